@@ -4,7 +4,8 @@
 #   tests/lab/kernel.sh lab|guest-6.1|guest-6.12
 #
 # prints a folder of the cache with `vmlinuz`, `config`, `version` (one line) and `modules/`
-# (the contents of /lib/modules/VERSION, depmod done; `modprobe -d FOLDER` works as well).
+# (the contents of /lib/modules/VERSION, depmod done; `modprobe -d FOLDER` works as well), and for
+# the lab `vmlinux`: the ELF kernel inside vmlinuz, which saves an emulated machine unpacking it.
 # Without network once it is there; to fetch a newer one, remove the folder.
 # Exit status: 0; 2 wrong use; 4 the kernel cannot be had here (the message says why).
 set -euo pipefail
@@ -74,6 +75,22 @@ download() {
 		die 4 "$package cannot be downloaded: $(grep -m 1 '^E:' "$work/log" || tail -n 1 "$work/log")"
 }
 
+# number_at FILE OFFSET SIZE: a little-endian number.
+number_at() {
+	od -A n -t "u$3" -j "$2" -N "$3" "$1" | tr -d ' '
+}
+
+# print_elf BZIMAGE: the payload its setup header tells of (Linux, x86 boot protocol 2.08).
+print_elf() {
+	local setup_sectors payload length
+	setup_sectors=$(number_at "$1" $((0x1f1)) 1)
+	payload=$(number_at "$1" $((0x248)) 4)
+	length=$(number_at "$1" $((0x24c)) 4)
+	# The last four bytes of the payload are its unpacked length.
+	dd if="$1" iflag=skip_bytes,count_bytes skip=$(((setup_sectors + 1) * 512 + payload)) \
+		count=$((length - 4)) bs=1M status=none | xz -dc
+}
+
 # unpack: the package in $work into $work/out, in the shape promised above.
 unpack() {
 	local version
@@ -86,6 +103,8 @@ unpack() {
 	mv "$work/root/lib/modules/$version" "$work/out/lib/modules/"
 	ln -s "lib/modules/$version" "$work/out/modules"
 	echo "$version" >"$work/out/version"
+	[ "$name" != lab ] || print_elf "$work/out/vmlinuz" >"$work/out/vmlinux" ||
+		die 4 "$name: vmlinuz holds no xz-compressed kernel"
 	"$depmod" -b "$work/out" "$version" || die 4 "$name: depmod failed"
 }
 

@@ -1,0 +1,207 @@
+#!/bin/bash
+# lab.sh: run a command where /dev/kvm is fast, on any machine.
+#
+#   tests/lab/lab.sh [OPTION]... -- COMMAND [ARGUMENT]...
+#   tests/lab/lab.sh --where         print `host` or `lab`: where a command would run
+#
+#   --out DIR          DIR (there already) is writable and survives; anything else written in the
+#                      lab is gone with it. May be given more than once.
+#   --env NAME=VALUE   for the command; else it has only PATH, HOME and XDG_CACHE_HOME
+#   --timeout SECONDS  end it all after that time, with status 124
+#   --cpus N, --memory MIB    of the lab's machine (2, 4096)
+#   --append WORDS     more words for the lab's kernel command line
+#   --console FILE     keep the lab kernel's console here
+#
+# If this machine's own /dev/kvm runs kernel code at a fair speed (speed.c measures it), the
+# command simply runs here. Otherwise in the lab: a Debian kernel with KVM under QEMU's
+# emulation, root, the same files at the same paths, the caller's folder, no network.
+# CASEMATE_LAB=host or lab decides instead of the measurement.
+# Standard output and error are the command's own, live. Standard input is empty.
+#
+# Exit status: the command's; 124 time-out; 2 wrong use; 4 no lab can be had here; 5 it broke.
+set -euo pipefail
+here=$(cd "$(dirname "$0")" && pwd -P)
+cache=${XDG_CACHE_HOME:-$HOME/.cache}/casemate
+min_speed=50000000 # instructions a second
+
+die() { # STATUS MESSAGE
+	echo "lab.sh: $2" >&2
+	exit "$1"
+}
+
+# built NAME: the program of NAME.c, compiled once for each of its texts.
+built() {
+	local sum program
+	sum=$(sha256sum <"$here/$1.c")
+	program=$cache/lab/$1-${sum:0:16}
+	if [ ! -x "$program" ]; then
+		mkdir -p "$cache/lab"
+		"${CC:-gcc}" -O2 -o "$program.$$" "$here/$1.c" || return
+		mv "$program.$$" "$program"
+	fi
+	echo "$program"
+}
+
+# where: host or lab.
+where() {
+	local program speed
+	case ${CASEMATE_LAB-} in
+	host | lab)
+		echo "$CASEMATE_LAB"
+		return
+		;;
+	'') ;;
+	*) die 2 "CASEMATE_LAB is host, lab or unset, not $CASEMATE_LAB" ;;
+	esac
+	program=$(built speed) || die 4 'the speed of /dev/kvm cannot be measured: no C compiler'
+	speed=$("$program" 2>/dev/null) || speed=0
+	if [ "$speed" -ge "$min_speed" ]; then echo host; else echo lab; fi
+}
+
+# initramfs: the lab's, built once for each set of inputs.
+initramfs() { # KERNEL
+	local sum image
+	sum=$(cat "$here/init.sh" "$here/initramfs.sh" "$1/version" "$(command -v busybox)" | sha256sum)
+	image=$cache/lab/initramfs-${sum:0:16}
+	if [ ! -e "$image" ]; then
+		mkdir -p "$cache/lab"
+		"$here/initramfs.sh" "$image" "$1" --init "$here/init.sh" --module virtio_pci \
+			--module 9pnet_virtio --module 9p --module overlay --module kvm_amd
+	fi
+	echo "$image"
+}
+
+# print_command: a bash script that is the command with its folder and environment.
+print_command() {
+	echo "cd ${PWD@Q} || exit 5"
+	echo "exec env -i PATH=${PATH@Q} HOME=${HOME@Q} \\"
+	echo "XDG_CACHE_HOME=${cache_home@Q} CASEMATE_LAB=host \\"
+	[ ${#env[@]} -eq 0 ] || echo "${env[*]@Q} \\"
+	echo "${command[*]@Q}"
+}
+
+run_here() {
+	local limit=()
+	[ "$timeout" = 0 ] || limit=(timeout -k 5 "$timeout")
+	exec env -i PATH="$PATH" HOME="$HOME" XDG_CACHE_HOME="$cache_home" CASEMATE_LAB=host \
+		"${env[@]}" "${limit[@]}" "${command[@]}" </dev/null
+}
+
+# share TAG PATH READONLY: QEMU's options for a folder of ours in the lab.
+share() {
+	qemu+=(-fsdev "local,id=$1,path=${2//,/,,},security_model=none,multidevs=remap,readonly=$3"
+		-device "virtio-9p-pci,fsdev=$1,mount_tag=$1")
+}
+
+# The emulated processor: with SVM, without what the emulator would only warn that it lacks.
+cpu=EPYC,+svm,-rdseed,-sha-ni,-fxsr-opt,-misalignsse,-3dnowprefetch,-osvw,-topoext,-nrip-save,-xsavec
+
+start_machine() { # KERNEL INITRAMFS
+	qemu=(qemu-system-x86_64 -no-user-config -nodefaults -display none -no-reboot
+		-machine q35 -accel tcg,thread=multi -cpu "$cpu" -smp "$cpus" -m "$memory"
+		-kernel "$1/vmlinux" -initrd "$2" -serial "file:$dir/console"
+		-append "console=ttyS0 quiet panic=-1 mitigations=off tsc=reliable clocksource=tsc lab.dir=$dir $append")
+	share root / on
+	share lab "$dir" off
+	local n
+	for n in "${!outs[@]}"; do share "out$n" "${outs[n]}" off; done
+	local limit=()
+	[ "$timeout" = 0 ] || limit=(timeout --foreground -k 2 "$timeout")
+	# Whoever ends us, even kill -9, ends the machine as well.
+	setpriv --pdeathsig TERM "${limit[@]}" setpriv --pdeathsig KILL \
+		"${qemu[@]}" </dev/null >"$dir/qemu" 2>&1 &
+	machine=$!
+}
+
+clean_up() {
+	local job
+	for job in $machine $tails; do kill "$job" 2>/dev/null || true; done
+	[ -z "$machine" ] || wait "$machine" 2>/dev/null || true
+	rm -rf "$dir"
+}
+
+# follow FILE: what is appended to it, until the machine is off.
+follow() {
+	tail -q -c +1 -s 0.05 -f --pid="$machine" "$1" 2>/dev/null
+}
+
+run_in_lab() {
+	local kernel image status=0
+	for tool in qemu-system-x86_64 busybox setpriv; do
+		command -v "$tool" >/dev/null || die 4 "no $tool here: run tests/install.sh"
+	done
+	kernel=$("$here/kernel.sh" lab) || exit
+	image=$(initramfs "$kernel") || exit
+	machine='' tails=''
+	dir=$(mktemp -d "${TMPDIR:-/tmp}/casemate-lab.XXXXXX")
+	trap clean_up EXIT
+	trap 'exit 130' INT
+	trap 'exit 143' TERM
+	trap 'exit 129' HUP
+	cp "$here/inside.sh" "$dir/"
+	print_command >"$dir/command"
+	echo "$kernel/modules" >"$dir/modules"
+	printf '%s\n' "${outs[@]}" | sed '/^$/d' >"$dir/outs"
+	: >"$dir/out"
+	# One stream stays one stream, so that its order stays.
+	[ /dev/fd/1 -ef /dev/fd/2 ] || : >"$dir/err"
+	start_machine "$kernel" "$image"
+	follow "$dir/out" &
+	tails=$!
+	if [ -e "$dir/err" ]; then
+		follow "$dir/err" >&2 &
+		tails="$tails $!"
+	fi
+	# shellcheck disable=SC2086 # a list of process ids
+	wait -n $machine $tails || status=$?
+	kill -0 "$machine" 2>/dev/null && sleep 0.2
+	wait "$machine" || status=$?
+	# shellcheck disable=SC2086
+	wait $tails || true
+	machine='' tails=''
+	[ -z "$console" ] || cp "$dir/console" "$console"
+	if [ -s "$dir/status" ]; then
+		exit "$(cat "$dir/status")"
+	fi
+	[ "$timeout" = 0 ] || [ "$status" != 124 ] || exit 124
+	tail -n 20 "$dir/qemu" "$dir/console" >&2
+	die 5 'the lab ended without the command (the last lines of QEMU and of the kernel are above)'
+}
+
+outs=() env=() timeout=0 cpus=2 memory=4096 append='' console=''
+cache_home=${XDG_CACHE_HOME:-$HOME/.cache}
+while [ $# -gt 0 ]; do
+	case $1 in
+	--where)
+		where
+		exit
+		;;
+	--)
+		shift
+		break
+		;;
+	--out | --env | --timeout | --cpus | --memory | --append | --console)
+		[ $# -ge 2 ] || die 2 "$1 needs a value"
+		;;&
+	--out)
+		[ -d "$2" ] || die 2 "--out $2: no such folder"
+		outs+=("$(cd "$2" && pwd -P)")
+		;;
+	--env)
+		[[ $2 =~ ^[A-Za-z_][A-Za-z0-9_]*= ]] || die 2 "--env wants NAME=VALUE, not $2"
+		env+=("$2")
+		;;
+	--timeout | --cpus | --memory)
+		[[ $2 =~ ^[1-9][0-9]*$ ]] || die 2 "$1 wants a number, not $2"
+		declare "${1#--}=$2"
+		;;
+	--append) append=$2 ;;
+	--console) console=$2 ;;
+	*) die 2 "unknown option $1 (the command comes after --)" ;;
+	esac
+	shift 2
+done
+[ $# -gt 0 ] || die 2 'usage: lab.sh [OPTION]... -- COMMAND [ARGUMENT]...'
+command=("$@")
+
+if [ "$(where)" = host ]; then run_here; else run_in_lab; fi
