@@ -1,0 +1,56 @@
+/*
+ * ledger_proto: entries on their way to the ledger writer.
+ *
+ * Trust:   the writer trusts the supervisor or broker that started it for the contents, not for
+ *          lengths. The senders trust nothing the writer says but "this entry is durable".
+ * Owns:    nothing.
+ * Threads: any.
+ */
+#pragma once
+
+#include <stdint.h>
+
+#include "base/cdefs.h"
+#include "base/le.h"
+#include "base/limits.h"
+
+enum ledger_msg {
+	LEDGER_MSG_ENTRY = 16, /* -> writer: struct wire_ledger_entry */
+	LEDGER_MSG_DONE = 17,  /* writer ->: struct wire_ledger_done, after the entry is on the disk */
+};
+
+enum ledger_event {
+	LEDGER_LAUNCHED = 1,
+	LEDGER_PROVEN = 2,
+	LEDGER_REFUSED = 3,
+	LEDGER_RELEASED = 4,
+	LEDGER_ENDED = 5,
+	LEDGER_EVENT_COUNT
+};
+
+/* CONFIG of the writer (descriptors: the ledger's folder, the signing key's file, read only). */
+struct wire_ledger_config {
+	char origin[LIMIT_NAME_BYTES];
+};
+WIRE_SIZE(struct wire_ledger_config, 96);
+
+struct wire_ledger_entry {
+	le32 cookie;               /* comes back in DONE */
+	le32 event;                /* enum ledger_event */
+	le64 time_ns;              /* since 1970, UTC */
+	char guest[LIMIT_NAME_BYTES];
+	le64 serial;               /* of the policy */
+	uint8_t policy_hash[32];
+	uint8_t launch_digest[48]; /* zero when the sender does not know it */
+	uint8_t evidence_hash[32]; /* SHA-256 of the report; zero when there is none */
+	char resource[LIMIT_PATH_BYTES]; /* released: which secret, never the secret */
+	char text[400];            /* a sentence for people: verdict, first failing row, how it ended */
+};
+WIRE_SIZE(struct wire_ledger_entry, 1144);
+
+struct wire_ledger_done {
+	le32 cookie;
+	le32 err;   /* positive errno; 0: durable */
+	le64 index; /* of the entry */
+};
+WIRE_SIZE(struct wire_ledger_done, 16);

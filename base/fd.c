@@ -1,0 +1,162 @@
+#include "base/fd.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <libgen.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+int fd_pread_all(int fd, void *ret, size_t len, uint64_t offset)
+{
+	uint8_t *p = ret;
+
+	while (len > 0) {
+		ssize_t n = pread(fd, p, len, (off_t)offset);
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return -errno;
+		if (n == 0)
+			return -ENODATA;
+		p += n;
+		offset += (uint64_t)n;
+		len -= (size_t)n;
+	}
+	return 0;
+}
+
+int fd_pwrite_all(int fd, const void *buf, size_t len, uint64_t offset)
+{
+	const uint8_t *p = buf;
+
+	while (len > 0) {
+		ssize_t n = pwrite(fd, p, len, (off_t)offset);
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return -errno;
+		p += n;
+		offset += (uint64_t)n;
+		len -= (size_t)n;
+	}
+	return 0;
+}
+
+int fd_write_all(int fd, const void *buf, size_t len)
+{
+	const uint8_t *p = buf;
+
+	while (len > 0) {
+		ssize_t n = write(fd, p, len);
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return -errno;
+		p += n;
+		len -= (size_t)n;
+	}
+	return 0;
+}
+
+static void mem_auto(uint8_t **p)
+{
+	free(*p);
+}
+
+int fd_read_file(int fd, size_t max, uint8_t **ret, size_t *ret_len)
+{
+	AUTO(mem) uint8_t *buf = NULL;
+	size_t len = 0;
+	size_t room = 0;
+
+	for (;;) {
+		if (len == room) {
+			size_t want = room == 0 ? 4096 : room * 2;
+			want = MIN(want, max + 1);
+			uint8_t *grown = realloc(buf, want + 1);
+			if (grown == NULL)
+				return -ENOMEM;
+			buf = grown;
+			room = want;
+		}
+		ssize_t n = read(fd, buf + len, room - len);
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return -errno;
+		if (n == 0)
+			break;
+		len += (size_t)n;
+		if (len > max)
+			return -EMSGSIZE;
+	}
+	buf[len] = 0;
+	*ret = buf;
+	*ret_len = len;
+	buf = NULL;
+	return 0;
+}
+
+int fd_read_path(const char *path, size_t max, uint8_t **ret, size_t *ret_len, struct why *why)
+{
+	AUTO(fd) int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+
+	if (fd < 0) {
+		int err = -errno;
+		return why_set(why, err, "cannot open %s: %s", path, strerrordesc_np(-err));
+	}
+	int err = fd_read_file(fd, max, ret, ret_len);
+	if (err == -EMSGSIZE)
+		return why_set(why, err, "%s is longer than %zu bytes", path, max);
+	if (err < 0)
+		return why_set(why, err, "cannot read %s: %s", path, strerrordesc_np(-err));
+	return 0;
+}
+
+static MUST_USE int folder_sync(int dirfd, const char *path)
+{
+	char copy[PATH_MAX];
+
+	if (strlen(path) >= sizeof copy)
+		return -ENAMETOOLONG;
+	memcpy(copy, path, strlen(path) + 1);
+	AUTO(fd) int fd = openat(dirfd, dirname(copy), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd < 0 || fsync(fd) < 0)
+		return -errno;
+	return 0;
+}
+
+static MUST_USE int new_file_write(
+	int dirfd, const char *path, const void *buf, size_t len, mode_t mode)
+{
+	(void)unlinkat(dirfd, path, 0);
+	AUTO(fd) int fd = openat(dirfd, path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, mode);
+	if (fd < 0)
+		return -errno;
+	int err = fd_write_all(fd, buf, len);
+	if (err == 0 && fsync(fd) < 0)
+		err = -errno;
+	return err;
+}
+
+int fd_replace_file(int dirfd, const char *path, const void *buf, size_t len, mode_t mode,
+	struct why *why)
+{
+	char tmp[PATH_MAX];
+	int n = snprintf(tmp, sizeof tmp, "%s.new", path);
+
+	if (n < 0 || (size_t)n >= sizeof tmp)
+		return why_set(why, -ENAMETOOLONG, "name too long: %s", path);
+	int err = new_file_write(dirfd, tmp, buf, len, mode);
+	if (err == 0 && renameat(dirfd, tmp, dirfd, path) < 0)
+		err = -errno;
+	if (err == 0)
+		err = folder_sync(dirfd, path);
+	if (err < 0) {
+		(void)unlinkat(dirfd, tmp, 0);
+		return why_set(why, err, "cannot write %s: %s", path, strerrordesc_np(-err));
+	}
+	return 0;
+}

@@ -1,0 +1,92 @@
+/*
+ * plan: what the policy reader tells the supervisor: what to open, with which flags, for whom.
+ *       One fixed-size message; the supervisor parses nothing else of a policy.
+ *
+ * Trust:   the reader read a hostile file and may be its victim: the supervisor checks every field
+ *          again with plan_check() before it opens anything.
+ * Owns:    nothing; plain values.
+ * Threads: any.
+ */
+#pragma once
+
+#include <stdint.h>
+
+#include "base/cdefs.h"
+#include "base/le.h"
+#include "base/limits.h"
+#include "base/why.h"
+
+#define PLAN_VERSION 1u
+
+/* Messages on the policy reader's channel: the supervisor sends CONFIG, the reader one answer. */
+enum plan_msg {
+	PLAN_MSG_PLAN = 16, /* reader -> supervisor: struct wire_plan */
+};
+
+enum plan_tee {
+	PLAN_TEE_NONE = 0, /* a plain guest, for development */
+	PLAN_TEE_SNP = 4,  /* the number of the KVM VM type (ABI 1.2) */
+};
+
+/* Flags of a plan, a disk. */
+#define PLAN_SIMULATED      0x1u /* the policy accepts trust class "simulated" */
+#define PLAN_ID_BLOCK       0x2u /* id_block and id_auth are filled in */
+#define PLAN_AUTHOR_KEY     0x4u /* id_auth carries an author key */
+#define PLAN_RNG            0x8u
+#define PLAN_CONSOLE        0x10u /* a virtio console beside the 16550 */
+#define PLAN_VSOCK          0x20u
+#define PLAN_HUGE_2M        0x40u
+#define PLAN_HUGE_1G        0x80u
+#define PLAN_SERIAL         0x100u /* the 16550's output goes to the terminal; else it is dropped */
+#define PLAN_FLAGS_ALL      0x1ffu
+#define PLAN_DISK_READ_ONLY 0x1u
+#define PLAN_DISK_DISCARD   0x2u
+#define PLAN_DISK_FLAGS_ALL 0x3u
+
+struct wire_plan_disk {
+	char id[LIMIT_ID_BYTES];     /* zero-terminated; also the virtio serial */
+	char path[LIMIT_PATH_BYTES]; /* relative to the policy's folder, or absolute */
+	le32 flags;
+	le32 zero;
+};
+WIRE_SIZE(struct wire_plan_disk, 552);
+
+struct wire_plan_port {
+	char path[LIMIT_PATH_BYTES]; /* the Unix socket that serves the port on the host */
+	le32 port;
+	le32 zero;
+};
+WIRE_SIZE(struct wire_plan_port, 520);
+
+struct wire_plan {
+	le32 version;                  /* PLAN_VERSION */
+	le32 flags;                    /* PLAN_* */
+	char name[LIMIT_NAME_BYTES];   /* the guest's name */
+	le64 serial;                   /* of the policy */
+	uint8_t policy_hash[32];       /* SHA-256 of the policy's bytes: HOST_DATA */
+	le32 tee;                      /* enum plan_tee */
+	le32 vcpus;                    /* 1 to LIMIT_VCPUS */
+	le64 memory_mib;
+	le64 snp_policy;               /* guest policy bits (ABI 2.7) */
+	le64 vmsa_features;            /* for KVM_SEV_INIT2 (ABI 2.4) */
+	uint8_t id_block[96];          /* ABI 2.11, opaque to the supervisor */
+	uint8_t id_auth[4096];
+	char kernel[LIMIT_PATH_BYTES];
+	char initrd[LIMIT_PATH_BYTES]; /* empty: none */
+	char cmdline[LIMIT_CMDLINE_BYTES];
+	le32 n_disks;
+	le32 n_ports;
+	le64 vsock_cid;                /* 3 to 0xfffffffe when PLAN_VSOCK */
+	struct wire_plan_disk disks[LIMIT_DISKS];
+	struct wire_plan_port ports[LIMIT_VSOCK_PORTS];
+	char ledger[LIMIT_PATH_BYTES]; /* the ledger's folder; empty: none (plain guests only) */
+	char ledger_key[LIMIT_PATH_BYTES]; /* PEM private key, Ed25519 */
+	char ledger_origin[LIMIT_NAME_BYTES];
+};
+
+/*
+ * Is every field of the plan in its range: strings terminated, numbers within limits.h, no unknown
+ * flag, unused rows zero, a protected guest with a ledger? 0, or -EBADMSG with why. For the
+ * supervisor, which trusts no reader.
+ */
+MUST_USE int plan_check(const struct wire_plan *plan, struct why *why);
