@@ -52,3 +52,27 @@
 #define LIMIT_OPTIONS         40u
 /* Key material in one secret: an RSA-4096 key in DER is 2.4 KiB. */
 #define LIMIT_SECRET_BYTES    16384u
+
+/* --- the launch policy (policy/) ------------------------------------------------------------- */
+
+/* A policy file: the largest of the examples is 6 KiB; compliance-policy 3.2 sets 256 KiB. */
+#define LIMIT_POLICY_BYTES      (256u << 10)
+/* Objects and lists inside one another: the schema needs 6; compliance-policy 3.2 sets 16. */
+#define LIMIT_POLICY_DEPTH      16u
+/* Values in one file: every list of the schema full is about 2000. */
+#define LIMIT_POLICY_VALUES     8192u
+/* Members of one object: the schema's largest has 16; the rest are x- keys. */
+#define LIMIT_POLICY_MEMBERS    256u
+/* Hosts one policy lets a guest run on: a few racks. */
+#define LIMIT_POLICY_CHIPS      256u
+/* Launch digests one policy accepts: the current one and what is being rolled out. */
+#define LIMIT_POLICY_DIGESTS    16u
+/* Keys one guest may be given: two a disk. */
+#define LIMIT_POLICY_KEYS       16u
+/* Waivers: more exceptions than rules would be no policy. */
+#define LIMIT_POLICY_WAIVERS    32u
+/* Names of frameworks in the labels. */
+#define LIMIT_POLICY_FRAMEWORKS 16u
+/* A label; a sentence (summary, reason) in a policy. */
+#define LIMIT_POLICY_LABEL_BYTES 64u
+#define LIMIT_POLICY_TEXT_BYTES 256u
