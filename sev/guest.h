@@ -1,0 +1,125 @@
+/*
+ * guest: one encrypted (or, for development, plain) guest, from the creation of its VM to the end
+ *        of its measured launch, and the conversion of its memory afterwards. The same calls for
+ *        every kind; what differs is behind them (back_none.c, back_snp.c).
+ *
+ *        Order, enforced by the table in launch.c (a call at the wrong moment is -EPROTO):
+ *
+ *          guest_open
+ *          guest_add_memory ...             KVM_CREATE_IRQCHIP, KVM_CREATE_VCPU, KVM_SET_CPUID2,
+ *          guest_set_private                KVM_SET_SREGS/REGS ... are the caller's, on
+ *          guest_start_launch               guest_vm_fd(), any time before guest_finish_launch
+ *          guest_measure_pages / _cpuid ... in the order that makes the launch digest
+ *          guest_finish_launch
+ *          fw_run, guest_convert ...
+ *
+ * Trust:   the caller is trusted; gpa and len of guest_convert() come from the guest.
+ * Owns:    the VM descriptor and the guest_memfds.
+ * Threads: one until guest_finish_launch() has returned; guest_convert() from any thread.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/cdefs.h"
+#include "base/why.h"
+
+struct guest;
+struct kvm_cpuid2;
+
+enum guest_kind {
+	GUEST_NONE, /* no protection: measured pages are copied into shared memory */
+	GUEST_SNP,  /* AMD SEV-SNP */
+	GUEST_KIND_COUNT
+};
+
+/* What a launch-measured page is (ABI 2.8). VMSA pages are added by guest_finish_launch(). */
+enum page_type {
+	PAGE_NORMAL,     /* contents and address are measured */
+	PAGE_ZERO,       /* zeros; the address is measured; src is NULL */
+	PAGE_UNMEASURED, /* contents given, only the address is measured */
+	PAGE_SECRETS,    /* filled by the firmware; src is NULL, len one page */
+	PAGE_CPUID,      /* use guest_measure_cpuid() */
+	PAGE_TYPE_COUNT
+};
+
+/* ABI 2.11; sizes of the opaque blobs of guest_finish_launch(). */
+#define GUEST_ID_BLOCK_BYTES  96u
+#define GUEST_ID_AUTH_BYTES   4096u
+#define GUEST_HOST_DATA_BYTES 32u
+
+/* What the launch is bound to. Pointers are borrowed for the call. Ignored by GUEST_NONE. */
+struct guest_identity {
+	uint8_t host_data[GUEST_HOST_DATA_BYTES]; /* hash of the policy */
+	const uint8_t *id_block;                  /* GUEST_ID_BLOCK_BYTES, or NULL for none */
+	const uint8_t *id_auth;                   /* GUEST_ID_AUTH_BYTES; set if id_block is */
+	bool has_author_key;                      /* id_auth holds an author key too */
+	bool is_vcek_disabled;                    /* reports are signed by a VLEK or not at all */
+};
+
+/*
+ * Create the VM of this kind on kvm_fd and initialise it (SNP: EXIT_HYPERCALL, INIT2 with
+ * vmsa_features, which must not hold bit 0). sev_fd is used until guest_finish_launch() and stays
+ * the caller's; -1 for GUEST_NONE. The caller owns *ret and ends it with guest_close().
+ * -EOPNOTSUPP: the host does not offer this kind; -ERANGE: a vmsa_features bit it does not offer.
+ */
+MUST_USE int guest_open(enum guest_kind kind, int kvm_fd, int sev_fd, uint64_t vmsa_features,
+	struct guest **ret, struct why *why);
+
+/* Release everything. The vCPU descriptors must be closed by the caller, before. NULL is fine. */
+void guest_close(struct guest *g);
+
+enum guest_kind guest_kind(const struct guest *g);
+
+/* The VM descriptor, for the caller's own KVM calls; it stays the guest's. */
+int guest_vm_fd(const struct guest *g);
+
+/* Has guest_finish_launch() succeeded? */
+bool guest_is_launched(const struct guest *g);
+
+/*
+ * RAM: memory slot `slot` of size bytes at gpa (both multiples of a page), whose shared view is
+ * the caller's mapping at host (of a MAP_SHARED memfd; it must outlive the guest). SNP: also makes
+ * the guest_memfd for the private view. At most LIMIT_SEV_SLOTS.
+ */
+MUST_USE int guest_add_memory(struct guest *g, uint32_t slot, uint64_t gpa, uint64_t size,
+	void *host, struct why *why);
+
+/* Make all RAM added so far private (SNP); nothing for GUEST_NONE. */
+MUST_USE int guest_set_private(struct guest *g, struct why *why);
+
+/* Begin the measured launch under these guest policy bits (ABI 2.7; SNP: bit 17 must be set). */
+MUST_USE int guest_start_launch(struct guest *g, uint64_t policy, struct why *why);
+
+/*
+ * Put len bytes at gpa (page-aligned), rounded up to whole pages with zeros, and measure the pages
+ * in ascending order. src needs no alignment; NULL for PAGE_ZERO and PAGE_SECRETS.
+ * -EPROTO: a page was measured before (why names its address; nothing was changed);
+ * -EFAULT: not in RAM; -EREMOTEIO: the firmware refused (why names its code and the address).
+ */
+MUST_USE int guest_measure_pages(struct guest *g, enum page_type type, uint64_t gpa,
+	const void *src, size_t len, struct why *why);
+
+/*
+ * Build the CPUID page from the table the vCPUs were given, filtered to what the firmware checks
+ * (ABI 2.8), and put it at gpa. -ERANGE: the filtered table has more than 64 entries.
+ */
+MUST_USE int guest_measure_cpuid(struct guest *g, uint64_t gpa, const struct kvm_cpuid2 *table,
+	struct why *why);
+
+/*
+ * Measure the vCPUs' state and end the launch. All vCPUs must exist with their final CPUID and
+ * registers. After a failure the guest is dead: every later call but guest_close() is -ENOTCONN.
+ */
+MUST_USE int guest_finish_launch(struct guest *g, const struct guest_identity *id,
+	struct why *why);
+
+/*
+ * Make [gpa, gpa + len) private or shared, for KVM_EXIT_HYPERCALL (MAP_GPA_RANGE) and
+ * KVM_EXIT_MEMORY_FAULT; frees the copy that is no longer used. The contents are lost.
+ * -EINVAL: not page-aligned or empty; -EFAULT: not wholly inside RAM; -EPROTO: not launched;
+ * -EOPNOTSUPP: this kind has no conversion; -ELOOP: a fault repeats without progress.
+ */
+MUST_USE int guest_convert(struct guest *g, uint64_t gpa, uint64_t len, bool is_to_private);

@@ -1,0 +1,45 @@
+/*
+ * sim_guest_port: how a simulated guest asks the simulated secure processor for its report.
+ *
+ *   Real guests send an encrypted message through the GHCB; a stock kernel that runs unencrypted
+ *   has no GHCB, so the simulator answers two I/O ports inside its KVM_RUN. The monitor never sees
+ *   these exits. Bytes only (8-bit IN/OUT, single or string: rep outsb, rep insb).
+ *
+ *   1. Is a simulator there? IN from SIM_PORT_CONTROL: SIM_STATE_IDLE, _COLLECTING or _READY.
+ *      Anything else (0xFF: a floating port) means no.
+ *   2. OUT SIM_CMD_BEGIN to SIM_PORT_CONTROL. Forgets everything; the state is _COLLECTING.
+ *   3. OUT the 96 bytes of struct snp_report_req (sev/abi_snp.h) to SIM_PORT_DATA.
+ *   4. OUT SIM_CMD_EXECUTE to SIM_PORT_CONTROL. The state is _READY when it is back.
+ *      (Anything but exactly 96 bytes gives firmware status 4, INVALID_LEN, in the answer.)
+ *   5. IN from SIM_PORT_DATA, in this order, integers little-endian:
+ *        u32 status    firmware status; 0 is success (0x16 INVALID_PARAM, 0x27 INVALID_KEY)
+ *        u32 length    0x4A0 when status is 0, else 0
+ *        length bytes  the attestation report (ABI 3.5)
+ *        u32 length    of the certificate table, at most SIM_TABLE_BYTES_MAX; 0 if status is not 0
+ *        length bytes  the certificate table: entries {GUID 16, offset u32, length u32}, a zero
+ *                      entry, DER certificates (ABI 3.5)
+ *      Reading past the end gives zeros. After SIM_CMD_BEGIN the next request may follow.
+ *
+ *   Guest requests of all vCPUs share one conversation: the guest serialises them.
+ *
+ * Trust:   the port's user is the guest; every byte is hostile.
+ * Owns:    nothing.
+ * Threads: any.
+ */
+#pragma once
+
+#define SIM_PORT_DATA        0x5E0u
+#define SIM_PORT_CONTROL     0x5E1u
+
+/* written to SIM_PORT_CONTROL; other values are ignored */
+#define SIM_CMD_BEGIN        0x01u
+#define SIM_CMD_EXECUTE      0x02u
+
+/* read from SIM_PORT_CONTROL */
+#define SIM_STATE_IDLE       0x53u
+#define SIM_STATE_COLLECTING 0x54u
+#define SIM_STATE_READY      0x55u
+
+#define SIM_REQUEST_BYTES    96u     /* struct snp_report_req */
+#define SIM_REPORT_BYTES     0x4A0u
+#define SIM_TABLE_BYTES_MAX  16384u  /* ABI 3.5: 16 KiB in practice */
