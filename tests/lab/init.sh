@@ -1,32 +1,88 @@
 #!/bin/sh
-# init.sh: /init of the lab: the host's files read-only below, a tmpfs on top, then inside.sh.
+# init.sh: /init of the lab: makes a small Linux system, then gives way to inside.sh.
 #
-# Kernel command line: lab.dir=DIR  the folder lab.sh shares with this run
+# The host's files, read-only, with a tmpfs on top; devices, cgroups, KVM. All of it is done by
+# the one busybox of the initramfs: programs of the host come slowly over the shared folder.
 export PATH=/bin
+share=trans=virtio,version=9p2000.L,msize=512000,access=any
+
+# load_modules: KVM last and aside, for it takes longest.
+load_modules() {
+	later=
+	while read -r module; do
+		case $module in
+		*/kvm*.ko) later="$later $module" ;;
+		*) insmod "$module" ;;
+		esac
+	done </etc/modules.load
+	for module in $later; do insmod "$module"; done &
+	kvm=$!
+}
+
+mount_root() {
+	mkdir -p /lower /layer /new
+	# The host's files do not change under a run, so they may be cached without asking again.
+	mount -t 9p -o "$share,cache=loose,ro" root /lower
+	mount -t tmpfs -o mode=0755 layer /layer
+	mkdir /layer/upper /layer/work
+	mount -t overlay -o lowerdir=/lower,upperdir=/layer/upper,workdir=/layer/work root /new
+	mount -t tmpfs -o mode=0755 run /new/run
+	mkdir -m 1777 /new/run/lock
+	mkdir /new/run/lab
+	mount -t 9p -o "$share,cache=none" lab /new/run/lab
+}
+
+# mount_outs: the folders of --out, at their own paths.
+mount_outs() {
+	n=0
+	while IFS= read -r out; do
+		mkdir -p "/new$out"
+		mount -t 9p -o "$share,cache=mmap" "out$n" "/new$out"
+		n=$((n + 1))
+	done </new/run/lab/outs
+}
+
+# make_nodes: device files whose modules load when they are opened, as kmod lists them.
+make_nodes() {
+	while read -r module name numbers; do
+		[ "$module" != '#' ] || continue
+		[ ! -e "/dev/$name" ] || continue
+		[ "${name%/*}" = "$name" ] || mkdir -p "/dev/${name%/*}"
+		type=${numbers%"${numbers#?}"}
+		numbers=${numbers#?}
+		mknod -m 600 "/dev/$name" "$type" "${numbers%:*}" "${numbers#*:}"
+	done <"/lower$modules/modules.devname"
+}
+
+mount_system() {
+	mkdir -p /dev/pts /dev/shm
+	mount -t devpts -o mode=0620,ptmxmode=0666 devpts /dev/pts
+	mount -t tmpfs -o mode=1777 shm /dev/shm
+	mount -t cgroup2 cgroup2 /sys/fs/cgroup
+	echo '+cpu +io +memory +pids' >/sys/fs/cgroup/cgroup.subtree_control
+	mount -t securityfs securityfs /sys/kernel/security
+	ln -s /proc/self/fd /dev/fd
+	ln -s fd/0 /dev/stdin
+	ln -s fd/1 /dev/stdout
+	ln -s fd/2 /dev/stderr
+	ifconfig lo 127.0.0.1 up
+	hostname lab
+}
+
 mount -t proc proc /proc
 mount -t sysfs sys /sys
 [ -c /dev/null ] || mount -t devtmpfs dev /dev
-while read -r module; do insmod "$module"; done </etc/modules.load
-
-for word in $(cat /proc/cmdline); do
-	case $word in lab.dir=*) dir=${word#lab.dir=} ;; esac
-done
-share=trans=virtio,version=9p2000.L,msize=512000,access=any
-mkdir -p /lower /layer /new
-# The host's files do not change under a run, so they may be cached without asking again.
-mount -t 9p -o "$share,cache=loose,ro" root /lower
-mount -t tmpfs -o mode=0755 layer /layer
-mkdir /layer/upper /layer/work
-mount -t overlay -o lowerdir=/lower,upperdir=/layer/upper,workdir=/layer/work root /new
-mount -t tmpfs -o mode=0755 run /new/run
-mkdir /new/run/lab
-mount -t 9p -o "$share,cache=none" lab /new/run/lab
-n=0
-while read -r out; do
-	mount -t 9p -o "$share,cache=mmap" "out$n" "/new$out"
-	n=$((n + 1))
-done </new/run/lab/outs
+load_modules
+mount_root
+modules=$(cat /new/run/lab/modules)
+mkdir -p "/new/lib/modules/$(uname -r)"
+mount --bind "/new$modules" "/new/lib/modules/$(uname -r)"
+mount_outs
+mount_system
+make_nodes
+wait "$kvm"
+chmod 666 /dev/kvm
 for place in proc sys dev; do
 	mount --move "/$place" "/new/$place"
 done
-exec switch_root /new /bin/bash /run/lab/inside.sh
+exec switch_root /new /bin/busybox sh /run/lab/inside.sh

@@ -29,6 +29,7 @@ keyring=/usr/share/keyrings/debian-archive-keyring.gpg
 # print_sources: sources.list lines for $suites, on the mirrors this machine itself uses.
 print_sources() {
 	local known suite uri signed=
+	# shellcheck disable=SC2016 # apt's own variables
 	known=$(apt-get indextargets --format '$(CODENAME) $(REPO_URI)' \
 		'Identifier: Packages' 'Component: main' | sort -u)
 	[ -e "$keyring" ] && signed=" signed-by=$keyring"
@@ -119,6 +120,7 @@ mkdir -p "$cache/kernel"
 exec 9>"$cache/kernel/lock"
 flock 9
 [ -e "$cache/kernel/$name/version" ] && { echo "$cache/kernel/$name"; exit 0; }
+rm -rf "$cache"/kernel/tmp.* # of a fetch that was killed
 aptdir=$cache/apt/${suites%% *}
 mkdir -p "$aptdir/state/lists/partial" "$aptdir/cache/archives/partial"
 : >"$aptdir/status"

@@ -4,8 +4,9 @@
 #   tests/lab/lab.sh [OPTION]... -- COMMAND [ARGUMENT]...
 #   tests/lab/lab.sh --where         print `host` or `lab`: where a command would run
 #
-#   --out DIR          DIR (there already) is writable and survives; anything else written in the
-#                      lab is gone with it. May be given more than once.
+#   --out DIR          DIR (there already) is writable and survives; all else written in the lab
+#                      is gone with it. Plain files and folders only: sockets and FIFOs belong
+#                      in /tmp or /run. May be given more than once.
 #   --env NAME=VALUE   for the command; else it has only PATH, HOME and XDG_CACHE_HOME
 #   --timeout SECONDS  end it all after that time, with status 124
 #   --cpus N, --memory MIB    of the lab's machine (2, 4096)
@@ -14,11 +15,13 @@
 #
 # If this machine's own /dev/kvm runs kernel code at a fair speed (speed.c measures it), the
 # command simply runs here. Otherwise in the lab: a Debian kernel with KVM under QEMU's
-# emulation, root, the same files at the same paths, the caller's folder, no network.
+# emulation, as root, the same files at the same paths (as they were when it started), the
+# caller's folder, no network, /run empty. Modules load as on any Debian system.
 # CASEMATE_LAB=host or lab decides instead of the measurement.
 # Standard output and error are the command's own, live. Standard input is empty.
 #
-# Exit status: the command's; 124 time-out; 2 wrong use; 4 no lab can be had here; 5 it broke.
+# Exit status: the command's; 124 time-out; 141 nobody reads our output; 2 wrong use; 4 no lab
+# can be had here; 5 the lab broke.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd -P)
 cache=${XDG_CACHE_HOME:-$HOME/.cache}/casemate
@@ -71,20 +74,24 @@ initramfs() { # KERNEL
 	echo "$image"
 }
 
-# print_command: a bash script that is the command with its folder and environment.
+# print_command: a script that is the command with its folder and environment.
 print_command() {
 	echo "cd ${PWD@Q} || exit 5"
-	echo "exec env -i PATH=${PATH@Q} HOME=${HOME@Q} \\"
+	echo "exec /usr/bin/env -i PATH=${PATH@Q} HOME=${HOME@Q} \\"
 	echo "XDG_CACHE_HOME=${cache_home@Q} CASEMATE_LAB=host \\"
 	[ ${#env[@]} -eq 0 ] || echo "${env[*]@Q} \\"
 	echo "${command[*]@Q}"
 }
 
-run_here() {
-	local limit=()
-	[ "$timeout" = 0 ] || limit=(timeout -k 5 "$timeout")
-	exec env -i PATH="$PATH" HOME="$HOME" XDG_CACHE_HOME="$cache_home" CASEMATE_LAB=host \
-		"${env[@]}" "${limit[@]}" "${command[@]}" </dev/null
+# The command here, with what the lab would give it.
+run_host() {
+	local words=(env -i PATH="$PATH" HOME="$HOME" XDG_CACHE_HOME="$cache_home" CASEMATE_LAB=host
+		"${env[@]}" "${command[@]}")
+	[ "$timeout" != 0 ] || exec "${words[@]}" </dev/null
+	trap_signals
+	setpriv --pdeathsig TERM timeout -k 2 "$timeout" "${words[@]}" </dev/null &
+	children=$!
+	wait "$children"
 }
 
 # share TAG PATH READONLY: QEMU's options for a folder of ours in the lab.
@@ -97,10 +104,11 @@ share() {
 cpu=EPYC,+svm,-rdseed,-sha-ni,-fxsr-opt,-misalignsse,-3dnowprefetch,-osvw,-topoext,-nrip-save,-xsavec
 
 start_machine() { # KERNEL INITRAMFS
+	# shellcheck disable=SC2054 # QEMU's commas
 	qemu=(qemu-system-x86_64 -no-user-config -nodefaults -display none -no-reboot
 		-machine q35 -accel tcg,thread=multi -cpu "$cpu" -smp "$cpus" -m "$memory"
 		-kernel "$1/vmlinux" -initrd "$2" -serial "file:$dir/console"
-		-append "console=ttyS0 quiet panic=-1 mitigations=off tsc=reliable clocksource=tsc lab.dir=$dir $append")
+		-append "console=ttyS0 quiet panic=-1 mitigations=off cryptomgr.notests tsc=reliable clocksource=tsc $append")
 	share root / on
 	share lab "$dir" off
 	local n
@@ -113,11 +121,19 @@ start_machine() { # KERNEL INITRAMFS
 	machine=$!
 }
 
+# Ends what was started; a process that is gone already is no fault.
 clean_up() {
-	local job
-	for job in $machine $tails; do kill "$job" 2>/dev/null || true; done
-	[ -z "$machine" ] || wait "$machine" 2>/dev/null || true
-	rm -rf "$dir"
+	local child
+	for child in $children; do kill "$child" 2>/dev/null || true; done
+	for child in $children; do wait "$child" 2>/dev/null || true; done
+	[ -z "$dir" ] || rm -rf "$dir"
+}
+
+trap_signals() {
+	trap clean_up EXIT
+	trap 'exit 129' HUP
+	trap 'exit 130' INT
+	trap 'exit 143' TERM
 }
 
 # follow FILE: what is appended to it, until the machine is off.
@@ -125,50 +141,55 @@ follow() {
 	tail -q -c +1 -s 0.05 -f --pid="$machine" "$1" 2>/dev/null
 }
 
-run_in_lab() {
-	local kernel image status=0
+# make_folder: $dir, which the lab sees as /run/lab.
+make_folder() { # KERNEL
+	dir=$(mktemp -d "${TMPDIR:-/tmp}/casemate-lab.XXXXXX")
+	cp "$here/inside.sh" "$dir/"
+	print_command >"$dir/command"
+	echo "$1/modules" >"$dir/modules"
+	[ ${#outs[@]} -eq 0 ] || printf '%s\n' "${outs[@]}" >"$dir/outs"
+	: >>"$dir/outs"
+	: >"$dir/out"
+	# One stream stays one stream, so that its order stays.
+	[ /dev/fd/1 -ef /dev/fd/2 ] || : >"$dir/err"
+}
+
+run_lab() {
+	local tool kernel image ended='' status=0
 	for tool in qemu-system-x86_64 busybox setpriv; do
 		command -v "$tool" >/dev/null || die 4 "no $tool here: run tests/install.sh"
 	done
 	kernel=$("$here/kernel.sh" lab) || exit
 	image=$(initramfs "$kernel") || exit
-	machine='' tails=''
-	dir=$(mktemp -d "${TMPDIR:-/tmp}/casemate-lab.XXXXXX")
-	trap clean_up EXIT
-	trap 'exit 130' INT
-	trap 'exit 143' TERM
-	trap 'exit 129' HUP
-	cp "$here/inside.sh" "$dir/"
-	print_command >"$dir/command"
-	echo "$kernel/modules" >"$dir/modules"
-	printf '%s\n' "${outs[@]}" | sed '/^$/d' >"$dir/outs"
-	: >"$dir/out"
-	# One stream stays one stream, so that its order stays.
-	[ /dev/fd/1 -ef /dev/fd/2 ] || : >"$dir/err"
+	trap_signals
+	make_folder "$kernel"
 	start_machine "$kernel" "$image"
+	children=$machine
 	follow "$dir/out" &
-	tails=$!
+	children="$children $!"
 	if [ -e "$dir/err" ]; then
 		follow "$dir/err" >&2 &
-		tails="$tails $!"
+		children="$children $!"
 	fi
 	# shellcheck disable=SC2086 # a list of process ids
-	wait -n $machine $tails || status=$?
-	kill -0 "$machine" 2>/dev/null && sleep 0.2
-	wait "$machine" || status=$?
+	wait -n -p ended $children || status=$?
+	[ "$ended" = "$machine" ] || exit 141
+	children=${children#"$machine"}
 	# shellcheck disable=SC2086
-	wait $tails || true
-	machine='' tails=''
+	[ -z "$children" ] || wait $children || exit 141
+	children=
 	[ -z "$console" ] || cp "$dir/console" "$console"
-	if [ -s "$dir/status" ]; then
-		exit "$(cat "$dir/status")"
-	fi
-	[ "$timeout" = 0 ] || [ "$status" != 124 ] || exit 124
-	tail -n 20 "$dir/qemu" "$dir/console" >&2
+	[ ! -s "$dir/status" ] || exit "$(cat "$dir/status")"
+	case $timeout:$status in
+	0:*) ;;
+	*:124 | *:137) exit 124 ;;
+	esac
+	tail -n 60 "$dir/qemu" "$dir/console" >&2
 	die 5 'the lab ended without the command (the last lines of QEMU and of the kernel are above)'
 }
 
 outs=() env=() timeout=0 cpus=2 memory=4096 append='' console=''
+dir='' machine='' children=''
 cache_home=${XDG_CACHE_HOME:-$HOME/.cache}
 while [ $# -gt 0 ]; do
 	case $1 in
@@ -204,4 +225,5 @@ done
 [ $# -gt 0 ] || die 2 'usage: lab.sh [OPTION]... -- COMMAND [ARGUMENT]...'
 command=("$@")
 
-if [ "$(where)" = host ]; then run_here; else run_in_lab; fi
+place=$(where)
+"run_$place"

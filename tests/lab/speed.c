@@ -32,10 +32,10 @@ enum {
 };
 
 #define PTE_PRESENT_WRITE 0x3
-#define PDE_LARGE 0x80
-#define CR0_PE_PG 0x80000001
-#define CR4_PAE 0x20
-#define EFER_LME_LMA 0x500
+#define PDE_LARGE         0x80
+#define CR0_PE_PG         0x80000001
+#define CR4_PAE           0x20
+#define EFER_LME_LMA      0x500
 
 /* dec %rcx; jnz back to it; hlt */
 static const uint8_t loop_code[] = { 0x48, 0xff, 0xc9, 0x75, 0xfb, 0xf4 };
@@ -60,8 +60,8 @@ static void put64(uint8_t *memory, size_t at, uint64_t value)
 
 static uint8_t *make_memory(int vm)
 {
-	uint8_t *memory = mmap(NULL, MEMORY_SIZE, PROT_READ | PROT_WRITE,
-		MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	uint8_t *memory =
+		mmap(NULL, MEMORY_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	if (memory == MAP_FAILED)
 		give_up("mmap");
 	memcpy(memory + CODE_AT, loop_code, sizeof(loop_code));
@@ -80,8 +80,9 @@ static void enter_long_mode(int vcpu)
 {
 	struct kvm_sregs sregs;
 	checked(ioctl(vcpu, KVM_GET_SREGS, &sregs), "KVM_GET_SREGS");
-	struct kvm_segment code = { .limit = 0xffffffff, .selector = 8, .type = 11, .present = 1,
-		.s = 1, .l = 1, .g = 1 };
+	struct kvm_segment code = {
+		.limit = 0xffffffff, .selector = 8, .type = 11, .present = 1, .s = 1, .l = 1, .g = 1
+	};
 	struct kvm_segment data = code;
 	data.selector = 16;
 	data.type = 3;
