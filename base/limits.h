@@ -76,3 +76,78 @@
 /* A label; a sentence (summary, reason) in a policy. */
 #define LIMIT_POLICY_LABEL_BYTES 64u
 #define LIMIT_POLICY_TEXT_BYTES 256u
+
+/* --- virtio and vhost-user ------------------------------------------------------------------- */
+
+/* Regions of guest memory: what SET_MEM_TABLE can carry; ours has two, below and above the hole. */
+#define LIMIT_MEM_REGIONS     8u
+/* Entries of a virtqueue: what Linux and QEMU use; the latency of one full ring is bounded by it. */
+#define LIMIT_VRING_SIZE      256u
+/* Buffers of one request: a whole ring; blk says 128 in seg_max, two less for header and status. */
+#define LIMIT_CHAIN_SEGS      256u
+/* Queues of one device: console and vsock have the most that we serve, three. */
+#define LIMIT_VRINGS          4u
+/* A back end's answer: it does no input or output before it answers; longer means it is gone. */
+#define LIMIT_VU_REPLY_MS     5000
+
+/* --- attestation ------------------------------------------------------------------------------ */
+
+/* One blob of certificates: a certificate table has at most 16 KiB in practice, a bundle of all AMD
+ * intermediates in PEM 25 KiB, a CRL less. */
+#define LIMIT_CERT_BLOB_BYTES     262144u
+/* Certificates of one verification: the nine of AMD, a leaf of each kind, and as many again. */
+#define LIMIT_CERTS               32u
+/* CRLs of one verification: VCEK and VLEK path of four products. */
+#define LIMIT_CRLS                8u
+/* Entries of a certificate table: six GUIDs are defined. */
+#define LIMIT_CERT_TABLE_ENTRIES  16u
+/* Evidence of any kind: a TDX quote buffer is 16 KiB, a TPM event log 1 MiB. */
+#define LIMIT_EVIDENCE_BYTES      (1u << 20)
+
+/* --- encrypted guests ------------------------------------------------------------------------- */
+
+/* Memory slots of a guest: RAM below and above the hole, and as many for firmware to come. */
+#define LIMIT_SEV_SLOTS           4u
+/* The simulator's platform file: three certificates and a key are 6 KiB, the rest is a script. */
+#define LIMIT_SIM_PLATFORM_BYTES  65536u
+/* Faults in one script: a scenario is about one or two; a sweep makes a file per step. */
+#define LIMIT_SIM_FAULTS          32u
+/* VMs of one simulator: a monitor has one; tests that mix two up want two, with room. */
+#define LIMIT_SIM_VMS             8u
+/* guest_memfds of one simulated VM: one a slot, and room for tests that misuse them. */
+#define LIMIT_SIM_GMEMS           8u
+
+/* --- key broker ------------------------------------------------------------------------------- */
+
+/* Body of a request or an answer: a report as arrays of numbers is 6 KiB, three certificates 20 KiB,
+ * a full certificate table 64 KiB. */
+#define LIMIT_KBS_BODY_BYTES      131072u
+/* Nesting of its JSON: the deepest of ours is 6. */
+#define LIMIT_KBS_JSON_DEPTH      16u
+/* One member of a public key: an RSA-4096 modulus in base64url is 683. */
+#define LIMIT_KBS_KEY_TEXT_BYTES  700u
+/* Certificates with one piece of evidence, and their bytes: what a certificate table holds. */
+#define LIMIT_KBS_CERTS           8u
+#define LIMIT_KBS_CERT_BYTES      16384u
+/* Request headers: ours are 300 bytes. */
+#define LIMIT_KBS_HEADER_BYTES    8192u
+/* Sessions at a time: each is 3 KiB; a guest needs one for a second. */
+#define LIMIT_KBS_SESSIONS        256u
+/* A session's age: what the protocol's servers use, five minutes. */
+#define LIMIT_KBS_SESSION_MS      300000u
+/* Connections at a time: each holds a TLS state of 40 KiB. */
+#define LIMIT_KBS_CONNECTIONS     64u
+/* A connection's whole life, and its longest silence: three requests take less than a second. */
+#define LIMIT_KBS_CONNECTION_MS   30000u
+#define LIMIT_KBS_SILENCE_MS      10000u
+/* Waiting for the ledger: a disk that needs longer for one entry is as good as gone. */
+#define LIMIT_KBS_LEDGER_MS       5000
+/* Refusals written to the ledger in a minute: evidence costs a stranger nothing, disk space does. */
+#define LIMIT_KBS_REFUSALS_MINUTE 60u
+/* Configuration file, and trust roots, certificates or CRLs named in it. */
+#define LIMIT_BROKER_CONFIG_BYTES 65536u
+#define LIMIT_BROKER_BLOBS        8u
+/* Launch digests the store allows for one policy: a kernel and its predecessor, some vCPU counts. */
+#define LIMIT_BROKER_DIGESTS      32u
+/* Entries listed of one folder of the store. */
+#define LIMIT_BROKER_LIST         4096u
