@@ -202,7 +202,6 @@ struct policy_waiver {
 struct policy {
 	uint8_t hash[32]; /* SHA-256 of the file's bytes as written: HOST_DATA */
 
-	uint64_t schema;
 	char name[LIMIT_NAME_BYTES]; /* "namespace/id" */
 	uint64_t serial;
 
@@ -248,7 +247,6 @@ struct policy {
 		uint64_t vcpus;
 		uint64_t memory_mib;
 		enum policy_hugepages hugepages;
-		uint64_t cpu_model; /* 0: "host", the only one in this version */
 	} machine;
 
 	struct {

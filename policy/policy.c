@@ -1,0 +1,358 @@
+#include "policy/policy.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <openssl/evp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "base/fd.h"
+#include "base/opts.h"
+#include "policy/policy_priv.h"
+#include "policy/schema.h"
+
+/* --- cross-checks: what two keys say about one another ---------------------------------------- */
+
+/* One contradiction: where, and the cause. */
+static int contradict(struct doc *doc, const char *path, struct why *why, const char *cause)
+{
+	return schema_fail(doc, doc_find_near(doc, path), "POL-001", -EBADMSG, why, "%s", cause);
+}
+
+static int contradict_row(struct doc *doc, const char *list, uint64_t row, const char *key,
+	struct why *why, const char *cause)
+{
+	char path[80];
+
+	(void)snprintf(path, sizeof path, "%s[%llu].%s", list, (unsigned long long)row, key);
+	return contradict(doc, path, why, cause);
+}
+
+static MUST_USE int id_block_check(struct doc *doc, const struct policy *p, struct why *why)
+{
+	const struct policy_snp *snp = &p->tee.snp;
+	const uint8_t *block = snp->id_block.block, *auth = snp->id_block.auth;
+	le32 version, id_algo, author_algo;
+	le64 bits;
+
+	if (!snp->has_id_block)
+		return snp->has_author_key ? contradict(doc, "tee.snp.author_key", why,
+			"an author key counts only with an id_block") : 0;
+	/* ID block and ID authentication page: kvm-cvm-abi 2.11. */
+	memcpy(&version, block + 0x50, sizeof version);
+	memcpy(&bits, block + 0x58, sizeof bits);
+	memcpy(&id_algo, auth, sizeof id_algo);
+	memcpy(&author_algo, auth + 4, sizeof author_algo);
+	if (le32_get(version) != 1)
+		return contradict(doc, "tee.snp.id_block.block", why,
+			"the ID block's version is not 1");
+	if (le64_get(bits) != snp->guest_policy_bits)
+		return contradict(doc, "tee.snp.id_block.block", why,
+			"the ID block was made for another guest_policy");
+	if (le32_get(id_algo) != 1)
+		return contradict(doc, "tee.snp.id_block.auth", why,
+			"the ID key's algorithm is not 1 (ECDSA P-384 with SHA-384)");
+	if (snp->has_author_key && le32_get(author_algo) != 1)
+		return contradict(doc, "tee.snp.id_block.auth", why,
+			"author_key is given, but the page carries no author key");
+	return 0;
+}
+
+static MUST_USE int tee_check(struct doc *doc, const struct policy *p, struct why *why)
+{
+	const struct policy_snp *snp = &p->tee.snp;
+	bool is_snp = p->tee.type == POLICY_TEE_SNP;
+	bool has_turin = false;
+
+	if (is_snp != p->tee.has_snp)
+		return contradict(doc, is_snp ? "tee.type" : "tee.snp", why, is_snp ?
+			"type snp needs the object tee.snp" : "tee.snp needs type snp");
+	if (!is_snp && p->tee.simulated)
+		return contradict(doc, "tee.simulated", why, "only evidence can be simulated; a plain "
+			"guest has none");
+	if (is_snp && !p->has_audit)
+		return contradict(doc, "audit", why, "a protected guest needs the object \"audit\"");
+	if (!is_snp && p->n_keys > 0)
+		return contradict(doc, "keys", why, "nothing proves what a plain guest is, so no key "
+			"can be released to it");
+	for (uint64_t i = 0; i < snp->n_products; i++) {
+		has_turin |= snp->products[i] == POLICY_PRODUCT_TURIN;
+		for (uint64_t j = 0; j < i; j++)
+			if (snp->products[i] == snp->products[j])
+				return contradict(doc, "tee.snp.product", why, "a product twice");
+	}
+	if (snp->min_tcb.fmc != 0 && !has_turin)
+		return contradict(doc, "tee.snp.min_tcb.fmc", why, "only Turin has an FMC");
+	return id_block_check(doc, p, why);
+}
+
+static MUST_USE int disk_check(struct doc *doc, const struct policy *p, uint64_t i, struct why *why)
+{
+	const struct policy_disk *d = &p->devices.disks[i];
+	bool is_luks = d->integrity == POLICY_INTEGRITY_LUKS2 ||
+		d->integrity == POLICY_INTEGRITY_LUKS2_AEAD;
+
+	for (uint64_t j = 0; j < i; j++)
+		if (strcmp(p->devices.disks[j].id, d->id) == 0)
+			return contradict_row(doc, "devices.disk", i, "id", why,
+				"another disk has this id");
+	if (d->discard && d->mode == POLICY_RO)
+		return contradict_row(doc, "devices.disk", i, "discard", why,
+			"discard writes, but the mode is ro");
+	if (d->integrity == POLICY_INTEGRITY_VERITY && d->mode != POLICY_RO)
+		return contradict_row(doc, "devices.disk", i, "mode", why,
+			"a disk with a verity root is ro");
+	if (is_luks && d->key[0] == 0)
+		return contradict_row(doc, "devices.disk", i, "integrity", why,
+			"luks2 needs the key that opens it");
+	if (!is_luks && d->key[0] != 0)
+		return contradict_row(doc, "devices.disk", i, "key", why,
+			"only luks2 and luks2-aead disks have a key");
+	if (d->key[0] != 0 && policy_find_key(p, d->key) == NULL)
+		return contradict_row(doc, "devices.disk", i, "key", why, "keys[] has no such id");
+	return 0;
+}
+
+static MUST_USE int lists_check(struct doc *doc, const struct policy *p, struct why *why)
+{
+	for (uint64_t i = 0; i < p->devices.n_disks; i++) {
+		int err = disk_check(doc, p, i, why);
+		if (err < 0)
+			return err;
+	}
+	for (uint64_t i = 0; i < p->devices.vsock.n_ports; i++)
+		for (uint64_t j = 0; j < i; j++)
+			if (p->devices.vsock.ports[i].port == p->devices.vsock.ports[j].port)
+				return contradict_row(doc, "devices.vsock.ports", i, "port", why,
+					"another row has this port");
+	for (uint64_t i = 0; i < p->n_keys; i++)
+		if (policy_find_key(p, p->keys[i].id) != &p->keys[i])
+			return contradict_row(doc, "keys", i, "id", why, "another key has this id");
+	return 0;
+}
+
+static MUST_USE int machine_check(struct doc *doc, const struct policy *p, struct why *why)
+{
+	static const uint64_t huge_mib[POLICY_HUGE_COUNT] = { 1, 2, 1024 };
+
+	if (p->machine.memory_mib % huge_mib[p->machine.hugepages] != 0)
+		return contradict(doc, "machine.memory_mib", why,
+			"memory must be a multiple of the huge page size");
+	if (p->has_valid && p->valid.not_after <= p->valid.not_before)
+		return contradict(doc, "valid.not_after", why, "not_after is not after not_before");
+	return 0;
+}
+
+/* --- computed values ------------------------------------------------------------------------- */
+
+static uint64_t guest_bits(const struct policy_guest_bits *g)
+{
+	return g->abi_minor | g->abi_major << 8 | POLICY_SNP_ONE | (g->smt ? POLICY_SNP_SMT : 0) |
+		(g->migrate_ma ? POLICY_SNP_MIGRATE_MA : 0) | (g->debug ? POLICY_SNP_DEBUG : 0) |
+		(g->single_socket ? POLICY_SNP_SINGLE_SOCKET : 0);
+}
+
+static void platform_bits(struct policy_snp *snp)
+{
+	const struct policy_platform *p = &snp->platform_info;
+	const enum policy_demand demands[] = { p->smt, p->tsme, p->ecc, p->rapl_disabled,
+		p->ciphertext_hiding_dram, p->alias_check, p->iommu_write_safe };
+
+	for (size_t i = 0; i < ARRAY_LEN(demands); i++) {
+		snp->platform_require |= demands[i] == POLICY_REQUIRE ? 1ull << i : 0;
+		snp->platform_forbid |= demands[i] == POLICY_FORBID ? 1ull << i : 0;
+	}
+}
+
+/* --- the public calls ------------------------------------------------------------------------ */
+
+int policy_hash(const void *bytes, size_t len, uint8_t ret[32])
+{
+	unsigned int n = 0;
+
+	if (EVP_Digest(bytes, len, ret, &n, EVP_sha256(), NULL) != 1 || n != 32)
+		return -EIO;
+	return 0;
+}
+
+static MUST_USE int doc_read(struct doc *doc, struct policy *p, struct why *why)
+{
+	int err = schema_read(doc, p, why);
+
+	if (err < 0)
+		return err;
+	if (p->tee.has_snp)
+		p->tee.snp.guest_policy_bits = guest_bits(&p->tee.snp.guest_policy);
+	platform_bits(&p->tee.snp);
+	err = machine_check(doc, p, why);
+	if (err == 0)
+		err = lists_check(doc, p, why);
+	if (err == 0)
+		err = tee_check(doc, p, why);
+	return err;
+}
+
+int policy_parse_doc(struct doc *ret_doc, const void *bytes, size_t len, const char *filename,
+	struct policy *ret, struct why *why)
+{
+	struct policy *p = calloc(1, sizeof *p);
+	int err = doc_open(ret_doc, bytes, len, filename, why);
+
+	if (err == 0 && p == NULL)
+		err = -ENOMEM;
+	if (err == 0)
+		err = doc_read(ret_doc, p, why);
+	if (err == 0)
+		err = policy_hash(bytes, len, p->hash);
+	if (err == 0)
+		*ret = *p;
+	free(p);
+	return err;
+}
+
+int policy_parse(const void *bytes, size_t len, const char *filename, struct policy *ret,
+	struct why *why)
+{
+	AUTO(doc) struct doc doc = { .filename = filename };
+
+	return policy_parse_doc(&doc, bytes, len, filename, ret, why);
+}
+
+int policy_read(const char *path, struct policy *ret, struct why *why)
+{
+	uint8_t *bytes = NULL;
+	size_t len = 0;
+	int err = fd_read_path(path, LIMIT_POLICY_BYTES, &bytes, &len, why);
+
+	if (err == 0)
+		err = policy_parse(bytes, len, path, ret, why);
+	free(bytes);
+	return err;
+}
+
+static const char *time_print(int64_t t, char ret[32])
+{
+	struct tm tm;
+	time_t seconds = (time_t)t;
+
+	if (gmtime_r(&seconds, &tm) == NULL || strftime(ret, 32, "%Y-%m-%dT%H:%M:%SZ", &tm) == 0)
+		return "?";
+	return ret;
+}
+
+int policy_check_time(const struct policy *policy, int64_t now, struct why *why)
+{
+	char seen[32], edge[32];
+
+	if (!policy->has_valid)
+		return 0;
+	if (now < policy->valid.not_before)
+		return why_set(why, -EACCES, "policy %s serial %llu is not valid before %s; it is %s",
+			policy->name, (unsigned long long)policy->serial,
+			time_print(policy->valid.not_before, edge), time_print(now, seen));
+	if (now > policy->valid.not_after)
+		return why_set(why, -EACCES, "policy %s serial %llu was valid until %s; it is %s",
+			policy->name, (unsigned long long)policy->serial,
+			time_print(policy->valid.not_after, edge), time_print(now, seen));
+	return 0;
+}
+
+static void plan_devices(const struct policy *p, struct wire_plan *plan)
+{
+	plan->n_disks = le32_of((uint32_t)p->devices.n_disks);
+	for (uint64_t i = 0; i < p->devices.n_disks; i++) {
+		const struct policy_disk *d = &p->devices.disks[i];
+		struct wire_plan_disk *w = &plan->disks[i];
+		memcpy(w->id, d->id, sizeof w->id);
+		memcpy(w->path, d->file, sizeof w->path);
+		w->flags = le32_of((d->mode == POLICY_RO ? PLAN_DISK_READ_ONLY : 0) |
+			(d->discard ? PLAN_DISK_DISCARD : 0));
+	}
+	plan->n_ports = le32_of((uint32_t)p->devices.vsock.n_ports);
+	plan->vsock_cid = le64_of(p->devices.vsock.cid);
+	for (uint64_t i = 0; i < p->devices.vsock.n_ports; i++) {
+		memcpy(plan->ports[i].path, p->devices.vsock.ports[i].socket,
+			sizeof plan->ports[i].path);
+		plan->ports[i].port = le32_of((uint32_t)p->devices.vsock.ports[i].port);
+	}
+}
+
+static uint32_t plan_flags(const struct policy *p)
+{
+	static const uint32_t consoles[POLICY_CONSOLE_COUNT] = {
+		[POLICY_CONSOLE_SERIAL] = PLAN_SERIAL,
+		[POLICY_CONSOLE_VIRTIO] = PLAN_CONSOLE,
+	};
+	static const uint32_t huge[POLICY_HUGE_COUNT] = {
+		[POLICY_HUGE_2M] = PLAN_HUGE_2M,
+		[POLICY_HUGE_1G] = PLAN_HUGE_1G,
+	};
+
+	return (p->tee.simulated ? PLAN_SIMULATED : 0) |
+		(p->tee.snp.has_id_block ? PLAN_ID_BLOCK : 0) |
+		(p->tee.snp.has_author_key ? PLAN_AUTHOR_KEY : 0) |
+		(p->devices.rng ? PLAN_RNG : 0) | (p->devices.has_vsock ? PLAN_VSOCK : 0) |
+		consoles[p->devices.console] | huge[p->machine.hugepages];
+}
+
+static void plan_snp(const struct policy_snp *snp, struct wire_plan *plan)
+{
+	plan->snp_policy = le64_of(snp->guest_policy_bits);
+	plan->vmsa_features = le64_of(snp->vmsa_features);
+	memcpy(plan->id_block, snp->id_block.block, sizeof plan->id_block);
+	memcpy(plan->id_auth, snp->id_block.auth, sizeof plan->id_auth);
+}
+
+int policy_plan(const struct policy *policy, struct wire_plan *ret, struct why *why)
+{
+	struct wire_plan plan = { 0 };
+
+	/* KVM's mask of policy bits never has 18 (kvm-cvm-abi 2.7). */
+	if (policy->tee.snp.guest_policy.migrate_ma)
+		return why_set(why, -EOPNOTSUPP,
+			"tee.snp.guest_policy.migrate_ma: KVM refuses guests with a migration agent");
+	plan.version = le32_of(PLAN_VERSION);
+	plan.flags = le32_of(plan_flags(policy));
+	memcpy(plan.name, policy->name, sizeof plan.name);
+	plan.serial = le64_of(policy->serial);
+	memcpy(plan.policy_hash, policy->hash, sizeof plan.policy_hash);
+	plan.tee = le32_of(policy->tee.type == POLICY_TEE_SNP ? PLAN_TEE_SNP : PLAN_TEE_NONE);
+	plan.vcpus = le32_of((uint32_t)policy->machine.vcpus);
+	plan.memory_mib = le64_of(policy->machine.memory_mib);
+	plan_snp(&policy->tee.snp, &plan);
+	memcpy(plan.kernel, policy->boot.kernel.file, sizeof plan.kernel);
+	memcpy(plan.initrd, policy->boot.initrd.file, sizeof plan.initrd);
+	memcpy(plan.cmdline, policy->boot.cmdline, sizeof plan.cmdline);
+	plan_devices(policy, &plan);
+	memcpy(plan.ledger, policy->audit.ledger, sizeof plan.ledger);
+	memcpy(plan.ledger_key, policy->audit.key, sizeof plan.ledger_key);
+	memcpy(plan.ledger_origin, policy->audit.origin, sizeof plan.ledger_origin);
+	int err = plan_check(&plan, why);
+	if (err == 0)
+		*ret = plan;
+	return err;
+}
+
+const struct policy_key *policy_find_key(const struct policy *policy, const char *id)
+{
+	for (uint64_t i = 0; i < policy->n_keys; i++)
+		if (strcmp(policy->keys[i].id, id) == 0)
+			return &policy->keys[i];
+	return NULL;
+}
+
+int policy_exit_status(int err)
+{
+	switch (err) {
+	case 0:
+		return EXIT_YES;
+	case -EACCES:
+		return EXIT_INPUT;
+	case -EOPNOTSUPP: /* the file asks for what this version has not; the machine is fine */
+		return EXIT_INPUT;
+	default:
+		return opts_exit_status(err);
+	}
+}

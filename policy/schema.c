@@ -1,0 +1,422 @@
+#include "policy/schema.h"
+
+#include <stdio.h>
+#include <string.h>
+
+/* Places. A row of a list element counts from the element, all others from struct policy. */
+#define P(member)      offsetof(struct policy, member)
+#define HAS(member)    (offsetof(struct policy, member) + 1)
+#define IN_OF(type, m) offsetof(struct type, m)
+#define TEXT_MAX(type, m) (sizeof(((struct type *)0)->m) - 1)
+#define SCHEMA(rows)   { (rows), ARRAY_LEN(rows) }
+
+const char *const policy_product_names[] = { "Milan", "Genoa", "Turin", NULL };
+const char *const policy_tcb_field_names[] = { "committed", "launch", "current", "reported", NULL };
+const char *const policy_integrity_names[] = { "none", "luks2", "luks2-aead", "verity", NULL };
+
+static const char *const words_schema[] = { POLICY_SCHEMA_NAME, NULL };
+static const char *const words_tee[] = { "none", "snp", NULL };
+static const char *const later_tee[] = { "tdx", "sev", "sev-es", NULL };
+static const char *const words_demand[] = { "any", "require", "forbid", NULL };
+static const char *const words_huge[] = { "no", "2M", "1G", NULL };
+static const char *const words_cpu[] = { "host", NULL };
+static const char *const words_mode[] = { "ro", "rw", NULL };
+static const char *const words_integrity[] = { "none", "luks2", "luks2-aead", NULL };
+static const char *const words_console[] = { "none", "serial", "virtio", NULL };
+static const char *const words_env[] = { "dev", "test", "staging", "prod", NULL };
+static const char *const words_data[] = { "none", "internal", "confidential", "pii", "pci-chd",
+	"ephi", NULL };
+static const char *const words_require[] = { "attestation:affirming", "policy:this", "tcb:>=min",
+	"debug:off", NULL };
+static const char *const later_require[] = { "tcb:accepted", NULL };
+static const char *const words_die[] = { "die", NULL };
+static const char *const later_die[] = { "restart", NULL };
+static const char *const words_strict[] = { "strict", NULL };
+static const char *const words_forbid[] = { "forbid", NULL };
+static const char *const later_allow[] = { "allow", NULL };
+static const char *const words_none[] = { "none", NULL };
+
+_Static_assert(ARRAY_LEN(words_tee) == POLICY_TEE_COUNT + 1, "tee");
+_Static_assert(ARRAY_LEN(words_demand) == POLICY_DEMAND_COUNT + 1, "demand");
+_Static_assert(ARRAY_LEN(words_huge) == POLICY_HUGE_COUNT + 1, "hugepages");
+_Static_assert(ARRAY_LEN(words_mode) == POLICY_MODE_COUNT + 1, "mode");
+_Static_assert(ARRAY_LEN(words_integrity) == POLICY_INTEGRITY_VERITY + 1, "integrity");
+_Static_assert(ARRAY_LEN(words_console) == POLICY_CONSOLE_COUNT + 1, "console");
+_Static_assert(ARRAY_LEN(words_env) == POLICY_ENV_COUNT + 1, "env");
+_Static_assert(ARRAY_LEN(words_data) == POLICY_DATA_COUNT + 1, "data_class");
+
+const struct form_row form_rows[FORM_COUNT] = {
+	[FORM_SENTENCE] = { "text without control characters", "^[^\\u0000-\\u001f\\u007f]+$" },
+	[FORM_LINE] = { "printable ASCII", "^[ -~]*$" },
+	[FORM_PATH] = { "a path in printable ASCII", "^[!-~]([ -~]*[!-~])?$" },
+	[FORM_ID] = { "a to z, 0 to 9 and '-', starting with a letter or digit",
+		"^[a-z0-9][a-z0-9-]*$" },
+	[FORM_NAME] = { "namespace/id, each of a to z, 0 to 9, '.', '_' and '-'",
+		"^[a-z0-9][a-z0-9._-]*/[a-z0-9][a-z0-9._-]*$" },
+	[FORM_KBS] = { "a URI that starts with kbs:", "^kbs:[!-~]+$" },
+	[FORM_RULE] = { "a rule such as TEE-005", "^[A-Z]{3,4}-[0-9]{3}$" },
+};
+
+/* clang-format off */
+
+static const struct field fields_valid[] = {
+	{ "not_before", FIELD_TIME, .flags = FIELD_REQUIRED, .at = P(valid.not_before),
+	  .doc = "First moment at which the policy may be used, UTC." },
+	{ "not_after", FIELD_TIME, .flags = FIELD_REQUIRED, .at = P(valid.not_after),
+	  .doc = "Last moment at which the policy may be used, UTC." },
+};
+static const struct schema schema_valid = SCHEMA(fields_valid);
+
+static const struct field fields_change[] = {
+	{ "ticket", FIELD_TEXT, FORM_LINE, .at = P(change.ticket), .min = 1, .max = TEXT_MAX(policy, change.ticket),
+	  .doc = "The change request this version belongs to." },
+	{ "summary", FIELD_TEXT, FORM_SENTENCE, .at = P(change.summary), .min = 1, .max = TEXT_MAX(policy, change.summary),
+	  .doc = "What changed, in one sentence." },
+	{ "supersedes", FIELD_DIGEST, .flags = FIELD_NULLABLE, .at = P(change.supersedes), .has = HAS(change.has_supersedes), .max = 32,
+	  .doc = "Hash of the version before this one; null for the first." },
+};
+static const struct schema schema_change = SCHEMA(fields_change);
+
+static const struct field element_framework =
+	{ "", FIELD_TEXT, FORM_LINE, .min = 1, .max = LIMIT_POLICY_LABEL_BYTES - 1, .doc = "A framework." };
+
+static const struct field fields_labels[] = {
+	{ "tenant", FIELD_TEXT, FORM_LINE, .at = P(labels.tenant), .min = 1, .max = TEXT_MAX(policy, labels.tenant),
+	  .doc = "Who the guest belongs to." },
+	{ "data_class", FIELD_CHOICE, .at = P(labels.data_class), .words = words_data,
+	  .doc = "The most sensitive data the guest sees; lint is stricter for pci-chd (cardholder data) and ephi (health records)." },
+	{ "env", FIELD_CHOICE, .at = P(labels.env), .has = HAS(labels.has_env), .words = words_env,
+	  .doc = "Where the guest runs; lint is strictest for prod and lets debug pass only in dev." },
+	{ "frameworks", FIELD_LIST, .at = P(labels.frameworks), .count = P(labels.n_frameworks), .stride = LIMIT_POLICY_LABEL_BYTES,
+	  .max = LIMIT_POLICY_FRAMEWORKS, .element = &element_framework,
+	  .doc = "Compliance frameworks that apply; for the reader, not evaluated." },
+};
+static const struct schema schema_labels = SCHEMA(fields_labels);
+
+static const struct field fields_guest_policy[] = {
+	{ "abi_major", FIELD_NUMBER, .at = P(tee.snp.guest_policy.abi_major), .max = 255,
+	  .doc = "Least major version of the firmware's ABI." },
+	{ "abi_minor", FIELD_NUMBER, .at = P(tee.snp.guest_policy.abi_minor), .max = 255,
+	  .doc = "Least minor version of the firmware's ABI." },
+	{ "smt", FIELD_BOOL, .flags = FIELD_REQUIRED, .at = P(tee.snp.guest_policy.smt),
+	  .doc = "May the host run with simultaneous multithreading on?" },
+	{ "debug", FIELD_BOOL, .at = P(tee.snp.guest_policy.debug),
+	  .doc = "May the host read and write the guest's memory through the firmware?" },
+	{ "migrate_ma", FIELD_BOOL, .at = P(tee.snp.guest_policy.migrate_ma),
+	  .doc = "May a migration agent move the guest? KVM refuses such a guest." },
+	{ "single_socket", FIELD_BOOL, .at = P(tee.snp.guest_policy.single_socket),
+	  .doc = "Must the guest stay on one socket?" },
+};
+static const struct schema schema_guest_policy = SCHEMA(fields_guest_policy);
+
+static const struct field fields_min_tcb[] = {
+	{ "fmc", FIELD_NUMBER, .at = P(tee.snp.min_tcb.fmc), .max = 255,
+	  .doc = "Least version of the FMC; Turin and later only." },
+	{ "bootloader", FIELD_NUMBER, .flags = FIELD_REQUIRED, .at = P(tee.snp.min_tcb.bootloader), .max = 255,
+	  .doc = "Least version of the secure processor's boot loader." },
+	{ "tee", FIELD_NUMBER, .flags = FIELD_REQUIRED, .at = P(tee.snp.min_tcb.tee), .max = 255,
+	  .doc = "Least version of the secure processor's operating system." },
+	{ "snp", FIELD_NUMBER, .flags = FIELD_REQUIRED, .at = P(tee.snp.min_tcb.snp), .max = 255,
+	  .doc = "Least version of the SNP firmware." },
+	{ "microcode", FIELD_NUMBER, .flags = FIELD_REQUIRED, .at = P(tee.snp.min_tcb.microcode), .max = 255,
+	  .doc = "Least microcode version." },
+};
+static const struct schema schema_min_tcb = SCHEMA(fields_min_tcb);
+
+#define PLATFORM(name, text) \
+	{ #name, FIELD_CHOICE, .at = P(tee.snp.platform_info.name), .words = words_demand, .doc = text }
+static const struct field fields_platform[] = {
+	PLATFORM(smt, "Simultaneous multithreading is on (PLATFORM_INFO bit 0)."),
+	PLATFORM(tsme, "Transparent memory encryption is on (bit 1)."),
+	PLATFORM(ecc, "The memory has error correction (bit 2)."),
+	PLATFORM(rapl_disabled, "Energy counters are off (bit 3)."),
+	PLATFORM(ciphertext_hiding_dram, "The host cannot read ciphertext (bit 4)."),
+	PLATFORM(alias_check, "The firmware checked for aliased memory since reset (bit 5)."),
+	PLATFORM(iommu_write_safe, "IOMMU writes cannot reach guest memory (bit 6, Turin)."),
+};
+static const struct schema schema_platform = SCHEMA(fields_platform);
+
+static const struct field fields_id_block[] = {
+	{ "block", FIELD_HEX, .flags = FIELD_REQUIRED, .at = P(tee.snp.id_block.block), .min = 96, .max = 96,
+	  .doc = "The 96 bytes of the ID block as hex digits." },
+	{ "auth", FIELD_HEX, .flags = FIELD_REQUIRED, .at = P(tee.snp.id_block.auth), .min = 64, .max = 4096,
+	  .doc = "The ID authentication page as hex digits; zeros at its end may be left out." },
+};
+static const struct schema schema_id_block = SCHEMA(fields_id_block);
+
+static const struct field element_product =
+	{ "", FIELD_CHOICE, .words = policy_product_names, .doc = "A product." };
+static const struct field element_chip =
+	{ "", FIELD_HEX, .flags = FIELD_ENDS, .min = 8, .max = 64, .doc = "A chip id." };
+
+static const struct field fields_snp[] = {
+	{ "product", FIELD_LIST, .flags = FIELD_REQUIRED, .at = P(tee.snp.products), .count = P(tee.snp.n_products),
+	  .stride = sizeof(enum policy_product), .min = 1, .max = POLICY_PRODUCT_COUNT, .element = &element_product,
+	  .doc = "Processors the guest may run on. min_tcb is one row: name one product unless the row fits all." },
+	{ "guest_policy", FIELD_OBJECT, .flags = FIELD_REQUIRED, .child = &schema_guest_policy,
+	  .doc = "The guest policy word given to the firmware at launch and found in the report." },
+	{ "min_tcb", FIELD_OBJECT, .has = HAS(tee.snp.has_min_tcb), .child = &schema_min_tcb,
+	  .doc = "Least security version of each firmware part, compared part by part." },
+	{ "tcb_field", FIELD_CHOICE, .at = P(tee.snp.tcb_field), .words = policy_tcb_field_names,
+	  .doc = "Which TCB of the report is compared with min_tcb. Without this key: committed, which cannot be rolled back." },
+	{ "platform_info", FIELD_OBJECT, .child = &schema_platform,
+	  .doc = "What the report must say about the platform; a bit that is not named may be anything." },
+	{ "vmpl", FIELD_NUMBER, .at = P(tee.snp.vmpl), .max = 3,
+	  .doc = "The privilege level the report must come from. Without this key: 0." },
+	{ "chip_ids", FIELD_LIST, .at = P(tee.snp.chips), .count = P(tee.snp.n_chips), .stride = sizeof(struct policy_chip),
+	  .max = LIMIT_POLICY_CHIPS, .element = &element_chip,
+	  .doc = "The only hosts the guest may run on: 64 bytes (Turin: 8) as hex digits each. Empty: any host." },
+	{ "id_block", FIELD_OBJECT, .has = HAS(tee.snp.has_id_block), .child = &schema_id_block,
+	  .doc = "Signed ID block: the firmware itself refuses another launch digest." },
+	{ "author_key", FIELD_DIGEST, .at = P(tee.snp.author_key), .has = HAS(tee.snp.has_author_key), .max = 48,
+	  .doc = "SHA-384 of the author key that signed the ID key; needs id_block." },
+	{ "vmsa_features", FIELD_MASK, .at = P(tee.snp.vmsa_features), .max = 0x21d7fe,
+	  .doc = "SEV_FEATURES of the guest as \"0x...\", without bit 0 (SNPActive), which the kernel sets." },
+};
+static const struct schema schema_snp = SCHEMA(fields_snp);
+
+static const struct field fields_tee[] = {
+	{ "type", FIELD_CHOICE, .flags = FIELD_REQUIRED, .at = P(tee.type), .words = words_tee, .later = later_tee,
+	  .doc = "Kind of protection; none is for development and proves nothing." },
+	{ "simulated", FIELD_BOOL, .at = P(tee.simulated),
+	  .doc = "Is evidence of simulated hardware (trust class simulated) accepted?" },
+	{ "snp", FIELD_OBJECT, .has = HAS(tee.has_snp), .child = &schema_snp,
+	  .doc = "What AMD SEV-SNP has to prove; with type snp and only then." },
+	{ "tdx", FIELD_LATER, .doc = "Intel TDX." },
+};
+static const struct schema schema_tee = SCHEMA(fields_tee);
+
+static const struct field fields_file[] = {
+	{ "file", FIELD_TEXT, FORM_PATH, .flags = FIELD_REQUIRED, .at = IN_OF(policy_file, file), .min = 1, .max = TEXT_MAX(policy_file, file),
+	  .doc = "Path, from the policy's folder unless absolute." },
+	{ "sha384", FIELD_DIGEST, .at = IN_OF(policy_file, sha384), .has = IN_OF(policy_file, has_sha384) + 1, .max = 48,
+	  .doc = "SHA-384 of the whole file." },
+};
+static const struct schema schema_file = SCHEMA(fields_file);
+
+static const struct field element_digest =
+	{ "", FIELD_DIGEST, .at = IN_OF(policy_digest, sha384), .max = 48, .doc = "A launch digest." };
+
+static const struct field fields_boot[] = {
+	{ "kernel", FIELD_OBJECT, .flags = FIELD_REQUIRED, .at = P(boot.kernel), .child = &schema_file,
+	  .doc = "The bzImage." },
+	{ "initrd", FIELD_OBJECT, .at = P(boot.initrd), .has = HAS(boot.has_initrd), .child = &schema_file,
+	  .doc = "The initial ramdisk." },
+	{ "cmdline", FIELD_TEXT, FORM_LINE, .flags = FIELD_REQUIRED, .at = P(boot.cmdline), .max = TEXT_MAX(policy, boot.cmdline),
+	  .doc = "The kernel command line; it is measured." },
+	{ "launch_digest", FIELD_LIST, .at = P(boot.launch_digests), .count = P(boot.n_launch_digests), .stride = sizeof(struct policy_digest),
+	  .max = LIMIT_POLICY_DIGESTS, .element = &element_digest,
+	  .doc = "Launch digests that are accepted. Empty: the one computed from the files." },
+	{ "firmware", FIELD_LATER, .doc = "Guest firmware; this version boots the kernel directly." },
+	{ "uki", FIELD_LATER, .doc = "A unified kernel image." },
+	{ "rtmr", FIELD_LATER, .doc = "Run-time measurement registers." },
+};
+static const struct schema schema_boot = SCHEMA(fields_boot);
+
+static const struct field fields_machine[] = {
+	{ "vcpus", FIELD_NUMBER, .flags = FIELD_REQUIRED, .at = P(machine.vcpus), .min = 1, .max = LIMIT_VCPUS,
+	  .doc = "Number of virtual CPUs." },
+	{ "memory_mib", FIELD_NUMBER, .flags = FIELD_REQUIRED, .at = P(machine.memory_mib), .min = LIMIT_MEMORY_MIB_MIN, .max = LIMIT_MEMORY_MIB_MAX,
+	  .doc = "Memory in MiB." },
+	{ "hugepages", FIELD_CHOICE, .at = P(machine.hugepages), .words = words_huge,
+	  .doc = "Size of the host's pages behind guest memory. Without this key: no." },
+	{ "cpu_model", FIELD_FIXED, .words = words_cpu,
+	  .doc = "This version gives the guest the host's CPU model." },
+};
+static const struct schema schema_machine = SCHEMA(fields_machine);
+
+static const struct field fields_integrity[] = {
+	{ "verity_root", FIELD_DIGEST, .flags = FIELD_REQUIRED, .at = IN_OF(policy_disk, verity.verity_root), .max = 32,
+	  .doc = "Root hash of the dm-verity tree." },
+};
+static const struct schema schema_integrity = SCHEMA(fields_integrity);
+
+static const struct field fields_disk[] = {
+	/* 20 bytes: the serial of a virtio block device (virtio 1.2, 5.2.6). */
+	{ "id", FIELD_TEXT, FORM_ID, .flags = FIELD_REQUIRED, .at = IN_OF(policy_disk, id), .min = 1, .max = 20,
+	  .doc = "The disk's name, its serial number in the guest." },
+	{ "file", FIELD_TEXT, FORM_PATH, .flags = FIELD_REQUIRED, .at = IN_OF(policy_disk, file), .min = 1, .max = TEXT_MAX(policy_disk, file),
+	  .doc = "Raw image or block device, from the policy's folder unless absolute." },
+	{ "mode", FIELD_CHOICE, .flags = FIELD_REQUIRED, .at = IN_OF(policy_disk, mode), .words = words_mode,
+	  .doc = "May the guest write?" },
+	{ "discard", FIELD_BOOL, .at = IN_OF(policy_disk, discard),
+	  .doc = "May the guest give blocks back (discard, write zeroes)?" },
+	{ "integrity", FIELD_CHOICE_OR_OBJECT, .flags = FIELD_REQUIRED, .at = IN_OF(policy_disk, integrity), .words = words_integrity, .child = &schema_integrity,
+	  .doc = "How the guest protects the disk from the host: a dm-verity root, LUKS2 with or without authentication, or not at all." },
+	{ "key", FIELD_TEXT, FORM_ID, .at = IN_OF(policy_disk, key), .min = 1, .max = TEXT_MAX(policy_disk, key),
+	  .doc = "Which of keys[] opens it; with luks2 and luks2-aead." },
+};
+static const struct schema schema_disk = SCHEMA(fields_disk);
+static const struct field element_disk = { "", FIELD_OBJECT, .child = &schema_disk, .doc = "A disk." };
+
+static const struct field fields_port[] = {
+	{ "port", FIELD_NUMBER, .flags = FIELD_REQUIRED, .at = IN_OF(policy_port, port), .min = 1, .max = 0xfffffffe,
+	  .doc = "The vsock port the guest connects to, on the host (context id 2)." },
+	{ "socket", FIELD_TEXT, FORM_PATH, .flags = FIELD_REQUIRED, .at = IN_OF(policy_port, socket), .min = 1, .max = TEXT_MAX(policy_port, socket),
+	  .doc = "The Unix socket on the host that answers, from the policy's folder unless absolute." },
+};
+static const struct schema schema_port = SCHEMA(fields_port);
+static const struct field element_port = { "", FIELD_OBJECT, .child = &schema_port, .doc = "A port." };
+
+static const struct field fields_vsock[] = {
+	{ "cid", FIELD_NUMBER, .flags = FIELD_REQUIRED, .at = P(devices.vsock.cid), .min = 3, .max = 0xfffffffe,
+	  .doc = "The guest's context id." },
+	{ "ports", FIELD_LIST, .flags = FIELD_REQUIRED, .at = P(devices.vsock.ports), .count = P(devices.vsock.n_ports), .stride = sizeof(struct policy_port),
+	  .max = LIMIT_VSOCK_PORTS, .element = &element_port,
+	  .doc = "The only host ports the guest can reach." },
+};
+static const struct schema schema_vsock = SCHEMA(fields_vsock);
+
+static const struct field fields_devices[] = {
+	{ "disk", FIELD_LIST, .at = P(devices.disks), .count = P(devices.n_disks), .stride = sizeof(struct policy_disk),
+	  .max = LIMIT_DISKS, .element = &element_disk,
+	  .doc = "Disks, in the order in which the guest sees them." },
+	{ "console", FIELD_CHOICE, .at = P(devices.console), .words = words_console,
+	  .doc = "What the terminal shows: the 16550 serial port, a virtio console, or nothing. Without this key: none." },
+	{ "rng", FIELD_BOOL, .at = P(devices.rng),
+	  .doc = "Does the guest get a virtio entropy device?" },
+	{ "vsock", FIELD_OBJECT, .has = HAS(devices.has_vsock), .child = &schema_vsock,
+	  .doc = "Streams between the guest and chosen sockets of the host." },
+	{ "net", FIELD_EMPTY, .doc = "Network devices." },
+	{ "passthrough", FIELD_EMPTY, .doc = "Devices of the host." },
+};
+static const struct schema schema_devices = SCHEMA(fields_devices);
+
+static const struct field fields_release[] = {
+	{ "require", FIELD_SET, .flags = FIELD_REQUIRED, .at = IN_OF(policy_key, release.require), .words = words_require, .later = later_require,
+	  .doc = "What must hold before the key is released." },
+	{ "max_age_s", FIELD_NUMBER, .at = IN_OF(policy_key, release.max_age_s), .min = 1, .max = 86400, .otherwise = 60,
+	  .doc = "Oldest evidence that is accepted, in seconds. Without this key: 60." },
+	{ "once_per_boot", FIELD_BOOL, .at = IN_OF(policy_key, release.once_per_boot),
+	  .doc = "Is the key released only once to the same guest?" },
+};
+static const struct schema schema_release = SCHEMA(fields_release);
+
+static const struct field fields_key[] = {
+	{ "id", FIELD_TEXT, FORM_ID, .flags = FIELD_REQUIRED, .at = IN_OF(policy_key, id), .min = 1, .max = TEXT_MAX(policy_key, id),
+	  .doc = "The key's name in this policy." },
+	{ "source", FIELD_TEXT, FORM_KBS, .flags = FIELD_REQUIRED, .at = IN_OF(policy_key, source), .min = 5, .max = TEXT_MAX(policy_key, source),
+	  .doc = "Where the broker keeps it: kbs:///repository/type/tag." },
+	{ "purpose", FIELD_TEXT, FORM_ID, .flags = FIELD_REQUIRED, .at = IN_OF(policy_key, purpose), .min = 1, .max = TEXT_MAX(policy_key, purpose),
+	  .doc = "What it is for." },
+	{ "release", FIELD_OBJECT, .has = IN_OF(policy_key, has_release) + 1, .child = &schema_release,
+	  .doc = "When the broker lets it go. Without this object: never." },
+};
+static const struct schema schema_key = SCHEMA(fields_key);
+static const struct field element_key = { "", FIELD_OBJECT, .child = &schema_key, .doc = "A key." };
+
+static const struct field fields_host[] = {
+	{ "on_device_death", FIELD_FIXED, .words = words_die, .later = later_die,
+	  .doc = "A device process that dies ends the guest." },
+	{ "seccomp", FIELD_FIXED, .has = HAS(host.has_seccomp), .words = words_strict,
+	  .doc = "Every process of the guest runs under a system call allow-list." },
+	{ "core_dump", FIELD_FIXED, .has = HAS(host.has_core_dump), .words = words_forbid, .later = later_allow,
+	  .doc = "No process of the guest can be dumped." },
+	{ "user", FIELD_LATER, .doc = "The host user that owns the guest's processes." },
+	{ "landlock", FIELD_LATER, .doc = "Landlock confinement." },
+	{ "mac_label", FIELD_LATER, .doc = "Mandatory access control label." },
+	{ "memory_lock", FIELD_LATER, .doc = "Guest memory locked into RAM." },
+};
+static const struct schema schema_host = SCHEMA(fields_host);
+
+static const struct field fields_runtime[] = {
+	{ "snapshot", FIELD_FIXED, .words = words_forbid, .later = later_allow,
+	  .doc = "The guest cannot be saved to disk; this version has no code that could." },
+	{ "migration", FIELD_FIXED, .words = words_forbid, .later = later_allow,
+	  .doc = "The guest cannot be moved; this version has no code that could." },
+	{ "reattest_s", FIELD_LATER, .doc = "Attestation again while the guest runs." },
+	{ "on_tcb_drift", FIELD_LATER, .doc = "What to do when the floor rises." },
+	{ "tcb_grace_s", FIELD_LATER, .doc = "Time until that is done." },
+	{ "on_evidence_failure", FIELD_LATER, .doc = "What to do when a later proof fails." },
+};
+static const struct schema schema_runtime = SCHEMA(fields_runtime);
+
+static const struct field fields_audit[] = {
+	{ "ledger", FIELD_TEXT, FORM_PATH, .flags = FIELD_REQUIRED, .at = P(audit.ledger), .min = 1, .max = TEXT_MAX(policy, audit.ledger),
+	  .doc = "The ledger's folder, from the policy's folder unless absolute." },
+	{ "key", FIELD_TEXT, FORM_PATH, .flags = FIELD_REQUIRED, .at = P(audit.key), .min = 1, .max = TEXT_MAX(policy, audit.key),
+	  .doc = "PEM file with the Ed25519 key that signs checkpoints." },
+	{ "origin", FIELD_TEXT, FORM_PATH, .flags = FIELD_REQUIRED, .at = P(audit.origin), .min = 1, .max = TEXT_MAX(policy, audit.origin),
+	  .doc = "The log's name, first line of its checkpoints." },
+	{ "retain_days", FIELD_NUMBER, .at = P(audit.retain_days), .has = HAS(audit.has_retain_days), .max = 36500,
+	  .doc = "How long the ledger must be kept; casemate itself never deletes one." },
+	{ "quorum", FIELD_FIXED, .words = words_none,
+	  .doc = "Witnesses that sign checkpoints too; this version has none." },
+	{ "redact", FIELD_EMPTY, .doc = "Values left out of entries." },
+	{ "timestamp", FIELD_LATER, .doc = "RFC 3161 time stamps." },
+};
+static const struct schema schema_audit = SCHEMA(fields_audit);
+
+static const struct field fields_waiver[] = {
+	{ "rule", FIELD_TEXT, FORM_RULE, .flags = FIELD_REQUIRED, .at = IN_OF(policy_waiver, rule), .min = 1, .max = TEXT_MAX(policy_waiver, rule),
+	  .doc = "The lint rule that does not apply." },
+	{ "reason", FIELD_TEXT, FORM_SENTENCE, .flags = FIELD_REQUIRED, .at = IN_OF(policy_waiver, reason), .min = 1, .max = TEXT_MAX(policy_waiver, reason),
+	  .doc = "Why." },
+	{ "approver", FIELD_TEXT, FORM_SENTENCE, .flags = FIELD_REQUIRED, .at = IN_OF(policy_waiver, approver), .min = 1, .max = TEXT_MAX(policy_waiver, approver),
+	  .doc = "Who decided." },
+	{ "expires", FIELD_DAY, .flags = FIELD_REQUIRED, .at = IN_OF(policy_waiver, expires),
+	  .doc = "Last day on which the waiver counts, UTC; at most 180 days ahead." },
+};
+static const struct schema schema_waiver = SCHEMA(fields_waiver);
+static const struct field element_waiver = { "", FIELD_OBJECT, .child = &schema_waiver, .doc = "A waiver." };
+
+static const struct field fields_top[] = {
+	{ "schema", FIELD_FIXED, .flags = FIELD_REQUIRED, .words = words_schema,
+	  .doc = "Name and version of this format." },
+	{ "name", FIELD_TEXT, FORM_NAME, .flags = FIELD_REQUIRED, .at = P(name), .min = 3, .max = TEXT_MAX(policy, name),
+	  .doc = "The guest's name: namespace/id." },
+	{ "serial", FIELD_NUMBER, .flags = FIELD_REQUIRED, .at = P(serial), .min = 1, .max = 999999999999999999,
+	  .doc = "Version of the policy; rises with every change." },
+	{ "valid", FIELD_OBJECT, .has = HAS(has_valid), .child = &schema_valid,
+	  .doc = "When the policy may be used; outside, run refuses it." },
+	{ "change", FIELD_OBJECT, .child = &schema_change,
+	  .doc = "Why this version exists." },
+	{ "labels", FIELD_OBJECT, .child = &schema_labels,
+	  .doc = "What kind of guest this is; lint looks at it." },
+	{ "tee", FIELD_OBJECT, .flags = FIELD_REQUIRED, .child = &schema_tee,
+	  .doc = "The protection and what it has to prove." },
+	{ "boot", FIELD_OBJECT, .flags = FIELD_REQUIRED, .child = &schema_boot,
+	  .doc = "What runs." },
+	{ "machine", FIELD_OBJECT, .flags = FIELD_REQUIRED, .child = &schema_machine,
+	  .doc = "The size of the machine." },
+	{ "devices", FIELD_OBJECT, .flags = FIELD_REQUIRED, .child = &schema_devices,
+	  .doc = "All devices the guest has." },
+	{ "keys", FIELD_LIST, .at = P(keys), .count = P(n_keys), .stride = sizeof(struct policy_key),
+	  .max = LIMIT_POLICY_KEYS, .element = &element_key,
+	  .doc = "Secrets the guest may ask the broker for." },
+	{ "host", FIELD_OBJECT, .child = &schema_host,
+	  .doc = "How the guest's processes are confined." },
+	{ "runtime", FIELD_OBJECT, .child = &schema_runtime,
+	  .doc = "What may happen to the running guest." },
+	{ "audit", FIELD_OBJECT, .has = HAS(has_audit), .child = &schema_audit,
+	  .doc = "The record that is kept; a protected guest has one." },
+	{ "waivers", FIELD_LIST, .at = P(waivers), .count = P(n_waivers), .stride = sizeof(struct policy_waiver),
+	  .max = LIMIT_POLICY_WAIVERS, .element = &element_waiver,
+	  .doc = "Lint rules that somebody decided not to follow for a while." },
+};
+/* clang-format on */
+
+const struct schema policy_schema = SCHEMA(fields_top);
+
+#define PATH_SHOWN 160u
+
+static void rows_walk(const struct schema *schema, const char *prefix,
+	void (*fn)(const char *path, const struct field *field, void *owner), void *owner)
+{
+	for (size_t i = 0; i < schema->n; i++) {
+		const struct field *f = &schema->fields[i];
+		char path[PATH_SHOWN];
+		bool is_list = f->kind == FIELD_LIST;
+		(void)snprintf(path, sizeof path, "%s%s%s%s", prefix, prefix[0] != 0 ? "." : "", f->key,
+			is_list ? "[]" : "");
+		fn(path, f, owner);
+		const struct schema *child = is_list ? f->element->child : f->child;
+		if (child != NULL)
+			rows_walk(child, path, fn, owner);
+	}
+}
+
+void schema_walk(void (*fn)(const char *path, const struct field *field, void *owner), void *owner)
+{
+	rows_walk(&policy_schema, "", fn, owner);
+}
