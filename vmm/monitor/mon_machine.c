@@ -1,0 +1,242 @@
+#include "vmm/monitor/mon_machine.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/epoll.h>
+
+#include "base/fd.h"
+#include "base/log.h"
+#include "base/num.h"
+#include "policy/plan.h"
+#include "sandbox/child.h"
+#include "vmm/monitor/mon_exit.h"
+#include "vmm/monitor/mon_launch.h"
+
+#define SERIAL_IRQ 4u
+
+/* --- the end ---------------------------------------------------------------------------------- */
+
+static void machine_end(struct machine *m, enum ended_how how, const char *text)
+{
+	struct wire_ended e = { .how = le32_of(how), .status = le32_of(m->power.workload_status) };
+
+	if (m->state == MACHINE_ENDED)
+		return;
+	m->state = MACHINE_ENDED;
+	mon_serial_flush(&m->serial);
+	(void)snprintf(e.text, sizeof e.text, "%s", text);
+	int err = chan_send(&m->chan, SUP_MSG_ENDED, &e, sizeof e, NULL, 0);
+	loop_stop(&m->loop, err);
+}
+
+static void machine_crash(void *owner, const char *text)
+{
+	machine_end(owner, ENDED_CRASH, text);
+}
+
+static void power_end(void *owner, enum ended_how how)
+{
+	machine_end(owner, how,
+		how == ENDED_OFF ? "the guest switched itself off" : "the guest asked for a reset");
+}
+
+static void device_dead(void *owner, struct vdev *v, const char *text)
+{
+	struct machine *m = owner;
+	char line[120];
+
+	(void)snprintf(line, sizeof line, "the device process of device %zu (virtio type %u) %s",
+		(size_t)(v - m->devices), v->front.device_type, text);
+	machine_end(m, ENDED_DEVICE, line);
+}
+
+/* --- serial ------------------------------------------------------------------------------------ */
+
+static void serial_emit(void *owner, const uint8_t *bytes, size_t len)
+{
+	struct machine *m = owner;
+
+	if ((le32_get(m->config.flags) & MON_CONFIG_SERIAL) != 0 &&
+		chan_send(&m->chan, SUP_MSG_SERIAL, bytes, len, NULL, 0) < 0)
+		machine_end(m, ENDED_STOP, "the supervisor is gone");
+}
+
+static void serial_irq(void *owner, bool is_high)
+{
+	struct machine *m = owner;
+
+	mon_kvm_set_irq(&m->kvm, SERIAL_IRQ, is_high);
+}
+
+/* --- exits -------------------------------------------------------------------------------------- */
+
+static void vcpu_exited(void *owner, struct vcpu *v)
+{
+	struct machine *m = owner;
+	const struct exit_ops ops = { &m->bus, m->kvm.guest, machine_crash, m };
+
+	mon_exit_serve(&ops, v->id, v->run, v->run_err);
+}
+
+/* --- messages ------------------------------------------------------------------------------------ */
+
+static int on_go(void *owner, struct msg *msg)
+{
+	struct machine *m = owner;
+
+	m->state = MACHINE_RUNNING;
+	mon_vcpu_go(&m->vcpus);
+	return 0;
+}
+
+static int on_input(void *owner, struct msg *msg)
+{
+	struct machine *m = owner;
+
+	mon_serial_feed(&m->serial, msg->buf, msg->len);
+	return 0;
+}
+
+static int on_stop(void *owner, struct msg *msg)
+{
+	machine_end(owner, ENDED_STOP, "stopped by the supervisor");
+	return 0;
+}
+
+static const struct rule rules[] = {
+	/*                 in states                                    length  fds   once   */
+	[SUP_MSG_GO] = { IN(MACHINE_READY), 0, 0, 0, 0, true, on_go },
+	[SUP_MSG_INPUT] = { IN(MACHINE_READY) | IN(MACHINE_RUNNING), 1, 256, 0, 0, false, on_input },
+	[SUP_MSG_STOP] = { IN(MACHINE_READY) | IN(MACHINE_RUNNING), 0, 0, 0, 0, true, on_stop },
+};
+
+static void chan_fire(struct src *src, uint32_t events)
+{
+	struct machine *m = CONTAINER_OF(src, struct machine, chan_src);
+	int err = chan_step(&m->chan, false, rules, ARRAY_LEN(rules), m->state, m);
+
+	if (err < 0 && err != -EAGAIN)
+		loop_stop(&m->loop, err);
+}
+
+/* --- building ------------------------------------------------------------------------------------ */
+
+static MUST_USE int config_take(struct machine *m, struct why *why)
+{
+	struct msg *msg = m->chan.in;
+
+	memcpy(&m->config, msg->buf, sizeof m->config);
+	const struct wire_mon_config *c = &m->config;
+	uint32_t vcpus = le32_get(c->vcpus);
+	uint64_t bytes = le64_get(c->memory_bytes);
+	m->n_devices = le32_get(c->n_devices);
+	if (vcpus == 0 || vcpus > LIMIT_VCPUS || m->n_devices > LIMIT_DEVICES ||
+		bytes < (uint64_t)LIMIT_MEMORY_MIB_MIN << 20 ||
+		bytes > (uint64_t)LIMIT_MEMORY_MIB_MAX << 20 || !num_is_aligned(bytes, PAGE_BYTES) ||
+		memchr(c->cmdline, 0, sizeof c->cmdline) == NULL ||
+		msg->n_fds != MON_FD_FIRST_DEVICE + m->n_devices)
+		return why_set(why, -EBADMSG, "configuration: a number is outside its range");
+	for (unsigned int i = 0; i < MON_FD_FIRST_DEVICE; i++)
+		m->fds[i] = msg_take_fd(msg, i);
+	return 0;
+}
+
+static MUST_USE int kind_of(const struct wire_mon_config *c, enum guest_kind *ret, struct why *why)
+{
+	switch (le32_get(c->tee)) {
+	case PLAN_TEE_NONE:
+		*ret = GUEST_NONE;
+		return 0;
+	case PLAN_TEE_SNP:
+		*ret = GUEST_SNP;
+		return 0;
+	default:
+		return why_set(why, -EOPNOTSUPP, "kind of protection %u is none of ours",
+			le32_get(c->tee));
+	}
+}
+
+static MUST_USE int devices_open(struct machine *m, struct why *why)
+{
+	int err = mon_serial_init(&m->serial, &m->bus, &m->loop, serial_emit, serial_irq, m);
+
+	if (err == 0)
+		err = mon_power_init(&m->power, &m->bus, power_end, m);
+	if (err == 0)
+		err = mon_pci_init(&m->pci, &m->bus);
+	for (unsigned int i = 0; err == 0 && i < m->n_devices; i++)
+		err = mon_virtio_pci_init(&m->devices[i], i, le32_get(m->config.devices[i]),
+			msg_take_fd(m->chan.in, MON_FD_FIRST_DEVICE + i), &m->bus, &m->pci, &m->kvm,
+			&m->memory, &m->loop, device_dead, m, why);
+	return err < 0 ? why_set(why, err, "cannot build the machine: %s", strerrordesc_np(-err)) : 0;
+}
+
+int machine_open(struct machine *m, struct why *why)
+{
+	struct mon_kvm_config kvm_config;
+	int err = loop_open(&m->loop);
+
+	m->chan_src = (struct src){ m->chan.fd, chan_fire };
+	if (err == 0)
+		err = loop_add(&m->loop, &m->chan_src, EPOLLIN | EPOLLRDHUP);
+	if (err == 0)
+		err = config_take(m, why);
+	if (err == 0)
+		err = mon_memory_open(&m->memory, fd_take(&m->fds[MON_FD_MEMORY]),
+			le64_get(m->config.memory_bytes), why);
+	if (err == 0)
+		err = kind_of(&m->config, &kvm_config.kind, why);
+	if (err < 0)
+		return err;
+	kvm_config.vcpus = le32_get(m->config.vcpus);
+	kvm_config.vmsa_features = le64_get(m->config.vmsa_features);
+	err = mon_kvm_open(
+		&m->kvm, &kvm_config, m->fds[MON_FD_KVM], m->fds[MON_FD_SEV], &m->memory, why);
+	if (err == 0)
+		err = devices_open(m, why);
+	if (err == 0)
+		err = mon_vcpu_start(&m->vcpus, &m->kvm, &m->loop, vcpu_exited, m, why);
+	return err;
+}
+
+int machine_launch(struct machine *m, struct why *why)
+{
+	struct wire_launched launched;
+	int err = mon_launch(
+		&m->kvm, &m->config, m->fds[MON_FD_KERNEL], m->fds[MON_FD_INITRD], &launched, why);
+
+	fd_drop(&m->fds[MON_FD_KERNEL]);
+	fd_drop(&m->fds[MON_FD_INITRD]);
+	fd_drop(&m->fds[MON_FD_SEV]);
+	if (err == 0)
+		err = chan_send(&m->chan, SUP_MSG_LAUNCHED, &launched, sizeof launched, NULL, 0);
+	return err;
+}
+
+int machine_run(struct machine *m, struct why *why)
+{
+	m->state = MACHINE_READY;
+	int err = child_send_ready(&m->chan);
+	if (err == 0)
+		err = loop_run(&m->loop);
+	if (err == -EPIPE) /* the supervisor is gone; there is nobody to serve and nobody to tell */
+		return 0;
+	return err < 0 ? why_set(why, err, "the loop ended: %s", strerrordesc_np(-err)) : 0;
+}
+
+void machine_close(struct machine *m)
+{
+	if (m->vcpus.n > 0)
+		mon_vcpu_stop(&m->vcpus, &m->loop);
+	for (unsigned int i = 0; i < m->n_devices; i++)
+		if (m->devices[i].bus != NULL)
+			mon_virtio_pci_done(&m->devices[i], &m->loop);
+	mon_kvm_close(&m->kvm);
+	if (m->serial.emit != NULL)
+		mon_serial_done(&m->serial, &m->loop);
+	mon_memory_close(&m->memory);
+	for (unsigned int i = 0; i < MON_FD_FIRST_DEVICE; i++)
+		fd_drop(&m->fds[i]);
+	loop_close(&m->loop);
+}

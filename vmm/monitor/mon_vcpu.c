@@ -1,0 +1,135 @@
+#include "vmm/monitor/mon_vcpu.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include "base/fd.h"
+#include "sev/fw.h"
+
+#define STACK_BYTES 65536u /* a thread only calls KVM_RUN, read and write */
+
+/* Takes a running vCPU out of the guest; the handler itself has nothing to do. */
+#define SIGNAL_KICK SIGUSR1
+
+static void kick_taken(int signal)
+{
+	(void)signal;
+}
+
+static void resume_wait(struct vcpu *v)
+{
+	eventfd_t n;
+
+	while (eventfd_read(v->resume_fd, &n) < 0 && errno == EINTR)
+		;
+}
+
+static void *vcpu_main(void *arg)
+{
+	struct vcpu *v = arg;
+
+	resume_wait(v);
+	while (!atomic_load(&v->all->is_ending)) {
+		v->run_err = fw_run(v->fd);
+		if (v->run_err == -EINTR || v->run_err == -EAGAIN)
+			continue;
+		atomic_store(&v->is_waiting, true);
+		(void)eventfd_write(v->all->exits.fd, 1);
+		resume_wait(v);
+	}
+	return NULL;
+}
+
+static void exits_fire(struct src *src, uint32_t events)
+{
+	struct vcpus *vs = CONTAINER_OF(src, struct vcpus, exits);
+	eventfd_t n;
+
+	(void)eventfd_read(src->fd, &n);
+	for (unsigned int i = 0; i < vs->n; i++) {
+		struct vcpu *v = &vs->at[i];
+		if (!atomic_load(&v->is_waiting) || atomic_load(&vs->is_ending))
+			continue;
+		vs->exited(vs->owner, v);
+		atomic_store(&v->is_waiting, false);
+		(void)eventfd_write(v->resume_fd, 1);
+	}
+}
+
+static MUST_USE int vcpu_thread_start(struct vcpu *v)
+{
+	pthread_attr_t attr;
+	int err = pthread_attr_init(&attr);
+
+	if (err != 0)
+		return -err;
+	err = pthread_attr_setstacksize(&attr, STACK_BYTES);
+	if (err == 0)
+		err = pthread_create(&v->thread, &attr, vcpu_main, v);
+	(void)pthread_attr_destroy(&attr);
+	return -err;
+}
+
+int mon_vcpu_start(struct vcpus *ret, struct mon_kvm *kvm, struct loop *loop,
+	void (*exited)(void *owner, struct vcpu *v), void *owner, struct why *why)
+{
+	struct sigaction kick = { .sa_handler = kick_taken };
+
+	*ret = (struct vcpus){
+		.exits = { eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK), exits_fire },
+		.exited = exited,
+		.owner = owner,
+	};
+	if (ret->exits.fd < 0 || sigaction(SIGNAL_KICK, &kick, NULL) < 0)
+		return why_set(why, -errno, "no descriptor for vCPU exits");
+	int err = loop_add(loop, &ret->exits, EPOLLIN);
+	for (unsigned int i = 0; err == 0 && i < kvm->n_vcpus; i++) {
+		struct vcpu *v = &ret->at[i];
+		v->all = ret;
+		v->id = i;
+		v->fd = kvm->vcpu_fds[i];
+		v->run = kvm->runs[i];
+		v->resume_fd = eventfd(0, EFD_CLOEXEC);
+		err = v->resume_fd < 0 ? -errno : vcpu_thread_start(v);
+		if (err == 0)
+			ret->n++;
+		else
+			fd_drop(&v->resume_fd);
+	}
+	if (err < 0) {
+		mon_vcpu_stop(ret, loop);
+		return why_set(why, err, "cannot make a vCPU thread");
+	}
+	return 0;
+}
+
+void mon_vcpu_go(struct vcpus *vs)
+{
+	for (unsigned int i = 0; i < vs->n; i++)
+		(void)eventfd_write(vs->at[i].resume_fd, 1);
+}
+
+/*
+ * immediate_exit closes the window between "is_ending was false" and KVM_RUN; the signal takes
+ * out a vCPU that is already in the guest.
+ */
+void mon_vcpu_stop(struct vcpus *vs, struct loop *loop)
+{
+	atomic_store(&vs->is_ending, true);
+	for (unsigned int i = 0; i < vs->n; i++) {
+		struct vcpu *v = &vs->at[i];
+		v->run->immediate_exit = 1;
+		(void)eventfd_write(v->resume_fd, 1);
+		(void)pthread_kill(v->thread, SIGNAL_KICK);
+	}
+	for (unsigned int i = 0; i < vs->n; i++) {
+		(void)pthread_join(vs->at[i].thread, NULL);
+		fd_drop(&vs->at[i].resume_fd);
+	}
+	vs->n = 0;
+	loop_del(loop, &vs->exits);
+	fd_drop(&vs->exits.fd);
+}

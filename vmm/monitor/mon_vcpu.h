@@ -1,0 +1,58 @@
+/*
+ * mon_vcpu: one thread a vCPU. A thread runs the guest and hands every exit that KVM does not
+ *           answer itself to the loop thread, then waits: all device models run on one thread,
+ *           without locks (style rule 44). Kicks and interrupts do not come this way.
+ *
+ * Trust:   the run page is written by the guest's exits; the loop thread judges it.
+ * Owns:    the threads and their event descriptors.
+ * Threads: struct vcpu belongs to its thread while is_waiting is false, to the loop thread while
+ *          it is true.
+ */
+#pragma once
+
+#include <linux/kvm.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+
+#include "base/cdefs.h"
+#include "base/limits.h"
+#include "base/loop.h"
+#include "base/why.h"
+#include "vmm/monitor/mon_kvm.h"
+
+struct vcpus;
+
+struct vcpu {
+	struct vcpus *all;
+	unsigned int id;
+	int fd;
+	struct kvm_run *run;
+	int run_err;            /* of the last fw_run() */
+	atomic_bool is_waiting; /* an exit wants the loop thread */
+	int resume_fd;          /* the loop thread lets the vCPU go on */
+	pthread_t thread;
+};
+
+struct vcpus {
+	struct src exits;       /* threads signal it when they wait */
+	unsigned int n;
+	atomic_bool is_ending;
+	struct vcpu at[LIMIT_VCPUS];
+	/* An exit: run_err and *run as fw_run() left them. On the loop thread. */
+	void (*exited)(void *owner, struct vcpu *v);
+	void *owner;
+};
+
+/*
+ * Make the threads; they wait until mon_vcpu_go(). Before the filter is loaded. Release with
+ * mon_vcpu_stop().
+ */
+MUST_USE int mon_vcpu_start(struct vcpus *ret, struct mon_kvm *kvm, struct loop *loop,
+	void (*exited)(void *owner, struct vcpu *v), void *owner, struct why *why);
+
+/* Let all vCPUs run. */
+void mon_vcpu_go(struct vcpus *vs);
+
+/* End all threads and wait for them. */
+void mon_vcpu_stop(struct vcpus *vs, struct loop *loop);
