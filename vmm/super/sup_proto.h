@@ -14,16 +14,10 @@
 #include "base/cdefs.h"
 #include "base/le.h"
 #include "base/limits.h"
+#include "sandbox/child.h"
 
-/* Every child finds these where the role table says; 0 to 2 are /dev/null, /dev/null, log pipe. */
-#define SPAWN_FD_CHAN 3
-
+/* SUP_MSG_CONFIG, READY, FAILED, STOP and SPAWN_FD_CHAN are in sandbox/child.h. */
 enum sup_msg {
-	SUP_MSG_CONFIG = 1, /* supervisor -> child: the role's struct, descriptors as the role says */
-	SUP_MSG_READY = 2,  /* child -> supervisor: empty; sandboxed and serving */
-	SUP_MSG_FAILED = 3, /* child -> supervisor: struct wire_failed, then the child ends */
-	SUP_MSG_STOP = 4,   /* supervisor -> child: empty; drain and end with status 0 */
-
 	SUP_MSG_GO = 16,       /* supervisor -> monitor: empty; the ledger has the launch, run */
 	SUP_MSG_LAUNCHED = 17, /* monitor -> supervisor: struct wire_launched, before READY */
 	SUP_MSG_ENDED = 18,    /* monitor -> supervisor: struct wire_ended */
@@ -33,12 +27,6 @@ enum sup_msg {
 	SUP_MSG_CONNECT = 24,   /* dev-vsock -> supervisor: struct wire_connect */
 	SUP_MSG_CONNECTED = 25, /* supervisor -> dev-vsock: struct wire_connected, 1 fd or none */
 };
-
-struct wire_failed {
-	le32 err; /* positive errno */
-	char text[400];
-};
-WIRE_SIZE(struct wire_failed, 404);
 
 /* CONFIG of the monitor. Descriptors, in this order: */
 enum mon_fd {

@@ -1,0 +1,54 @@
+#include "sandbox/sandbox.h"
+
+#include <errno.h>
+#include <stdbool.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "sandbox/stage.h"
+
+static bool is_prepared;
+
+int sandbox_start(enum role role, struct why *why)
+{
+	(void)umask(077);
+	if (environ != NULL && environ[0] != NULL)
+		return why_set(why, -EPERM, "%s: the environment is not empty", role_get(role)->name);
+	return stage_fds(role_get(role), why);
+}
+
+/* Threads keep the capabilities they were made with: there must be one yet. */
+static MUST_USE int threads_check(struct why *why)
+{
+	struct stat st;
+
+	if (stat("/proc/self/task", &st) < 0)
+		return why_set(why, -errno, "cannot count threads: is /proc mounted?");
+	return st.st_nlink != 3 ? why_set(why, -EBUSY, "threads exist before the sandbox") : 0;
+}
+
+int sandbox_prepare(enum role role, struct why *why)
+{
+	const struct role_row *row = role_get(role);
+	int err = is_prepared ? why_set(why, -EALREADY, "the sandbox is entered twice") : 0;
+
+	if (err == 0)
+		err = threads_check(why);
+	if (err == 0)
+		err = stage_ids(row, why);
+	if (err == 0)
+		err = stage_ns(row, why);
+	if (err == 0)
+		err = stage_caps(why);
+	if (err == 0)
+		err = stage_rlimit(row, why);
+	is_prepared = true;
+	return err;
+}
+
+int sandbox_enter(enum role role, struct why *why)
+{
+	int err = is_prepared ? 0 : sandbox_prepare(role, why);
+
+	return err < 0 ? err : stage_seccomp(role_get(role), why);
+}

@@ -1,0 +1,50 @@
+/*
+ * sandbox: a process locks itself up, in one fixed order, and proves it (style rule 40).
+ *
+ *   stage    must                                       must not
+ *   fds      only the role's descriptors at start       -
+ *   ns       own user, mount, net, ipc, uts (and pid)   /proc is still the host's up to here;
+ *            namespaces; empty read-only root           no path is opened after it
+ *   ids      no supplementary group, own uid            -
+ *   caps     none, in no set; securebits locked         -
+ *   rlimit   soft = hard; no core; not dumpable;        -
+ *            no_new_privs; dies with its parent
+ *   seccomp  the role's allow-list, all threads         any call that is not on the list
+ *
+ * Everything a program needs is opened, mapped, loaded (dlopen, OpenSSL configuration, locale)
+ * and primed before sandbox_enter(): afterwards there is no file system.
+ *
+ * Trust:   our own program, before it read a hostile byte.
+ * Owns:    nothing; what is entered is never left.
+ * Threads: one. A program with threads calls sandbox_prepare() before it makes them (capabilities
+ *          belong to a thread), and sandbox_enter() after.
+ */
+#pragma once
+
+#include "base/cdefs.h"
+#include "base/why.h"
+#include "sandbox/role.h"
+
+/*
+ * First call of a child's main (child_start() of child.h does it): are exactly the descriptors of
+ * the role's row open, each of its kind, and is the environment empty? 0, or -EBADF with why.
+ */
+MUST_USE int sandbox_start(enum role role, struct why *why);
+
+/*
+ * All stages but the filter. Only for programs that make threads (the monitor): call it while
+ * there is one thread, make the threads, then sandbox_enter(). -EBUSY when threads exist.
+ */
+MUST_USE int sandbox_prepare(enum role role, struct why *why);
+
+/*
+ * All stages (those sandbox_prepare() did are not repeated), each proven: `/` is empty, CapEff is
+ * zero, the filter answers the canary. Any failure is final: the caller must end with it.
+ */
+MUST_USE int sandbox_enter(enum role role, struct why *why);
+
+/*
+ * Does the filter answer the canary, getppid(2), with the errno that only it gives? 0 or -EPERM.
+ * sandbox_enter() calls it; tests too.
+ */
+MUST_USE int sandbox_check(void);

@@ -1,0 +1,64 @@
+#!/usr/bin/env python3
+"""seccomp_gen.py refuses what the language forbids. usage: test_seccomp_gen.py GENERATOR"""
+import os
+import subprocess
+import sys
+import tempfile
+
+GOOD = [
+    "read  # reason",
+    "read write  # two at once",
+    "mmap prot!exec  # a flag",
+    "mmap prot!exec|write flags=MAP_SHARED  # two arguments",
+    "ioctl req=KVM_RUN|0x1234  # by name and by number",
+    "clone3 -> ENOSYS  # falls back",
+    "# only a comment\n\nread # reason",
+]
+BAD = [
+    ("read", "needs its reason"),
+    ("read #", "needs its reason"),
+    ("read #   ", "needs its reason"),
+    ("raed # reason", "unknown system call 'raed'"),
+    ("read raed # reason", "unknown system call 'raed'"),
+    ("mmap colour=1 # reason", "no argument 'colour'"),
+    ("read prot!exec # reason", "no argument 'prot'"),
+    ("mmap prot!exec prot=1 # reason", "two conditions"),
+    ("mmap prot # reason", "unknown system call 'prot'"),
+    ("mmap prot!run # reason", "neither a number nor a constant"),
+    ("mmap prot!PROT_EXEC;x # reason", "neither a number nor a constant"),
+    ("prot!exec # reason", "unknown system call|no system call"),
+    ("-> ENOSYS # reason", "no system call"),
+    ("read # a\nread # b", "stands already"),
+    ("mmap # a\nmmap prot!exec # b", "no effect"),
+    ("mmap prot!exec # a\nmmap # b", "no effect"),
+    ("ioctl req=1|1 # twice", "stands already"),
+]
+
+
+def run(generator, text):
+    with tempfile.TemporaryDirectory() as d:
+        path = os.path.join(d, "x.syscalls")
+        with open(path, "w", encoding="ascii") as f:
+            f.write(text + "\n")
+        out = os.path.join(d, "x.c")
+        r = subprocess.run([sys.executable, generator, "--name", "x", "--out", out, path],
+                           capture_output=True, text=True)
+        return r.returncode, r.stderr
+
+
+def main():
+    generator = sys.argv[1]
+    print(f"1..{len(GOOD) + len(BAD)}")
+    n = 0
+    for text in GOOD:
+        n += 1
+        status, err = run(generator, text)
+        print("ok" if status == 0 else "not ok", n, "- accepts", repr(text), err.strip())
+    for text, want in BAD:
+        n += 1
+        status, err = run(generator, text)
+        is_ok = status != 0 and "x.syscalls:" in err and any(w in err for w in want.split("|"))
+        print("ok" if is_ok else "not ok", n, "- refuses", repr(text), "" if is_ok else err.strip())
+
+
+main()
