@@ -1,0 +1,257 @@
+#include "policy/explain.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+#include "policy/schema.h"
+
+static void day_print(int64_t t, char ret[16])
+{
+	struct tm tm;
+	time_t seconds = (time_t)t;
+
+	if (gmtime_r(&seconds, &tm) == NULL || strftime(ret, 16, "%Y-%m-%d", &tm) == 0)
+		(void)snprintf(ret, 16, "?");
+}
+
+static void hex_print(const uint8_t *bytes, size_t len, char *ret)
+{
+	for (size_t i = 0; i < len; i++)
+		(void)snprintf(ret + 2 * i, 3, "%02x", bytes[i]);
+}
+
+static void head_print(const struct policy *p, struct wr *w)
+{
+	char from[16], to[16];
+
+	wr_printf(w, "policy %s serial %llu  sha256:", p->name, (unsigned long long)p->serial);
+	wr_hex(w, p->hash, sizeof p->hash);
+	if (p->has_valid) {
+		day_print(p->valid.not_before, from);
+		day_print(p->valid.not_after, to);
+		wr_printf(w, "\nvalid %s to %s; outside, run refuses it\n", from, to);
+	} else {
+		wr_str(w, "\nvalid without end\n");
+	}
+}
+
+static void file_print(const char *what, const struct policy_file *f, struct wr *w)
+{
+	if (!f->has_sha384) {
+		wr_printf(w, "  %s: whatever is at %s\n", what, f->file);
+		return;
+	}
+	wr_printf(w, "  %s: sha384 ", what);
+	wr_hex(w, f->sha384, 8);
+	wr_printf(w, "... (at %s)\n", f->file);
+}
+
+static void boot_print(const struct policy *p, struct wr *w)
+{
+	wr_printf(w, "It lets one thing run, on %llu vCPU%s with %llu MiB of memory:\n",
+		(unsigned long long)p->machine.vcpus, p->machine.vcpus == 1 ? "" : "s",
+		(unsigned long long)p->machine.memory_mib);
+	file_print("kernel", &p->boot.kernel, w);
+	if (p->boot.has_initrd)
+		file_print("initrd", &p->boot.initrd, w);
+	wr_printf(w, "  command line: %s\n", p->boot.cmdline[0] != 0 ? p->boot.cmdline : "(empty)");
+	for (uint64_t i = 0; i < p->boot.n_launch_digests; i++) {
+		wr_str(w, "  launch digest, one of: ");
+		wr_hex(w, p->boot.launch_digests[i].sha384, 48);
+		wr_str(w, "\n");
+	}
+}
+
+static void floor_print(const struct policy_snp *s, struct wr *w)
+{
+	if (!s->has_min_tcb) {
+		wr_str(w, "  firmware: any, however old\n");
+		return;
+	}
+	wr_str(w, "  firmware at least:");
+	if (s->min_tcb.fmc != 0)
+		wr_printf(w, " fmc %llu", (unsigned long long)s->min_tcb.fmc);
+	wr_printf(w, " bootloader %llu, tee %llu, snp %llu, microcode %llu (%s)\n",
+		(unsigned long long)s->min_tcb.bootloader, (unsigned long long)s->min_tcb.tee,
+		(unsigned long long)s->min_tcb.snp, (unsigned long long)s->min_tcb.microcode,
+		policy_tcb_field_names[s->tcb_field]);
+}
+
+static void platform_print(const struct policy_snp *s, struct wr *w)
+{
+	static const char *const bits[] = { "SMT on", "TSME on", "ECC on", "energy counters off",
+		"ciphertext hiding on", "alias check done", "IOMMU writes safe" };
+
+	for (size_t i = 0; i < ARRAY_LEN(bits); i++) {
+		if ((s->platform_require & 1ull << i) != 0)
+			wr_printf(w, "  platform: %s\n", bits[i]);
+		if ((s->platform_forbid & 1ull << i) != 0)
+			wr_printf(w, "  platform: not %s\n", bits[i]);
+	}
+}
+
+static void tee_print(const struct policy *p, struct wr *w)
+{
+	const struct policy_snp *s = &p->tee.snp;
+
+	if (p->tee.type == POLICY_TEE_NONE) {
+		wr_str(w, "The guest is NOT protected: the host can read and change all of it.\n");
+		return;
+	}
+	wr_str(w, "It counts as proven only by a report of AMD SEV-SNP that says:\n  processor:");
+	for (uint64_t i = 0; i < s->n_products; i++)
+		wr_printf(w, "%s %s", i > 0 ? " or" : "", policy_product_names[s->products[i]]);
+	if (s->n_chips > 0)
+		wr_printf(w, ", one of %llu listed chips\n", (unsigned long long)s->n_chips);
+	else
+		wr_str(w, ", any chip\n");
+	wr_printf(w, "  debugging %s, migration %s, shared cores (SMT) %s\n",
+		s->guest_policy.debug ? "ALLOWED" : "off",
+		s->guest_policy.migrate_ma ? "ALLOWED" : "off",
+		s->guest_policy.smt ? "allowed" : "off");
+	floor_print(s, w);
+	platform_print(s, w);
+	wr_str(w, "  host data: the hash of this file\n");
+	if (s->has_author_key)
+		wr_str(w, "  an ID block signed under the named author key\n");
+	if (p->tee.simulated)
+		wr_str(w, "SIMULATED evidence is accepted as well: it proves nothing about hardware.\n");
+}
+
+static void keys_print(const struct policy *p, struct wr *w)
+{
+	static const char *const rows[] = { "an affirming verdict", "this policy's hash",
+		"the firmware floor", "debugging off" };
+
+	for (uint64_t i = 0; i < p->n_keys; i++) {
+		const struct policy_key *k = &p->keys[i];
+		const char *between = " after";
+		wr_printf(w, "Key %s (%s) is released", k->id, k->purpose);
+		if (!k->has_release) {
+			wr_str(w, " never\n");
+			continue;
+		}
+		for (size_t j = 0; j < ARRAY_LEN(rows); j++) {
+			if ((k->release.require & 1ull << j) == 0)
+				continue;
+			wr_printf(w, "%s %s", between, rows[j]);
+			between = ",";
+		}
+		wr_printf(w, "%s evidence not older than %llu s%s\n",
+			k->release.require == 0 ? " after nothing but" : ", with",
+			(unsigned long long)k->release.max_age_s,
+			k->release.once_per_boot ? ", once per boot" : "");
+	}
+}
+
+static void devices_print(const struct policy *p, struct wr *w)
+{
+	static const char *const consoles[POLICY_CONSOLE_COUNT] = { "none", "serial port",
+		"virtio console" };
+
+	wr_str(w, "The guest gets:\n");
+	for (uint64_t i = 0; i < p->devices.n_disks; i++) {
+		const struct policy_disk *d = &p->devices.disks[i];
+		wr_printf(w, "  disk %s: %s, %s, integrity %s%s%s\n", d->id, d->file,
+			d->mode == POLICY_RO ? "read only" : "writable",
+			policy_integrity_names[d->integrity], d->key[0] != 0 ? ", key " : "", d->key);
+	}
+	wr_printf(w, "  console: %s%s\n", consoles[p->devices.console],
+		p->devices.console != POLICY_CONSOLE_NONE ? ", which the host reads" : "");
+	for (uint64_t i = 0; i < p->devices.vsock.n_ports; i++)
+		wr_printf(w, "  vsock port %llu, answered by %s\n",
+			(unsigned long long)p->devices.vsock.ports[i].port,
+			p->devices.vsock.ports[i].socket);
+	wr_str(w, "  no network device and no device of the host\n");
+}
+
+void explain_print(const struct policy *p, struct wr *w)
+{
+	head_print(p, w);
+	boot_print(p, w);
+	tee_print(p, w);
+	keys_print(p, w);
+	devices_print(p, w);
+	if (p->has_audit)
+		wr_printf(w, "Launch, proof, release and end are recorded in %s as %s.\n",
+			p->audit.ledger, p->audit.origin);
+	if (p->n_waivers > 0)
+		wr_printf(w, "%llu lint rule%s waived.\n", (unsigned long long)p->n_waivers,
+			p->n_waivers == 1 ? " is" : "s are");
+	wr_str(w, "Not covered: availability, side channels, faults of the guest's own software.\n");
+}
+
+static json_t *file_json(const struct policy_file *f)
+{
+	char hex[97] = "";
+
+	if (f->has_sha384)
+		hex_print(f->sha384, 48, hex);
+	return json_pack("{s:s, s:s?}", "file", f->file, "sha384", f->has_sha384 ? hex : NULL);
+}
+
+static json_t *keys_json(const struct policy *p)
+{
+	json_t *list = json_array();
+
+	for (uint64_t i = 0; i < p->n_keys; i++)
+		(void)json_array_append_new(list, json_pack("{s:s, s:s, s:s, s:b, s:I, s:b}", "id",
+			p->keys[i].id, "source", p->keys[i].source, "purpose", p->keys[i].purpose,
+			"released", p->keys[i].has_release, "max_age_s",
+			(json_int_t)p->keys[i].release.max_age_s, "once_per_boot",
+			p->keys[i].release.once_per_boot));
+	return list;
+}
+
+static json_t *disks_json(const struct policy *p)
+{
+	json_t *list = json_array();
+
+	for (uint64_t i = 0; i < p->devices.n_disks; i++)
+		(void)json_array_append_new(list, json_pack("{s:s, s:s, s:b, s:s}", "id",
+			p->devices.disks[i].id, "file", p->devices.disks[i].file, "read_only",
+			p->devices.disks[i].mode == POLICY_RO, "integrity",
+			policy_integrity_names[p->devices.disks[i].integrity]));
+	return list;
+}
+
+json_t *explain_json(const struct policy *p)
+{
+	char hash[65];
+
+	hex_print(p->hash, 32, hash);
+	return json_pack("{s:s, s:s, s:I, s:s, s:s, s:b, s:o, s:o?, s:s, s:I, s:I, s:o, s:o}",
+		"schema", "casemate/policy-explain/1", "name", p->name, "serial",
+		(json_int_t)p->serial, "sha256", hash, "tee",
+		p->tee.type == POLICY_TEE_SNP ? "snp" : "none", "simulated", p->tee.simulated,
+		"kernel", file_json(&p->boot.kernel), "initrd",
+		p->boot.has_initrd ? file_json(&p->boot.initrd) : NULL, "cmdline", p->boot.cmdline,
+		"vcpus", (json_int_t)p->machine.vcpus, "memory_mib",
+		(json_int_t)p->machine.memory_mib, "disks", disks_json(p), "keys", keys_json(p));
+}
+
+static void field_print(const char *path, const struct field *f, void *owner)
+{
+	struct wr *w = owner;
+
+	wr_printf(w, "%s\n    ", path);
+	if (f->kind == FIELD_LATER || f->kind == FIELD_EMPTY)
+		wr_str(w, f->kind == FIELD_LATER ? "Not in this version: " :
+			"Must be an empty list in this version: ");
+	wr_printf(w, "%s%s\n", f->doc, (f->flags & FIELD_REQUIRED) != 0 ? " Required." : "");
+	if (f->words != NULL && f->words[0] != NULL) {
+		wr_str(w, "    One of:");
+		for (const char *const *word = f->words; *word != NULL; word++)
+			wr_printf(w, " %s", *word);
+		wr_str(w, "\n");
+	}
+	if (f->kind == FIELD_NUMBER)
+		wr_printf(w, "    %llu to %llu.\n", (unsigned long long)f->min,
+			(unsigned long long)f->max);
+}
+
+void explain_print_fields(struct wr *ret)
+{
+	schema_walk(field_print, ret);
+}
