@@ -89,6 +89,22 @@
 #define LIMIT_VRINGS          4u
 /* A back end's answer: it does no input or output before it answers; longer means it is gone. */
 #define LIMIT_VU_REPLY_MS     5000
+/* Requests a queue is served in one turn: 32 of a megabyte are written in well under that time. */
+#define LIMIT_VU_TURN         32u
+/* Sectors of one discard or write-zeroes piece, and pieces a request: 16 MiB each can be written
+ * as zeros in one turn where the file system cannot do better. */
+#define LIMIT_BLK_ZERO_SECTORS 32768u
+#define LIMIT_BLK_PIECES      16u
+/* Random bytes a request: the kernel's generator gives 256 without waiting; Linux asks for 64. */
+#define LIMIT_RNG_BYTES       256u
+/* Console bytes in one write: PIPE_BUF, what a pipe or terminal that is ready takes in one go. */
+#define LIMIT_CONSOLE_BYTES   4096u
+/* Streams of one guest at a time: the agent needs one, workloads a few; each may hold 64 KiB. */
+#define LIMIT_VSOCK_STREAMS   64u
+/* Bytes a guest may send ahead of the host's reader, per stream; must be a power of two. */
+#define LIMIT_VSOCK_BYTES     65536u
+/* Refusals waiting for a buffer of the guest; when they are full its requests wait. */
+#define LIMIT_VSOCK_RESETS    64u
 
 /* --- attestation ------------------------------------------------------------------------------ */
 
@@ -151,3 +167,15 @@
 #define LIMIT_BROKER_DIGESTS      32u
 /* Entries listed of one folder of the store. */
 #define LIMIT_BROKER_LIST         4096u
+
+/* --- ledger --------------------------------------------------------------------------------- */
+
+/* One entry: the longest strings of a message, every byte escaped to six, are 6.1 KiB. */
+#define LIMIT_LEDGER_ENTRY_BYTES 8192u
+/* Entries of one ledger: three levels of tiles; at ten a minute, three years. */
+#define LIMIT_LEDGER_ENTRIES     0xffffffu
+/* A signed note from elsewhere: 16 signatures of the largest kind there is, ML-DSA-44. */
+#define LIMIT_LEDGER_NOTE_BYTES  65536u
+#define LIMIT_LEDGER_SIGNATURES  16u
+/* A proof: an entry in base 64, 24 hashes, a signed note. */
+#define LIMIT_LEDGER_PROOF_BYTES 81920u

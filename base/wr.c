@@ -120,6 +120,14 @@ void wr_hex(struct wr *w, const void *src, size_t len)
 	}
 }
 
+void wr_hex_str(char *ret, size_t size, const void *src, size_t len)
+{
+	struct wr w = wr_of(ret, size - 1);
+
+	wr_hex(&w, src, len);
+	ret[w.len] = 0;
+}
+
 int wr_check(const struct wr *w)
 {
 	return w->is_bad ? -EMSGSIZE : 0;

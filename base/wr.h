@@ -45,6 +45,9 @@ void wr_printf(struct wr *w, const char *fmt, ...) PRINTF(2, 3);
 /* len bytes as lower-case hex digits. */
 void wr_hex(struct wr *w, const void *src, size_t len);
 
+/* The same as a string of its own in size bytes (at least 1); cut when it does not fit. */
+void wr_hex_str(char *ret, size_t size, const void *src, size_t len);
+
 /* 0 when everything fitted, else -EMSGSIZE. */
 MUST_USE int wr_check(const struct wr *w);
 

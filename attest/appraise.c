@@ -1,0 +1,485 @@
+#include "attest/appraise.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "attest/sha384.h"
+#include "attest/snp_leaf.h"
+#include "base/le.h"
+#include "base/secret.h"
+#include "base/wr.h"
+#include "policy/policy.h"
+
+#define HEX_MAX VERDICT_VALUE_MAX
+
+static const char *hex(char ret[HEX_MAX], const void *bytes, size_t len)
+{
+	wr_hex_str(ret, HEX_MAX, bytes, len);
+	return ret;
+}
+
+static const char *word(char ret[HEX_MAX], uint64_t v)
+{
+	(void)snprintf(ret, HEX_MAX, "0x%llx", (unsigned long long)v);
+	return ret;
+}
+
+static bool is_zero(const uint8_t *b, size_t len)
+{
+	uint8_t any = 0;
+
+	for (size_t i = 0; i < len; i++)
+		any |= b[i];
+	return any == 0;
+}
+
+/* --- equal bytes ------------------------------------------------------------------------------ */
+
+/* expected NULL: not asked. */
+static void equal_row(struct verdict *v, enum verdict_row_id row, const uint8_t *expected,
+	const uint8_t *actual, size_t len, const char *not_asked, const char *differs)
+{
+	char want[HEX_MAX], got[HEX_MAX];
+
+	hex(got, actual, len);
+	if (expected == NULL)
+		verdict_set(v, row, VERDICT_NONE, "", got, "%s", not_asked);
+	else if (secret_equal(expected, actual, len))
+		verdict_set(v, row, VERDICT_AFFIRMING, hex(want, expected, len), got, "%s", "");
+	else
+		verdict_set(v, row, VERDICT_CONTRAINDICATED, hex(want, expected, len), got, "%s", differs);
+}
+
+static void measurement_row(const struct snp_report *r, const struct attest_inputs *in,
+	struct verdict *v)
+{
+	const struct policy *p = in->policy;
+	uint64_t n_own = p == NULL ? 0 : p->boot.n_launch_digests;
+	size_t n = in->n_digests + n_own;
+	const uint8_t *first = NULL;
+	char want[HEX_MAX], got[HEX_MAX];
+
+	for (size_t i = 0; i < n; i++) {
+		const uint8_t *d =
+			i < in->n_digests ? in->digests[i] : p->boot.launch_digests[i - in->n_digests].sha384;
+		if (first == NULL || secret_equal(d, r->measurement, SNP_MEASUREMENT_BYTES))
+			first = d;
+	}
+	if (n > 1 && !secret_equal(first, r->measurement, SNP_MEASUREMENT_BYTES))
+		verdict_set(v, ROW_MEASUREMENT, VERDICT_CONTRAINDICATED,
+			hex(want, first, SNP_MEASUREMENT_BYTES), hex(got, r->measurement, SNP_MEASUREMENT_BYTES),
+			"launch digest is none of the %zu expected ones; "
+			"'casemate measure POLICY --diff' names the input that changed",
+			n);
+	equal_row(v, ROW_MEASUREMENT, first, r->measurement, SNP_MEASUREMENT_BYTES,
+		"no expected launch digest was given",
+		"launch digest differs: kernel, initial ramdisk, command line, memory or vCPUs are not "
+		"those expected; 'casemate measure POLICY --diff' names the one");
+}
+
+static void data_rows(const struct snp_report *r, const struct attest_inputs *in, struct verdict *v)
+{
+	const uint8_t *host = in->host_data;
+
+	if (host == NULL && in->policy != NULL)
+		host = in->policy->hash;
+	equal_row(v, ROW_REPORT_DATA, in->report_data, r->report_data, SNP_REPORT_DATA_BYTES,
+		"no expected report data was given",
+		"report data differ: the report was made for another nonce or key");
+	equal_row(v, ROW_HOST_DATA, host, r->host_data, SNP_HOST_DATA_BYTES,
+		"no policy was given",
+		"host data differ: the guest was launched with another policy than this one");
+}
+
+/* --- the guest policy word -------------------------------------------------------------------- */
+
+/* 1.2: a bit that allows may be set only where the reference has it, one that requires must be. */
+static const struct {
+	uint64_t bit;
+	bool is_allowance;
+	const char *text;
+} policy_bits[] = {
+	{ SNP_POLICY_SMT, true, "simultaneous multithreading is allowed" },
+	{ SNP_POLICY_CXL_ALLOW, true, "CXL devices are allowed" },
+	{ SNP_POLICY_SINGLE_SOCKET, false, "one socket is not demanded" },
+	{ SNP_POLICY_MEM_AES_256_XTS, false, "AES-256-XTS is not demanded" },
+	{ SNP_POLICY_RAPL_DIS, false, "RAPL off is not demanded" },
+	{ SNP_POLICY_CIPHERTEXT_HIDING, false, "ciphertext hiding is not demanded" },
+	{ SNP_POLICY_PAGE_SWAP_DISABLE, false, "page swapping is not forbidden" },
+};
+
+static const char *policy_bits_fault(uint64_t got, uint64_t want)
+{
+	for (size_t i = 0; i < ARRAY_LEN(policy_bits); i++) {
+		bool is_got = (got & policy_bits[i].bit) != 0, is_wanted = (want & policy_bits[i].bit) != 0;
+		if (policy_bits[i].is_allowance ? is_got && !is_wanted : is_wanted && !is_got)
+			return policy_bits[i].text;
+	}
+	if ((got & 0xFFFF) < (want & 0xFFFF)) /* major above minor: one number orders them */
+		return "its least firmware ABI is older";
+	return NULL;
+}
+
+static void guest_policy_row(const struct snp_report *r, const struct policy *p, struct verdict *v)
+{
+	char want[HEX_MAX], got[HEX_MAX];
+
+	word(got, r->policy);
+	if ((r->policy & SNP_POLICY_ONE) == 0 || (r->policy & SNP_POLICY_RESERVED) != 0)
+		verdict_set(v, ROW_POLICY, VERDICT_CONTRAINDICATED, "", got,
+			"guest policy is malformed: bit 17 must be 1, bits 63 to 26 must be 0 (AMD 56860, 4.3)");
+	if (p == NULL) {
+		verdict_set(v, ROW_POLICY, VERDICT_NONE, "", got, "no policy was given");
+		return;
+	}
+	uint64_t bits = p->tee.snp.guest_policy_bits;
+	const char *fault = policy_bits_fault(r->policy, bits);
+	if (fault != NULL)
+		verdict_set(v, ROW_POLICY, VERDICT_CONTRAINDICATED, word(want, bits), got,
+			"guest policy is weaker than the launch policy's: %s", fault);
+	else
+		verdict_set(v, ROW_POLICY, VERDICT_AFFIRMING, word(want, bits), got, "%s", "");
+}
+
+static void bit_row(struct verdict *v, enum verdict_row_id row, bool is_set,
+	const struct policy *p, bool is_allowed, const char *meaning)
+{
+	const char *got = is_set ? "on" : "off", *want = "";
+
+	if (p != NULL)
+		want = is_allowed ? "any" : "off";
+	if (!is_set)
+		verdict_set(v, row, VERDICT_AFFIRMING, want, got, "%s", "");
+	else if (p == NULL)
+		verdict_set(v, row, VERDICT_WARNING, want, got, "%s", meaning);
+	else if (is_allowed)
+		verdict_set(v, row, VERDICT_AFFIRMING, want, got, "the policy allows it: %s", meaning);
+	else
+		verdict_set(v, row, VERDICT_CONTRAINDICATED, want, got, "%s; the policy forbids it",
+			meaning);
+}
+
+static void debug_rows(const struct snp_report *r, const struct policy *p, struct verdict *v)
+{
+	bit_row(v, ROW_DEBUG, (r->policy & SNP_POLICY_DEBUG) != 0, p,
+		p != NULL && p->tee.snp.guest_policy.debug, "the host may read the guest's memory");
+	bit_row(v, ROW_MIGRATION, (r->policy & SNP_POLICY_MIGRATE_MA) != 0, p,
+		p != NULL && p->tee.snp.guest_policy.migrate_ma,
+		"a migration agent may take the guest to another machine");
+}
+
+/* --- platform --------------------------------------------------------------------------------- */
+
+static void vmpl_row(const struct snp_report *r, const struct policy *p, struct verdict *v)
+{
+	char want[16] = "", got[16];
+
+	(void)snprintf(got, sizeof got, "%u", r->vmpl);
+	if (p != NULL)
+		(void)snprintf(want, sizeof want, "%llu", (unsigned long long)p->tee.snp.vmpl);
+	if (r->vmpl == SNP_VMPL_HOST)
+		verdict_set(v, ROW_VMPL, VERDICT_CONTRAINDICATED, want, "host",
+			"the host asked for this report, not the guest: its report data prove nothing");
+	else if (r->vmpl > 3)
+		verdict_set(v, ROW_VMPL, VERDICT_CONTRAINDICATED, want, got, "VMPL is not 0 to 3");
+	else if (p == NULL)
+		verdict_set(v, ROW_VMPL, VERDICT_NONE, "", got, "no policy was given");
+	else if (r->vmpl != p->tee.snp.vmpl)
+		verdict_set(v, ROW_VMPL, VERDICT_CONTRAINDICATED, want, got,
+			"another privilege level of the guest asked for the report");
+	else
+		verdict_set(v, ROW_VMPL, VERDICT_AFFIRMING, want, got, "%s", "");
+}
+
+static const char *const platform_bit_names[] = { "SMT", "TSME", "ECC", "RAPL off",
+	"ciphertext hiding", "alias check", "IOMMU write safe", "TIO" };
+
+static const char *lowest_bit_name(uint64_t bits)
+{
+	unsigned int i = (unsigned int)__builtin_ctzll(bits);
+
+	return i < ARRAY_LEN(platform_bit_names) ? platform_bit_names[i] : "a reserved bit";
+}
+
+static void platform_row(const struct snp_report *r, const struct policy *p, struct verdict *v)
+{
+	char want[HEX_MAX], got[HEX_MAX];
+
+	word(got, r->platform_info);
+	if (p == NULL) {
+		verdict_set(v, ROW_PLATFORM_INFO, VERDICT_NONE, "", got, "no policy was given");
+		return;
+	}
+	uint64_t require = p->tee.snp.platform_require, forbid = p->tee.snp.platform_forbid;
+	uint64_t missing = require & ~r->platform_info, excess = forbid & r->platform_info;
+	(void)snprintf(want, sizeof want, "require 0x%llx forbid 0x%llx", (unsigned long long)require,
+		(unsigned long long)forbid);
+	if (missing != 0)
+		verdict_set(v, ROW_PLATFORM_INFO, VERDICT_CONTRAINDICATED, want, got,
+			"the policy requires %s, the platform has it off", lowest_bit_name(missing));
+	else if (excess != 0)
+		verdict_set(v, ROW_PLATFORM_INFO, VERDICT_CONTRAINDICATED, want, got,
+			"the policy forbids %s, the platform has it on", lowest_bit_name(excess));
+	else
+		verdict_set(v, ROW_PLATFORM_INFO, VERDICT_AFFIRMING, want, got, "%s", "");
+}
+
+/* --- ID block --------------------------------------------------------------------------------- */
+
+#define ID_BLOCK_FAMILY 0x30u
+#define ID_BLOCK_IMAGE  0x40u
+#define ID_BLOCK_SVN    0x54u
+#define ID_AUTH_KEY     0x240u
+#define ID_KEY_BYTES    0x404u
+
+static void id_block_row(const struct snp_report *r, const struct policy *p, struct verdict *v)
+{
+	const uint8_t *block = p->tee.snp.id_block.block;
+	uint8_t digest[SHA384_BYTES];
+	le32 svn;
+
+	if (sha384_once(p->tee.snp.id_block.auth + ID_AUTH_KEY, ID_KEY_BYTES, digest) < 0)
+		verdict_set(v, ROW_ID_KEY, VERDICT_CONTRAINDICATED, "", "", "the key cannot be hashed");
+	else
+		equal_row(v, ROW_ID_KEY, digest, r->id_key_digest, sizeof digest, "",
+			is_zero(r->id_key_digest, sizeof r->id_key_digest)
+				? "the guest was launched without an ID block"
+				: "the ID block was signed by another key");
+	memcpy(&svn, block + ID_BLOCK_SVN, sizeof svn);
+	if (memcmp(r->family_id, block + ID_BLOCK_FAMILY, 16) != 0 ||
+		memcmp(r->image_id, block + ID_BLOCK_IMAGE, 16) != 0 || r->guest_svn != le32_get(svn))
+		verdict_set(v, ROW_ID_KEY, VERDICT_CONTRAINDICATED, "", "",
+			"family id, image id or guest SVN are not those of the policy's ID block");
+}
+
+static void id_rows(const struct snp_report *r, const struct policy *p, struct verdict *v)
+{
+	const uint8_t *author = p != NULL && p->tee.snp.has_author_key ? p->tee.snp.author_key : NULL;
+
+	if (p != NULL && p->tee.snp.has_id_block)
+		id_block_row(r, p, v);
+	else
+		equal_row(v, ROW_ID_KEY, NULL, r->id_key_digest, sizeof r->id_key_digest,
+			"no ID block was asked for", "");
+	if (author != NULL && (r->key_info & SNP_KEY_AUTHOR_KEY_EN) == 0)
+		verdict_set(v, ROW_AUTHOR_KEY, VERDICT_CONTRAINDICATED, "", "",
+			"the guest was launched without an author key");
+	equal_row(v, ROW_AUTHOR_KEY, author, r->author_key_digest, sizeof r->author_key_digest,
+		"no author key was asked for", "the ID key was signed by another author key");
+}
+
+/* --- what the policy demands of hardware and firmware ---------------------------------------- */
+
+static void policy_product_row(enum snp_product product, const struct policy *p, struct verdict *v)
+{
+	static const enum snp_product products[POLICY_PRODUCT_COUNT] = {
+		[POLICY_PRODUCT_MILAN] = SNP_PRODUCT_MILAN,
+		[POLICY_PRODUCT_GENOA] = SNP_PRODUCT_GENOA,
+		[POLICY_PRODUCT_TURIN] = SNP_PRODUCT_TURIN,
+	};
+
+	for (uint64_t i = 0; i < p->tee.snp.n_products; i++)
+		if (products[p->tee.snp.products[i]] == product)
+			return;
+	if (p->tee.snp.n_products > 0)
+		verdict_set(v, ROW_PRODUCT, VERDICT_CONTRAINDICATED,
+			snp_product_name(products[p->tee.snp.products[0]]), snp_product_name(product),
+			"the policy does not name this product");
+}
+
+static void policy_tcb_row(const struct snp_report *r, enum snp_product product,
+	const struct policy *p, struct verdict *v)
+{
+	const struct policy_snp *s = &p->tee.snp;
+	const struct {
+		const char *name;
+		uint64_t word;
+	} fields[POLICY_TCB_COUNT] = {
+		[POLICY_TCB_COMMITTED] = { "COMMITTED_TCB", r->committed_tcb },
+		[POLICY_TCB_LAUNCH] = { "LAUNCH_TCB", r->launch_tcb },
+		[POLICY_TCB_CURRENT] = { "CURRENT_TCB", r->current_tcb },
+		[POLICY_TCB_REPORTED] = { "REPORTED_TCB", r->reported_tcb },
+	};
+	char want[TCB_TEXT_MAX], got[TCB_TEXT_MAX];
+
+	if (!s->has_min_tcb)
+		return;
+	struct tcb is = tcb_decode(product, fields[s->tcb_field].word);
+	struct tcb least = { .has_fmc = is.has_fmc, .fmc = (uint8_t)s->min_tcb.fmc,
+		.bootloader = (uint8_t)s->min_tcb.bootloader, .tee = (uint8_t)s->min_tcb.tee,
+		.snp = (uint8_t)s->min_tcb.snp, .microcode = (uint8_t)s->min_tcb.microcode };
+	tcb_print(&least, want);
+	tcb_print(&is, got);
+	const char *below = tcb_first_below(&is, &least);
+	if (below != NULL)
+		verdict_set(v, ROW_TCB, VERDICT_CONTRAINDICATED, want, got,
+			"%s: %s is below the policy's minimum: the host's firmware has to be updated and "
+			"committed",
+			fields[s->tcb_field].name, below);
+}
+
+static void policy_chip_row(const struct snp_report *r, const struct policy *p, struct verdict *v)
+{
+	char got[HEX_MAX];
+
+	if (p->tee.snp.n_chips == 0)
+		return;
+	hex(got, r->chip_id, sizeof r->chip_id);
+	if (is_zero(r->chip_id, sizeof r->chip_id)) {
+		verdict_set(v, ROW_CHIP_ID, VERDICT_CONTRAINDICATED, "one of the policy's chips", "masked",
+			"the policy names chips, the host hides which one this is");
+		return;
+	}
+	for (uint64_t i = 0; i < p->tee.snp.n_chips; i++)
+		if (memcmp(p->tee.snp.chips[i].id, r->chip_id, sizeof r->chip_id) == 0)
+			return;
+	verdict_set(v, ROW_CHIP_ID, VERDICT_CONTRAINDICATED, "one of the policy's chips", got,
+		"the policy does not name this chip");
+}
+
+static void policy_itself_row(const struct policy *p, time_t at, struct verdict *v)
+{
+	if (p->tee.type != POLICY_TEE_SNP)
+		verdict_set(v, ROW_POLICY, VERDICT_CONTRAINDICATED, "none", "snp",
+			"the launch policy is for a plain guest");
+	if (p->has_valid && at < p->valid.not_before)
+		verdict_set(v, ROW_POLICY, VERDICT_CONTRAINDICATED, "", "",
+			"the launch policy is not yet valid at the time asked for");
+	if (p->has_valid && at > p->valid.not_after)
+		verdict_set(v, ROW_POLICY, VERDICT_CONTRAINDICATED, "", "",
+			"the launch policy has expired at the time asked for");
+}
+
+void appraise_snp(const struct snp_report *report, enum snp_product product,
+	const struct attest_inputs *in, struct verdict *v)
+{
+	const struct policy *p = in->policy;
+
+	if (p != NULL) {
+		policy_itself_row(p, in->at, v);
+		policy_product_row(product, p, v);
+		policy_tcb_row(report, product, p, v);
+		policy_chip_row(report, p, v);
+	}
+	guest_policy_row(report, p, v);
+	debug_rows(report, p, v);
+	measurement_row(report, in, v);
+	data_rows(report, in, v);
+	vmpl_row(report, p, v);
+	platform_row(report, p, v);
+	id_rows(report, p, v);
+}
+
+void appraise_trust(enum trust_class trust, const struct policy *policy, struct verdict *v)
+{
+	const char *got = trust_class_name(trust);
+	bool may_simulate = policy != NULL && policy->tee.simulated;
+	const char *want = may_simulate ? "hardware or simulated" : "hardware";
+
+	v->trust = trust;
+	if (trust == TRUST_HARDWARE)
+		verdict_set(v, ROW_TRUST, VERDICT_AFFIRMING, want, got, "%s", "");
+	else if (trust == TRUST_HOST)
+		verdict_set(v, ROW_TRUST, VERDICT_CONTRAINDICATED, want, got,
+			"no trusted root vouches for this evidence: it is what the host says");
+	else if (policy == NULL)
+		verdict_set(v, ROW_TRUST, VERDICT_NONE, "", got,
+			"vouched for by a root that was given, not by a vendor; no policy was given to refuse it");
+	else if (may_simulate)
+		verdict_set(v, ROW_TRUST, VERDICT_AFFIRMING, want, got, "the policy accepts simulated trust");
+	else
+		verdict_set(v, ROW_TRUST, VERDICT_CONTRAINDICATED, want, got,
+			"a root that was given vouches for it, not a vendor, and the policy does not say "
+			"'simulated'");
+}
+
+/* --- claims ----------------------------------------------------------------------------------- */
+
+static void tcb_claims(struct claims *c, enum snp_product product, const char *name,
+	const char *text_name, uint64_t v)
+{
+	char text[TCB_TEXT_MAX];
+	struct tcb t = tcb_decode(product, v);
+	le64 raw = le64_of(v);
+
+	tcb_print(&t, text);
+	claims_add_bytes(c, name, &raw, sizeof raw);
+	if (product != SNP_PRODUCT_UNKNOWN)
+		claims_add_text(c, text_name, text);
+}
+
+static void policy_claims(struct claims *c, uint64_t p)
+{
+	char text[HEX_MAX];
+
+	claims_add_text(c, "policy", word(text, p));
+	claims_add_number(c, "policy_abi_major", p >> 8 & 0xFF);
+	claims_add_number(c, "policy_abi_minor", p & 0xFF);
+	claims_add_bool(c, "policy_smt_allowed", (p & SNP_POLICY_SMT) != 0);
+	claims_add_bool(c, "policy_migrate_ma", (p & SNP_POLICY_MIGRATE_MA) != 0);
+	claims_add_bool(c, "policy_debug_allowed", (p & SNP_POLICY_DEBUG) != 0);
+	claims_add_bool(c, "policy_single_socket", (p & SNP_POLICY_SINGLE_SOCKET) != 0);
+}
+
+static void platform_claims(struct claims *c, const struct snp_report *r)
+{
+	char text[HEX_MAX];
+
+	claims_add_text(c, "platform_info", word(text, r->platform_info));
+	claims_add_bool(c, "platform_smt_enabled", (r->platform_info & SNP_PLATFORM_SMT_EN) != 0);
+	claims_add_bool(c, "platform_tsme_enabled", (r->platform_info & SNP_PLATFORM_TSME_EN) != 0);
+	claims_add_bool(c, "platform_alias_check", (r->platform_info & SNP_PLATFORM_ALIAS_CHECK) != 0);
+	claims_add_text(c, "signing_key", snp_signing_key_name(r->signing_key));
+	claims_add_bool(c, "author_key_enabled", (r->key_info & SNP_KEY_AUTHOR_KEY_EN) != 0);
+	claims_add_bool(c, "mask_chip_key", (r->key_info & SNP_KEY_MASK_CHIP_KEY) != 0);
+	if (r->has_cpuid) {
+		claims_add_number(c, "cpuid_family", r->cpuid_family);
+		claims_add_number(c, "cpuid_model", r->cpuid_model);
+		claims_add_number(c, "cpuid_stepping", r->cpuid_stepping);
+	}
+	claims_add_bytes(c, "chip_id", r->chip_id, sizeof r->chip_id);
+}
+
+static void firmware_claims(struct claims *c, const struct snp_report *r, enum snp_product product)
+{
+	char text[32];
+
+	tcb_claims(c, product, "reported_tcb", "reported_tcb_levels", r->reported_tcb);
+	tcb_claims(c, product, "committed_tcb", "committed_tcb_levels", r->committed_tcb);
+	tcb_claims(c, product, "current_tcb", "current_tcb_levels", r->current_tcb);
+	tcb_claims(c, product, "launch_tcb", "launch_tcb_levels", r->launch_tcb);
+	(void)snprintf(text, sizeof text, "%u.%u.%u", r->current.major, r->current.minor,
+		r->current.build);
+	claims_add_text(c, "current_firmware", text);
+	(void)snprintf(text, sizeof text, "%u.%u.%u", r->committed.major, r->committed.minor,
+		r->committed.build);
+	claims_add_text(c, "committed_firmware", text);
+	if (r->has_mit_vectors) {
+		claims_add_number(c, "launch_mit_vector", r->launch_mit_vector);
+		claims_add_number(c, "current_mit_vector", r->current_mit_vector);
+	}
+}
+
+void appraise_snp_claims(const struct snp_report *report, enum snp_product product,
+	struct claims *c)
+{
+	const struct snp_report *r = report;
+
+	claims_add_number(c, "version", r->version);
+	claims_add_text(c, "product", snp_product_name(product));
+	claims_add_number(c, "guest_svn", r->guest_svn);
+	claims_add_bytes(c, "family_id", r->family_id, sizeof r->family_id);
+	claims_add_bytes(c, "image_id", r->image_id, sizeof r->image_id);
+	claims_add_number(c, "vmpl", r->vmpl);
+	policy_claims(c, r->policy);
+	claims_add_bytes(c, "measurement", r->measurement, sizeof r->measurement);
+	claims_add_bytes(c, "report_data", r->report_data, sizeof r->report_data);
+	claims_add_bytes(c, "host_data", r->host_data, sizeof r->host_data);
+	claims_add_bytes(c, "id_key_digest", r->id_key_digest, sizeof r->id_key_digest);
+	claims_add_bytes(c, "author_key_digest", r->author_key_digest, sizeof r->author_key_digest);
+	claims_add_bytes(c, "report_id", r->report_id, sizeof r->report_id);
+	claims_add_bytes(c, "report_id_ma", r->report_id_ma, sizeof r->report_id_ma);
+	platform_claims(c, r);
+	firmware_claims(c, r, product);
+}

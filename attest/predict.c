@@ -1,0 +1,149 @@
+#include "attest/predict.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+
+#include "base/fd.h"
+#include "base/num.h"
+#include "policy/policy.h"
+
+/* A file's bytes, mapped when that is possible: a ramdisk of 500 MiB is read once and not copied. */
+struct image {
+	uint8_t *p;
+	size_t len;
+	bool is_mapped;
+};
+
+static void image_auto(struct image *f)
+{
+	if (f->is_mapped)
+		(void)munmap(f->p, f->len);
+	else
+		free(f->p);
+}
+
+/* Relative to the policy's folder, or absolute. */
+static MUST_USE int path_make(char ret[2 * LIMIT_PATH_BYTES], const char *folder, const char *file,
+	struct why *why)
+{
+	int n = file[0] == '/' ? snprintf(ret, 2 * LIMIT_PATH_BYTES, "%s", file)
+	                       : snprintf(ret, 2 * LIMIT_PATH_BYTES, "%s/%s", folder, file);
+
+	if (n < 0 || (size_t)n >= 2 * LIMIT_PATH_BYTES)
+		return why_set(why, -ENAMETOOLONG, "the path of %s is too long", file);
+	return 0;
+}
+
+/* A file that shrinks under the mapping would end us with SIGBUS: only regular files are mapped,
+ * privately; whoever can truncate the policy's files can also replace them. */
+static MUST_USE int image_load(const char *path, size_t max, struct image *ret, struct why *why)
+{
+	AUTO(fd) int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+	struct stat st;
+
+	if (fd < 0)
+		return why_set(why, -errno, "cannot open %s: %s", path, strerrordesc_np(errno));
+	if (fstat(fd, &st) < 0)
+		return why_set(why, -errno, "cannot read %s", path);
+	if (S_ISDIR(st.st_mode))
+		return why_set(why, -EISDIR, "%s is a folder", path);
+	if (!S_ISREG(st.st_mode) || st.st_size == 0)
+		return fd_read_path(path, max, &ret->p, &ret->len, why);
+	if ((uint64_t)st.st_size > max)
+		return why_set(why, -EMSGSIZE, "%s has %lld bytes, at most %zu", path,
+			(long long)st.st_size, max);
+	void *p = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE | MAP_POPULATE, fd, 0);
+	if (p == MAP_FAILED)
+		return fd_read_path(path, max, &ret->p, &ret->len, why);
+	*ret = (struct image){ .p = p, .len = (size_t)st.st_size, .is_mapped = true };
+	return 0;
+}
+
+static MUST_USE int image_open(const char *folder, const struct policy_file *file, size_t max,
+	struct image *ret, struct why *why)
+{
+	char path[2 * LIMIT_PATH_BYTES];
+	int err = path_make(path, folder, file->file, why);
+
+	return err < 0 ? err : image_load(path, max, ret, why);
+}
+
+/* Is it the file the policy means? */
+static MUST_USE int digest_check(const char *what, const struct policy_file *file,
+	const uint8_t digest[SHA384_BYTES], struct why *why)
+{
+	if (!file->has_sha384 || memcmp(file->sha384, digest, SHA384_BYTES) == 0)
+		return 0;
+	return why_set(why, -EACCES,
+		"%s %s is not the file the policy names: its SHA-384 is %02x%02x%02x%02x..., the policy "
+		"says %02x%02x%02x%02x...",
+		what, file->file, digest[0], digest[1], digest[2], digest[3], file->sha384[0],
+		file->sha384[1], file->sha384[2], file->sha384[3]);
+}
+
+static MUST_USE int kernel_digest_check(const struct policy_file *file, const struct image *image,
+	struct why *why)
+{
+	uint8_t digest[SHA384_BYTES];
+
+	if (!file->has_sha384)
+		return 0;
+	int err = sha384_once(image->p, image->len, digest);
+	return err < 0 ? err : digest_check("the kernel", file, digest, why);
+}
+
+int attest_predict_snp(const struct policy *policy, const char *folder, struct boot_digest *ret,
+	struct why *why)
+{
+	const struct boot_inputs nothing = { 0 };
+
+	return attest_predict_snp_with(policy, folder, &nothing, ret, why);
+}
+
+int attest_predict_snp_with(const struct policy *policy, const char *folder,
+	const struct boot_inputs *instead, struct boot_digest *ret, struct why *why)
+{
+	AUTO(image) struct image kernel = { 0 }, initrd = { 0 };
+	struct boot_digest d = { 0 };
+	struct boot_inputs in = *instead;
+	int err = 0;
+
+	if (policy->tee.type != POLICY_TEE_SNP)
+		return why_set(why, -EOPNOTSUPP, "the policy asks for a plain guest: nothing is measured");
+	if (in.kernel == NULL) {
+		err = image_open(folder, &policy->boot.kernel, LIMIT_KERNEL_BYTES, &kernel, why);
+		if (err == 0)
+			err = kernel_digest_check(&policy->boot.kernel, &kernel, why);
+		in.kernel = kernel.p, in.kernel_len = kernel.len;
+	}
+	bool is_own_initrd = in.initrd == NULL && policy->boot.has_initrd;
+	if (err == 0 && is_own_initrd) {
+		err = image_open(folder, &policy->boot.initrd, LIMIT_INITRD_BYTES, &initrd, why);
+		in.initrd = initrd.p, in.initrd_len = initrd.len;
+	}
+	if (err < 0)
+		return err;
+	if (in.cmdline == NULL)
+		in.cmdline = policy->boot.cmdline;
+	if (in.vcpus == 0)
+		in.vcpus = (uint32_t)policy->machine.vcpus;
+	if (in.memory_mib == 0)
+		in.memory_mib = policy->machine.memory_mib;
+	if (in.vmsa_features == 0)
+		in.vmsa_features = policy->tee.snp.vmsa_features;
+	err = boot_digest_compute(&in, &d, why);
+	if (err < 0)
+		return err;
+	/* The ramdisk's piece is the whole file: its digest is at hand, hashing it again is not needed. */
+	const struct boot_piece *piece = boot_digest_find(&d, "initrd");
+	if (is_own_initrd && piece != NULL)
+		err = digest_check("the initial ramdisk", &policy->boot.initrd, piece->sha384, why);
+	if (err == 0)
+		*ret = d;
+	return err;
+}

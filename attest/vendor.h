@@ -1,0 +1,33 @@
+/*
+ * vendor: the vendors' pinned root keys, and their intermediate certificates as a convenience.
+ *
+ * Trust:   a pin is the SHA-256 of a root's SubjectPublicKeyInfo, written in the source; the
+ *          built-in certificates are candidates like any other (attestation.md, 2.3).
+ * Owns:    nothing.
+ * Threads: any.
+ */
+#pragma once
+
+#include <openssl/x509.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "attest/cert.h"
+#include "attest/tcb.h"
+#include "base/cdefs.h"
+
+/* The product whose ARK has this key, SNP_PRODUCT_UNKNOWN for a root that is not pinned. */
+enum snp_product vendor_root_product(const X509 *root);
+
+/*
+ * Add the built-in certificates a leaf issued by this common name ("SEV-Milan") chains through.
+ * An unknown name adds nothing.
+ */
+MUST_USE int vendor_add_chain(struct cert_store *s, const char *issuer_cn, struct why *why);
+
+/* Every built-in certificate, for tests and `attest show`: row i, NULL behind the last. */
+const uint8_t *vendor_cert(size_t i, size_t *ret_len, const char **ret_cn);
+
+/* Is this a certificate its issuer has revoked for good, whatever CRL is at hand? */
+bool vendor_is_revoked(const X509 *x);
