@@ -70,14 +70,19 @@ static void cpuid_personalise(struct kvm_cpuid2 *t, unsigned int id, unsigned in
 	}
 }
 
-/* The TSC-deadline timer is KVM's to offer but not in its supported table. */
-static void cpuid_add_deadline(struct kvm_cpuid2 *t, int kvm_fd)
+#define CPUID_1_ECX_DEADLINE   (1u << 24)
+#define CPUID_1_ECX_HYPERVISOR (1u << 31)
+
+/* What KVM leaves to us: "there is a hypervisor", and the timer its local APIC emulates. */
+static void cpuid_add_hypervisor(struct kvm_cpuid2 *t, int kvm_fd)
 {
-	if (fw_ioctl_int(kvm_fd, KVM_CHECK_EXTENSION, KVM_CAP_TSC_DEADLINE_TIMER) <= 0)
-		return;
+	bool has_deadline =
+		fw_ioctl_int(kvm_fd, KVM_CHECK_EXTENSION, KVM_CAP_TSC_DEADLINE_TIMER) > 0;
+
 	for (uint32_t i = 0; i < t->nent; i++)
 		if (t->entries[i].function == 1)
-			t->entries[i].ecx |= 1u << 24;
+			t->entries[i].ecx |=
+				CPUID_1_ECX_HYPERVISOR | (has_deadline ? CPUID_1_ECX_DEADLINE : 0);
 }
 
 static MUST_USE int cpuid_read(int kvm_fd, struct kvm_cpuid2 **ret, struct why *why)
@@ -93,7 +98,7 @@ static MUST_USE int cpuid_read(int kvm_fd, struct kvm_cpuid2 **ret, struct why *
 		free(t);
 		return why_set(why, err, "KVM_GET_SUPPORTED_CPUID: %s", strerrordesc_np(-err));
 	}
-	cpuid_add_deadline(t, kvm_fd);
+	cpuid_add_hypervisor(t, kvm_fd);
 	*ret = t;
 	return 0;
 }
