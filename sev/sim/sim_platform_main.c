@@ -1,0 +1,190 @@
+/*
+ * casemate-sim-platform: makes the file that stands for a machine with an AMD secure processor.
+ * Built with -Dsimulator=true only; what it makes attests nothing.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "base/fd.h"
+#include "base/limits.h"
+#include "base/log.h"
+#include "base/opts.h"
+#include "base/wr.h"
+#include "sev/sim/sim_mint.h"
+
+#define PEM_MAX 8192 /* an RSA-4096 certificate is 2.3 KiB in PEM */
+
+struct args {
+	const char *ark_dir;
+	const char *version;
+	const char *product;
+	const char *seed;
+	struct opt_list faults;
+};
+
+static MUST_USE int product_parse(const char *name, enum sim_product *ret, struct why *why)
+{
+	for (unsigned int i = 0; i < SIM_PRODUCT_COUNT; i++) {
+		if (name != NULL && strcmp(name, sim_product_name((enum sim_product)i)) != 0)
+			continue;
+		*ret = (enum sim_product)i;
+		return 0;
+	}
+	return why_set(why, -EINVAL, "--product %s: want Milan, Genoa or Turin", name);
+}
+
+static MUST_USE int number_parse(const char *name, const char *text, unsigned long long max,
+	uint32_t *ret, struct why *why)
+{
+	unsigned long long v = *ret;
+	int err = text != NULL ? opts_parse_u64(name, text, 0, max, &v, why) : 0;
+
+	if (err == 0)
+		*ret = (uint32_t)v;
+	return err;
+}
+
+static MUST_USE int script_parse(const struct opt_list *faults, struct sim_script *ret,
+	struct why *why)
+{
+	struct sim_script s = { 0 };
+
+	if (faults->n > LIMIT_SIM_FAULTS)
+		return why_set(why, -EINVAL, "at most %u faults", LIMIT_SIM_FAULTS);
+	for (size_t i = 0; i < faults->n; i++) {
+		int err = sim_fault_parse(faults->at[i], &s.fault[s.n++], why);
+		if (err < 0)
+			return err;
+	}
+	*ret = s;
+	return 0;
+}
+
+/* Certificates as one PEM file: blobs[0..n) one after the other. */
+static MUST_USE int pem_write(int dir, const char *name, const struct sim_platform *p,
+	const enum sim_blob *blobs, size_t n, struct why *why)
+{
+	char text[2 * PEM_MAX];
+	size_t used = 0;
+
+	for (size_t i = 0; i < n; i++) {
+		size_t len = 0;
+		int err = sim_mint_pem(p->blob[blobs[i]], text + used, sizeof text - used, &len);
+		if (err < 0)
+			return why_set(why, err, "cannot write %s", name);
+		used += len;
+	}
+	return fd_replace_file(dir, name, text, used, 0644, why);
+}
+
+static MUST_USE int chain_write(const char *path, const struct sim_platform *p, struct why *why)
+{
+	static const struct {
+		const char *name;
+		enum sim_blob blob[2];
+		size_t n;
+	} files[] = {
+		{ "ark.pem", { SIM_BLOB_ARK }, 1 },
+		{ "ask.pem", { SIM_BLOB_ASK }, 1 },
+		{ "vcek.pem", { SIM_BLOB_VCEK }, 1 },
+		{ "chain.pem", { SIM_BLOB_ASK, SIM_BLOB_ARK }, 2 }, /* in the order AMD serves it */
+	};
+	AUTO(fd) int dir = -1;
+
+	if (mkdir(path, 0755) < 0 && errno != EEXIST)
+		return why_set(why, -errno, "cannot make %s", path);
+	dir = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (dir < 0)
+		return why_set(why, -errno, "cannot open %s", path);
+	for (size_t i = 0; i < ARRAY_LEN(files); i++) {
+		int err = pem_write(dir, files[i].name, p, files[i].blob, files[i].n, why);
+		if (err < 0)
+			return err;
+	}
+	return 0;
+}
+
+static MUST_USE int platform_write(const char *path, const struct sim_platform *p,
+	struct why *why)
+{
+	static uint8_t buf[LIMIT_SIM_PLATFORM_BYTES];
+	size_t len = 0;
+	int err = sim_platform_print(p, buf, sizeof buf, &len);
+
+	return err == 0 ? fd_replace_file(AT_FDCWD, path, buf, len, 0600, why)
+			: why_set(why, err, "the platform file would be too long");
+}
+
+static MUST_USE int platform_create(const char *path, const struct args *args, struct why *why)
+{
+	enum sim_product product = SIM_MILAN;
+	uint32_t version = 3;
+	uint32_t seed = 1;
+	struct sim_script script = { 0 };
+	struct sim_minted m;
+	int err = product_parse(args->product, &product, why);
+
+	if (err == 0)
+		err = number_parse("--report-version", args->version, 5, &version, why);
+	if (err == 0 && version != 3 && version != 5)
+		err = why_set(why, -EINVAL, "--report-version %u: want 3 or 5", version);
+	if (err == 0)
+		err = number_parse("--seed", args->seed, UINT32_MAX, &seed, why);
+	if (err == 0)
+		err = script_parse(&args->faults, &script, why);
+	if (err == 0)
+		err = sim_mint(&m, product, version, SIM_RSA_BITS, why);
+	if (err < 0)
+		return err;
+	m.platform.seed = seed;
+	m.platform.script = script;
+	err = chain_write(args->ark_dir, &m.platform, why);
+	if (err == 0)
+		err = platform_write(path, &m.platform, why);
+	sim_mint_done(&m);
+	return err;
+}
+
+int main(int argc, char **argv)
+{
+	struct why why = { 0 };
+	struct args args = { 0 };
+	char **names = NULL;
+	size_t n = 0;
+	const struct opt options[] = {
+		{ "ark-dir", OPT_TEXT, &args.ark_dir, "DIR",
+			"where ark.pem, ask.pem, vcek.pem and chain.pem go" },
+		{ "report-version", OPT_TEXT, &args.version, "3|5", "of the reports; 3 if not given" },
+		{ "product", OPT_TEXT, &args.product, "Milan|Genoa|Turin", "Milan if not given" },
+		{ "seed", OPT_TEXT, &args.seed, "N",
+			"of the early stops of page measurements; 0 for none" },
+		{ "fault", OPT_LIST, &args.faults, "'COMMAND N STATUS'",
+			"fail the Nth firmware command of a kind" },
+		{ 0 },
+	};
+	const struct opt_spec spec = {
+		.usage = "casemate-sim-platform create FILE --ark-dir DIR",
+		.about = "Make a simulated AMD platform. What it signs proves nothing.",
+		.options = options,
+		.min_args = 2,
+		.max_args = 2,
+	};
+	int err = opts_parse(&spec, argc, argv, &names, &n, &why);
+
+	log_set_name("casemate-sim-platform");
+	if (err == 1)
+		return EXIT_YES;
+	if (err == 0 && (strcmp(names[0], "create") != 0 || args.ark_dir == NULL))
+		err = why_set(&why, -EINVAL, "usage: %s", spec.usage);
+	if (err < 0) {
+		log_err("%s", why_text(&why, err));
+		return EXIT_USAGE;
+	}
+	err = platform_create(names[1], &args, &why);
+	if (err < 0)
+		log_err("%s", why_text(&why, err));
+	return err == -EINVAL ? EXIT_USAGE : err < 0 ? opts_exit_status(err) : EXIT_YES;
+}

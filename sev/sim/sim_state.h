@@ -1,0 +1,16 @@
+/*
+ * sim_state: what tests may ask the simulator behind the monitor's back.
+ *
+ * Trust:   tests only.
+ * Owns:    nothing.
+ * Threads: any.
+ */
+#pragma once
+
+#include <stdint.h>
+
+#include "base/cdefs.h"
+#include "sev/abi_snp.h"
+
+/* The launch digest so far. -EBADF: not a simulated VM. */
+MUST_USE int sim_get_digest(int vm_fd, uint8_t ret[SNP_DIGEST_BYTES]);

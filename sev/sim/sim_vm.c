@@ -1,0 +1,261 @@
+#include "sev/sim/sim_vm.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/mman.h>
+
+#include "base/num.h"
+
+/*
+ * A guest_memfd can be neither mapped, read, written nor resized. An epoll descriptor cannot
+ * either, and making one needs no path and no rights.
+ */
+int sim_vm_create_gmem(struct sim_vm *vm, const struct abi_guest_memfd *arg)
+{
+	if (arg->flags != 0 || arg->size == 0 || (int64_t)arg->size < 0 ||
+		!num_is_aligned(arg->size, PAGE_BYTES))
+		return -EINVAL;
+	for (size_t i = 0; i < ARRAY_LEN(vm->gmem); i++) {
+		if (vm->gmem[i].fd >= 0)
+			continue;
+		int fd = epoll_create1(EPOLL_CLOEXEC);
+		if (fd < 0)
+			return -errno;
+		vm->gmem[i] = (struct sim_gmem){ .fd = fd, .size = arg->size };
+		return fd;
+	}
+	return -EMFILE;
+}
+
+/* Make the contents of guest memory go away, as a conversion does. */
+static void memory_erase(uint8_t *p, uint64_t len)
+{
+	if (madvise(p, len, MADV_REMOVE) < 0 && madvise(p, len, MADV_DONTNEED) < 0)
+		memset(p, 0, len);
+}
+
+/* Call erase for the parts of [first, end) that lie in slots with private memory. */
+static void range_erase(struct sim_vm *vm, uint64_t first, uint64_t end)
+{
+	for (size_t i = 0; i < ARRAY_LEN(vm->slot); i++) {
+		const struct sim_slot *s = &vm->slot[i];
+		if (!s->is_used || s->gmem == NULL)
+			continue;
+		uint64_t from = MAX(first, s->gpa);
+		uint64_t to = MIN(end, s->gpa + s->size);
+		if (from < to)
+			memory_erase(s->host + (from - s->gpa), to - from);
+	}
+}
+
+struct sim_slot *sim_vm_find_slot(struct sim_vm *vm, uint64_t gpa)
+{
+	for (size_t i = 0; i < ARRAY_LEN(vm->slot); i++) {
+		struct sim_slot *s = &vm->slot[i];
+		if (s->is_used && s->gmem != NULL && gpa >= s->gpa && gpa - s->gpa < s->size)
+			return s;
+	}
+	return NULL;
+}
+
+static struct sim_slot *slot_by_number(struct sim_vm *vm, uint32_t number)
+{
+	for (size_t i = 0; i < ARRAY_LEN(vm->slot); i++)
+		if (vm->slot[i].is_used && vm->slot[i].slot == number)
+			return &vm->slot[i];
+	return NULL;
+}
+
+static struct sim_slot *slot_free(struct sim_vm *vm)
+{
+	for (size_t i = 0; i < ARRAY_LEN(vm->slot); i++)
+		if (!vm->slot[i].is_used)
+			return &vm->slot[i];
+	return NULL;
+}
+
+static MUST_USE int region_pass(struct sim_vm *vm, const struct abi_region2 *arg)
+{
+	struct kvm_userspace_memory_region r = {
+		.slot = arg->slot,
+		.guest_phys_addr = arg->guest_phys_addr,
+		.memory_size = arg->memory_size,
+		.userspace_addr = arg->userspace_addr,
+	};
+
+	return vm->m->host->ioctl(vm->fd, KVM_SET_USER_MEMORY_REGION, (uintptr_t)&r);
+}
+
+static bool ranges_overlap(uint64_t a, uint64_t a_len, uint64_t b, uint64_t b_len)
+{
+	return a < b ? b - a < a_len : a - b < b_len;
+}
+
+/* Bind a range of a guest_memfd. ABI 1.4: EBADF, EINVAL, EEXIST. */
+static MUST_USE int gmem_bind(struct sim_vm *vm, const struct abi_region2 *arg,
+	struct sim_gmem **ret)
+{
+	struct sim_gmem *g = NULL;
+
+	if ((int)arg->guest_memfd < 0)
+		return -EBADF;
+	for (size_t i = 0; i < ARRAY_LEN(vm->gmem); i++)
+		if (vm->gmem[i].fd == (int)arg->guest_memfd)
+			g = &vm->gmem[i];
+	if (g == NULL) /* no guest_memfd, or another VM's */
+		return -EINVAL;
+	if (!num_is_aligned(arg->guest_memfd_offset, PAGE_BYTES) ||
+		!num_fits(arg->guest_memfd_offset, arg->memory_size, g->size))
+		return -EINVAL;
+	for (size_t i = 0; i < ARRAY_LEN(vm->slot); i++) {
+		const struct sim_slot *s = &vm->slot[i];
+		if (s->is_used && s->gmem == g &&
+			ranges_overlap(s->gmem_offset, s->size, arg->guest_memfd_offset,
+				arg->memory_size))
+			return -EEXIST;
+	}
+	*ret = g;
+	return 0;
+}
+
+static MUST_USE int region_delete(struct sim_vm *vm, const struct abi_region2 *arg)
+{
+	struct sim_slot *s = slot_by_number(vm, arg->slot);
+
+	if (s == NULL)
+		return -EINVAL;
+	int err = region_pass(vm, arg);
+	if (err == 0)
+		*s = (struct sim_slot){ 0 };
+	return err;
+}
+
+int sim_vm_set_region(struct sim_vm *vm, const struct abi_region2 *arg)
+{
+	struct sim_gmem *gmem = NULL;
+	uint64_t end;
+
+	/* LOG_DIRTY_PAGES with private memory and READONLY on a protected VM: ABI 1.4. */
+	if ((arg->flags & ~ABI_MEM_GUEST_MEMFD) != 0)
+		return -EINVAL;
+	if (!num_is_aligned(arg->guest_phys_addr | arg->memory_size | arg->userspace_addr,
+		    PAGE_BYTES) ||
+		num_add(&end, arg->guest_phys_addr, arg->memory_size) < 0)
+		return -EINVAL;
+	if (arg->memory_size == 0)
+		return region_delete(vm, arg);
+	if (arg->userspace_addr == 0 || slot_by_number(vm, arg->slot) != NULL)
+		return -EINVAL; /* a slot with private memory never changes */
+	for (size_t i = 0; i < ARRAY_LEN(vm->slot); i++)
+		if (vm->slot[i].is_used &&
+			ranges_overlap(vm->slot[i].gpa, vm->slot[i].size, arg->guest_phys_addr,
+				arg->memory_size))
+			return -EEXIST;
+	if ((arg->flags & ABI_MEM_GUEST_MEMFD) != 0) {
+		int err = gmem_bind(vm, arg, &gmem);
+		if (err < 0)
+			return err;
+	}
+	struct sim_slot *s = slot_free(vm);
+	if (s == NULL)
+		return -EINVAL;
+	int err = region_pass(vm, arg);
+	if (err < 0)
+		return err;
+	*s = (struct sim_slot){
+		.is_used = true,
+		.slot = arg->slot,
+		.gpa = arg->guest_phys_addr,
+		.size = arg->memory_size,
+		.host = (uint8_t *)(uintptr_t)arg->userspace_addr,
+		.gmem = gmem,
+		.gmem_offset = arg->guest_memfd_offset,
+	};
+	return 0;
+}
+
+int sim_vm_set_attributes(struct sim_vm *vm, const struct abi_attributes *arg)
+{
+	uint64_t end;
+	bool is_private = arg->attributes == ABI_MEMORY_ATTRIBUTE_PRIVATE;
+
+	if (arg->flags != 0 || (arg->attributes & ~ABI_MEMORY_ATTRIBUTE_PRIVATE) != 0 ||
+		arg->size == 0 || !num_is_aligned(arg->address | arg->size, PAGE_BYTES) ||
+		num_add(&end, arg->address, arg->size) < 0)
+		return -EINVAL;
+	for (uint64_t at = arg->address; at < end;) {
+		uint64_t until;
+		bool was_private = sim_ranges_get(&vm->is_private, at, &until);
+		until = MIN(until, end);
+		if (was_private != is_private)
+			range_erase(vm, at, until); /* never preserved: ABI 3.2 */
+		at = until;
+	}
+	return sim_ranges_set(&vm->is_private, arg->address, end, is_private);
+}
+
+/* Only what is private now: the shared view of a page is another memory on real hardware. */
+static void private_erase(struct sim_vm *vm, const struct sim_slot *s, uint64_t first,
+	uint64_t end)
+{
+	for (uint64_t gpa = first; gpa < end;) {
+		uint64_t until;
+		bool is_private = sim_ranges_get(&vm->is_private, gpa, &until);
+		until = MIN(until, end);
+		if (is_private)
+			memory_erase(s->host + (gpa - s->gpa), until - gpa);
+		gpa = until;
+	}
+}
+
+static void gmem_erase(struct sim_vm *vm, const struct sim_gmem *gmem, uint64_t offset,
+	uint64_t len)
+{
+	for (size_t i = 0; i < ARRAY_LEN(vm->slot); i++) {
+		const struct sim_slot *s = &vm->slot[i];
+		if (!s->is_used || s->gmem != gmem)
+			continue;
+		uint64_t first = MAX(offset, s->gmem_offset);
+		uint64_t end = MIN(offset + len, s->gmem_offset + s->size);
+		if (first < end)
+			private_erase(vm, s, s->gpa + (first - s->gmem_offset),
+				s->gpa + (end - s->gmem_offset));
+	}
+}
+
+int sim_vm_punch(struct sim_vm *vm, struct sim_gmem *gmem, uint64_t offset, uint64_t len)
+{
+	if (len == 0 || !num_is_aligned(offset | len, PAGE_BYTES) ||
+		!num_fits(offset, len, gmem->size))
+		return -EINVAL;
+	gmem_erase(vm, gmem, offset, len);
+	return 0;
+}
+
+void sim_vm_close_gmem(struct sim_vm *vm, struct sim_gmem *gmem)
+{
+	gmem_erase(vm, gmem, 0, gmem->size);
+	for (size_t i = 0; i < ARRAY_LEN(vm->slot); i++)
+		if (vm->slot[i].is_used && vm->slot[i].gmem == gmem)
+			vm->slot[i].gmem = NULL;
+	*gmem = (struct sim_gmem){ .fd = -1 };
+}
+
+void sim_vm_erase_rest(struct sim_vm *vm)
+{
+	for (size_t i = 0; i < ARRAY_LEN(vm->slot); i++) {
+		const struct sim_slot *s = &vm->slot[i];
+		if (!s->is_used || s->gmem == NULL)
+			continue;
+		for (uint64_t at = s->gpa; at < s->gpa + s->size;) {
+			uint64_t a, b;
+			bool is_private = sim_ranges_get(&vm->is_private, at, &a);
+			bool is_added = sim_ranges_get(&vm->added, at, &b);
+			uint64_t until = MIN(MIN(a, b), s->gpa + s->size);
+			if (is_private && !is_added)
+				memory_erase(s->host + (at - s->gpa), until - at);
+			at = until;
+		}
+	}
+}
