@@ -20,7 +20,7 @@ static const struct role_row roles[ROLE_COUNT] = {
 	[ROLE_MONITOR] = { "monitor", "casemate-monitor", { ROLE_FD_CHAN }, ROLE_HAS_THREADS,
 		MONITOR_FDS, AS_INHERITED, &seccomp_monitor },
 	[ROLE_MONITOR_SIM] = { "monitor-sim", "casemate-monitor-sim", { ROLE_FD_CHAN },
-		ROLE_HAS_THREADS, MONITOR_FDS, AS_INHERITED, &seccomp_monitor },
+		ROLE_HAS_THREADS, MONITOR_FDS, AS_INHERITED, &seccomp_monitor_sim },
 	[ROLE_DEV_BLK] = { "dev-blk", "casemate-dev-blk", { ROLE_FD_CHAN }, ROLE_WRITES_FILES,
 		DEVICE_FDS, 0, &seccomp_dev_blk },
 	[ROLE_DEV_CONSOLE] = { "dev-console", "casemate-dev-console", { ROLE_FD_CHAN },

@@ -39,6 +39,7 @@ struct seccomp_table {
 extern const struct seccomp_table seccomp_policy;
 extern const struct seccomp_table seccomp_ledger;
 extern const struct seccomp_table seccomp_monitor;
+extern const struct seccomp_table seccomp_monitor_sim;
 extern const struct seccomp_table seccomp_dev_blk;
 extern const struct seccomp_table seccomp_dev_console;
 extern const struct seccomp_table seccomp_dev_rng;

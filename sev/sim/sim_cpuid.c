@@ -85,7 +85,7 @@ struct amend {
 
 static const struct amend amends[] = {
 	{ 0x0, 0,        { 0, ~0u, ~0u, ~0u },               { 0x10 } },
-	{ 0x1, 0,        { ~0u, ~0u, ~BIT(24), ~0u },        { 0 } },   /* TSC_DEADLINE is KVM's */
+	{ 0x1, 0,        { ~0u, ~0u, ~BIT(24), ~0u },        { 0, 0, 0, BIT(28) } }, /* TSC_DEADLINE is KVM's; HTT is on every part, but KVM leaves it to the VMM */
 	{ 0x6, 0,        { 0 },                              { BIT(2), 0, BIT(0), 0 } },
 	{ 0x7, 0,        { ~0u, ~BIT(1), ~0u, 0x03FFFFFFu }, { 0 } },   /* TSC_ADJUST, speculation */
 	{ 0x80000000, 0, { 0, ~0u, ~0u, ~0u },               { 0x80000028u } },
