@@ -157,7 +157,7 @@
 #define LIMIT_KBS_CONNECTION_MS   30000u
 #define LIMIT_KBS_SILENCE_MS      10000u
 /* Waiting for the ledger: a disk that needs longer for one entry is as good as gone. */
-#define LIMIT_KBS_LEDGER_MS       5000
+#define LIMIT_KBS_LEDGER_MS       5000u
 /* Refusals written to the ledger in a minute: evidence costs a stranger nothing, disk space does. */
 #define LIMIT_KBS_REFUSALS_MINUTE 60u
 /* Configuration file, and trust roots, certificates or CRLs named in it. */

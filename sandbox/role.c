@@ -30,8 +30,9 @@ static const struct role_row roles[ROLE_COUNT] = {
 	/* One descriptor a stream. */
 	[ROLE_DEV_VSOCK] = { "dev-vsock", "casemate-dev-vsock", { ROLE_FD_CHAN }, 0, 1024, 0,
 		&seccomp_dev_vsock },
-	[ROLE_BROKER] = { "broker", "casemate-broker", { ROLE_FD_END }, ROLE_IS_SELF_STARTED, 1024,
-		AS_INHERITED, &seccomp_broker },
+	/* Its log may be a regular file. */
+	[ROLE_BROKER] = { "broker", "casemate-broker", { ROLE_FD_END },
+		ROLE_IS_SELF_STARTED | ROLE_WRITES_FILES, 1024, AS_INHERITED, &seccomp_broker },
 	[ROLE_TEST] = { "test", "sandbox-child", { ROLE_FD_CHAN, ROLE_FD_FILE, ROLE_FD_FOLDER },
 		ROLE_WRITES_FILES, 32, 0, &seccomp_test },
 };

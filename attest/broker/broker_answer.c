@@ -1,0 +1,368 @@
+#include "attest/broker/broker_answer.h"
+
+#include <errno.h>
+#include <openssl/evp.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "attest/broker/kbs_bind.h"
+#include "attest/broker/kbs_json.h"
+#include "attest/broker/kbs_jwe.h"
+#include "base/log.h"
+#include "base/opts.h"
+#include "base/wr.h"
+
+#define PREFIX       "/kbs/v0"
+#define VERSION      "0.4.0"
+#define COOKIE_NAME  "kbs-session-id="
+#define ERROR_PREFIX "https://github.com/confidential-containers/kbs/errors/"
+#define ID_HEX       (2 * SESSION_ID_BYTES)
+
+/* Every way to say no. */
+enum refusal {
+	NO_PATH,
+	NO_REQUEST,
+	NO_VERSION,
+	NO_TEE,
+	NO_SESSION,
+	NO_PROOF,
+	NO_PERMISSION,
+	NO_RESOURCE,
+	NO_ROOM,
+	NO_LEDGER,
+	NO_LUCK,
+	REFUSAL_COUNT
+};
+
+static const struct {
+	int status;
+	const char *kind; /* the protocol's error type ends with it */
+} refusals[REFUSAL_COUNT] = {
+	[NO_PATH] = { 404, "InvalidRequestPath" },
+	[NO_REQUEST] = { 400, "InvalidRequest" },
+	[NO_VERSION] = { 400, "ProtocolVersion" },
+	[NO_TEE] = { 400, "UnsupportedTee" },
+	[NO_SESSION] = { 401, "UnAuthenticatedCookie" },
+	[NO_PROOF] = { 401, "AttestationFailed" },
+	[NO_PERMISSION] = { 403, "PolicyDeny" },
+	[NO_RESOURCE] = { 404, "ResourceNotFound" },
+	[NO_ROOM] = { 503, "TooManySessions" },
+	[NO_LEDGER] = { 503, "LedgerUnavailable" },
+	[NO_LUCK] = { 500, "InternalError" },
+};
+
+static void reply_refuse(struct broker_reply *r, enum refusal no, const struct why *why)
+{
+	char type[128];
+
+	(void)snprintf(type, sizeof type, ERROR_PREFIX "%s", refusals[no].kind);
+	AUTO(kbs_json) json_t *j =
+		json_pack("{s:s,s:s}", "type", type, "detail", why != NULL ? why->text : "");
+	r->status = refusals[no].status;
+	if (j == NULL || kbs_json_print(j, &r->body) < 0)
+		r->body = NULL;
+}
+
+/* Which refusal an error of ours means to the client. */
+static enum refusal refusal_of(int err)
+{
+	switch (err) {
+	case -EACCES:
+		return NO_PERMISSION;
+	case -EBADMSG:
+	case -EMSGSIZE:
+	case -EPROTONOSUPPORT:
+	case -E2BIG:
+		return NO_REQUEST;
+	case -ENOENT:
+		return NO_RESOURCE;
+	case -EPIPE:
+		return NO_LEDGER;
+	default:
+		return NO_LUCK;
+	}
+}
+
+/* --- auth -------------------------------------------------------------------------------------- */
+
+static void reply_challenge(struct broker_reply *r, const struct session *s)
+{
+	char id[ID_HEX + 1];
+	struct wr w = wr_of(id, sizeof id);
+	AUTO(kbs_json) json_t *j = json_pack("{s:s,s:s}", "nonce", s->nonce, "extra-params", "");
+
+	wr_hex(&w, s->id, sizeof s->id);
+	r->status = 200;
+	if (wr_end_str(&w) < 0 || j == NULL || kbs_json_print(j, &r->body) < 0)
+		r->body = NULL;
+	(void)snprintf(r->set_cookie, sizeof r->set_cookie,
+		COOKIE_NAME "%s; Path=" PREFIX "; Max-Age=%u; Secure; HttpOnly; SameSite=Strict", id,
+		LIMIT_KBS_SESSION_MS / 1000);
+}
+
+static void auth_answer(struct broker *b, const struct broker_request *rq, struct broker_reply *r)
+{
+	AUTO(kbs_json) json_t *j = NULL;
+	struct why why = { 0 };
+
+	int err = kbs_json_load(rq->body, rq->body_len, &j, &why);
+	const char *version = err == 0 ? kbs_json_text(j, "version", 32, &why) : NULL;
+	const char *tee = version != NULL ? kbs_json_text(j, "tee", 32, &why) : NULL;
+	if (tee == NULL)
+		return reply_refuse(r, NO_REQUEST, &why);
+	if (strcmp(version, VERSION) != 0) {
+		(void)why_set(&why, 0, "protocol version %s, want " VERSION, version);
+		return reply_refuse(r, NO_VERSION, &why);
+	}
+	if (strcmp(tee, "snp") != 0) {
+		(void)why_set(&why, 0, "tee %s, want snp", tee);
+		return reply_refuse(r, NO_TEE, &why);
+	}
+	const struct session *s = sessions_new(&b->sessions, rq->now_ms);
+	if (s == NULL) {
+		(void)why_set(&why, 0, "too many guests are proving themselves; try again");
+		return reply_refuse(r, NO_ROOM, &why);
+	}
+	reply_challenge(r, s);
+}
+
+/* --- sessions ---------------------------------------------------------------------------------- */
+
+/* The session the Cookie header names, among other cookies; NULL with why. */
+static struct session *session_of(
+	struct broker *b, const struct broker_request *rq, struct why *why)
+{
+	const char *at = rq->cookie;
+	char hex[ID_HEX + 1];
+	uint8_t id[SESSION_ID_BYTES];
+	struct session *s = NULL;
+
+	while (at != NULL && strncmp(at, COOKIE_NAME, strlen(COOKIE_NAME)) != 0) {
+		at = strchr(at, ';');
+		at = at != NULL ? at + 1 + strspn(at + 1, " ") : NULL;
+	}
+	if (at != NULL && strlen(at + strlen(COOKIE_NAME)) >= ID_HEX) {
+		at += strlen(COOKIE_NAME);
+		memcpy(hex, at, ID_HEX);
+		hex[ID_HEX] = '\0';
+		if ((at[ID_HEX] == '\0' || at[ID_HEX] == ';') && opts_parse_hex(hex, id, sizeof id) == 0)
+			s = sessions_find(&b->sessions, id, rq->now_ms);
+	}
+	if (s == NULL)
+		(void)why_set(why, -EACCES, "no session with this cookie; it may have ended: start with auth");
+	return s;
+}
+
+/* --- attest ------------------------------------------------------------------------------------ */
+
+struct claim_of_guest {
+	json_t *root;
+	const char *nonce;
+	json_t *key; /* borrowed from root */
+	uint8_t report_data[KBS_REPORT_DATA_BYTES];
+};
+
+static void claim_of_guest_auto(struct claim_of_guest *c)
+{
+	json_decref(c->root);
+}
+
+/* What is absent, null or empty says nothing, and nothing else may be said there. */
+static bool is_empty(const json_t *j)
+{
+	return j == NULL || json_is_null(j) ||
+		(json_is_string(j) && json_string_length(j) == 0);
+}
+
+/* Parse the body; evidence goes to the judge's scratch space. */
+static MUST_USE int attest_parse(struct judge *judge, const struct broker_request *rq,
+	struct claim_of_guest *c, struct why *why)
+{
+	int err = kbs_json_load(rq->body, rq->body_len, &c->root, why);
+	if (err < 0)
+		return err;
+	const json_t *runtime = json_object_get(c->root, "runtime-data");
+	const json_t *evidence = json_object_get(c->root, "tee-evidence");
+	c->nonce = kbs_json_text(runtime, "nonce", 2 * SESSION_NONCE_TEXT, why);
+	c->key = json_object_get(runtime, "tee-pubkey");
+	if (c->nonce == NULL)
+		return -EBADMSG;
+	if (!is_empty(json_object_get(c->root, "init-data")))
+		return why_set(why, -EPROTONOSUPPORT, "init-data: host data holds the launch policy here");
+	if (!is_empty(json_object_get(evidence, "additional_evidence")))
+		return why_set(why, -EPROTONOSUPPORT, "additional_evidence: no devices are known here");
+	err = kbs_key_check(c->key, why);
+	if (err == 0)
+		err = kbs_snp_parse(
+			json_object_get(evidence, "primary_evidence"), &judge->evidence, why);
+	if (err == 0)
+		err = kbs_bind_report_data(c->nonce, c->key, c->report_data);
+	return err;
+}
+
+static MUST_USE int proven_keep(
+	struct broker *b, struct session *s, struct claim_of_guest *c, struct why *why)
+{
+	int err = broker_ledger_write(
+		&b->ledger, LEDGER_PROVEN, &s->proof, NULL, "every required row affirming", why);
+	if (err < 0)
+		return err;
+	log_info("proven: %s serial %llu", s->proof.guest, (unsigned long long)s->proof.serial);
+	s->key = json_incref(c->key);
+	s->state = SESSION_PROVEN;
+	return 0;
+}
+
+static void reply_proven(struct broker_reply *r, const struct session *s)
+{
+	AUTO(kbs_json) json_t *j =
+		json_pack("{s:s,s:s}", "verdict", "affirming", "guest", s->proof.guest);
+
+	r->status = 200;
+	if (j == NULL || kbs_json_print(j, &r->body) < 0)
+		r->body = NULL;
+}
+
+static void attest_answer(struct broker *b, const struct broker_request *rq, struct broker_reply *r)
+{
+	AUTO(claim_of_guest) struct claim_of_guest c = { 0 };
+	struct why why = { 0 };
+	struct session *s = session_of(b, rq, &why);
+
+	if (s == NULL)
+		return reply_refuse(r, NO_SESSION, &why);
+	if (s->state != SESSION_CHALLENGED) {
+		(void)why_set(&why, 0, "this session's nonce was used; start with auth");
+		return reply_refuse(r, NO_SESSION, &why);
+	}
+	s->state = SESSION_SPENT; /* one try a nonce, whatever comes of it */
+	int err = attest_parse(&b->judge, rq, &c, &why);
+	if (err < 0)
+		return reply_refuse(r, refusal_of(err), &why);
+	if (strlen(c.nonce) != SESSION_NONCE_TEXT ||
+		!secret_equal(c.nonce, s->nonce, SESSION_NONCE_TEXT)) {
+		(void)why_set(&why, 0, "nonce: not the one of this session");
+		return reply_refuse(r, NO_PROOF, &why);
+	}
+	err = judge_evidence(
+		&b->judge, &b->store, c.report_data, rq->now, &s->proof, &why);
+	if (err == -EACCES) {
+		struct why ignored = { 0 };
+		log_info("refused: %s", why.text);
+		if (broker_ledger_write(
+				&b->ledger, LEDGER_REFUSED, &s->proof, NULL, why.text, &ignored) < 0)
+			log_err("%s", ignored.text);
+		return reply_refuse(r, NO_PROOF, &why);
+	}
+	if (err == 0)
+		err = proven_keep(b, s, &c, &why);
+	if (err < 0) {
+		if (refusal_of(err) != NO_REQUEST)
+			log_err("attest: %s", why_text(&why, err));
+		return reply_refuse(r, refusal_of(err), &why);
+	}
+	reply_proven(r, s);
+}
+
+/* --- resource ---------------------------------------------------------------------------------- */
+
+/* What a once-per-boot mark is called: policy, boot, key. */
+static MUST_USE int release_id(const struct proof *p, const char *path, uint8_t ret[32])
+{
+	uint8_t buf[64 + 3 * (KBS_NAME_MAX + 1)];
+	struct wr w = wr_of(buf, sizeof buf);
+
+	wr_copy(&w, p->policy_hash, sizeof p->policy_hash);
+	wr_copy(&w, p->report_id, sizeof p->report_id);
+	wr_str(&w, path);
+	if (wr_check(&w) < 0 || EVP_Digest(buf, w.len, ret, NULL, EVP_sha256(), NULL) != 1)
+		return -EIO;
+	return 0;
+}
+
+/* On the record and on the disk first; then, and only then, the reply may leave. */
+static MUST_USE int release_record(struct broker *b, const struct proof *p, const char *path,
+	bool is_once, struct why *why)
+{
+	uint8_t id[STORE_HASH_BYTES];
+
+	int err = release_id(p, path, id);
+	if (err == 0 && is_once)
+		err = store_mark_released(&b->store, id, why);
+	if (err == -EEXIST)
+		return -EACCES;
+	if (err < 0)
+		return err;
+	err = broker_ledger_write(&b->ledger, LEDGER_RELEASED, p, path,
+		is_once ? "once for this boot" : "released", why);
+	if (err < 0 && is_once)
+		store_forget_released(&b->store, id);
+	return err;
+}
+
+static MUST_USE int resource_release(struct broker *b, const struct session *s, const char *path,
+	const struct broker_request *rq, char **ret, struct why *why)
+{
+	AUTO(store_policy) struct store_policy p = { 0 };
+	AUTO(secret) struct secret secret = { 0 };
+	AUTO(kbs_text) char *jwe = NULL;
+	const struct policy_key *key = NULL;
+	struct kbs_path parsed;
+
+	int err = kbs_path_parse(path, &parsed, why);
+	if (err == 0)
+		err = judge_load_policy(&b->judge, &b->store, s->proof.policy_hash, rq->now, &p, why);
+	if (err == 0)
+		err = judge_release(
+			&b->judge, &s->proof, path, rq->now_ms - s->since_ms, &key, why);
+	if (err == 0)
+		err = store_read_secret(&b->store, &parsed, &secret, why);
+	if (err == 0)
+		err = kbs_jwe_seal(&secret, s->key, &jwe, why);
+	if (err == 0)
+		err = release_record(b, &s->proof, path, key->release.once_per_boot, why);
+	if (err < 0)
+		return err;
+
+	*ret = jwe;
+	jwe = NULL;
+	return 0;
+}
+
+static void resource_answer(
+	struct broker *b, const struct broker_request *rq, const char *path, struct broker_reply *r)
+{
+	struct why why = { 0 };
+	const struct session *s = session_of(b, rq, &why);
+
+	if (s == NULL)
+		return reply_refuse(r, NO_SESSION, &why);
+	if (s->state != SESSION_PROVEN) {
+		(void)why_set(&why, 0, "this session has not proven anything");
+		return reply_refuse(r, NO_SESSION, &why);
+	}
+	int err = resource_release(b, s, path, rq, &r->body, &why);
+	if (err < 0) {
+		log_info("not released to %s: %s", s->proof.guest, why_text(&why, err));
+		return reply_refuse(r, refusal_of(err), &why);
+	}
+	log_info("released to %s: %s", s->proof.guest, path);
+	r->status = 200;
+}
+
+void broker_answer(struct broker *b, const struct broker_request *rq, struct broker_reply *ret)
+{
+	static const char resource[] = PREFIX "/resource/";
+	struct why why = { 0 };
+
+	*ret = (struct broker_reply){ 0 };
+	if (rq->method == BROKER_POST && strcmp(rq->path, PREFIX "/auth") == 0)
+		return auth_answer(b, rq, ret);
+	if (rq->method == BROKER_POST && strcmp(rq->path, PREFIX "/attest") == 0)
+		return attest_answer(b, rq, ret);
+	if (rq->method == BROKER_GET && strncmp(rq->path, resource, strlen(resource)) == 0)
+		return resource_answer(b, rq, rq->path + strlen(resource), ret);
+	(void)why_set(&why, 0, "want POST " PREFIX "/auth, POST " PREFIX "/attest or GET " PREFIX
+		"/resource/REPOSITORY/TYPE/TAG");
+	reply_refuse(ret, NO_PATH, &why);
+}

@@ -1,0 +1,56 @@
+/*
+ * broker_judge: does this evidence prove a guest that a stored policy lets have secrets?
+ *
+ * Trust:   evidence and certificates: none. The store's policies, the roots and CRLs: the
+ *          operator's.
+ * Owns:    scratch space for a policy and a verdict, and the operator's certificates.
+ * Threads: one.
+ */
+#pragma once
+
+#include <stdint.h>
+#include <time.h>
+
+#include "attest/broker/broker_session.h"
+#include "attest/broker/broker_store.h"
+#include "attest/broker/kbs_snp.h"
+#include "attest/evidence.h"
+#include "base/cdefs.h"
+#include "base/limits.h"
+#include "base/why.h"
+#include "policy/policy.h"
+
+struct judge {
+	struct attest_blob roots[LIMIT_BROKER_BLOBS];
+	size_t n_roots;
+	struct attest_blob certs[LIMIT_BROKER_BLOBS]; /* where guests bring none */
+	size_t n_certs;
+	struct attest_blob crls[LIMIT_BROKER_BLOBS];
+	size_t n_crls;
+
+	struct policy policy;
+	struct verdict verdict;
+	struct kbs_snp evidence;
+};
+
+/*
+ * Judge j->evidence. 0: every row that was asked for is affirming, *ret says for whom. -EACCES:
+ * refused, why has the first failing row, *ret what is known (all of it only claimed). -EBADMSG:
+ * the bytes are no report, *ret is untouched. Other errors are ours.
+ */
+MUST_USE int judge_evidence(struct judge *j, const struct store *store,
+	const uint8_t report_data[64], int64_t now, struct proof *ret, struct why *why);
+
+/*
+ * The policy of a proven session, read again because it may have been revoked or have run out
+ * meanwhile; left in j->policy. -EACCES with why.
+ */
+MUST_USE int judge_load_policy(struct judge *j, const struct store *store,
+	const uint8_t hash[32], int64_t now, struct store_policy *ret, struct why *why);
+
+/*
+ * May the key at path go to what proof says, evidence_age_ms after its nonce? The row of j->policy
+ * that names it is returned. -EACCES with why.
+ */
+MUST_USE int judge_release(const struct judge *j, const struct proof *proof, const char *path,
+	uint64_t evidence_age_ms, const struct policy_key **ret, struct why *why);

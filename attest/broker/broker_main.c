@@ -1,0 +1,42 @@
+/* casemate-broker: the relying party: secrets for guests that prove what they are. */
+#include <malloc.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "attest/broker/broker_cmd.h"
+#include "attest/broker/kbs_json.h"
+#include "base/log.h"
+#include "base/opts.h"
+
+static const struct {
+	const char *name;
+	int (*run)(int argc, char **argv);
+} verbs[] = {
+	{ "serve", broker_cmd_serve },
+	{ "secret", broker_cmd_secret },
+	{ "policy", broker_cmd_policy },
+};
+
+static const char help[] =
+	"usage: casemate-broker VERB ...\n\n"
+	"  serve --config FILE                            release secrets to proven guests\n"
+	"  secret put REPOSITORY/TYPE/TAG [--file FILE]   keep a secret (from standard input)\n"
+	"  secret list | secret rm REPOSITORY/TYPE/TAG\n"
+	"  policy put FILE [--launch-digest HEX]...       whose guests may get secrets\n"
+	"  policy list | policy revoke HASH\n\n"
+	"secret and policy take --config FILE or --store FOLDER. VERB --help says more.\n";
+
+int main(int argc, char **argv)
+{
+	log_set_name("casemate-broker");
+	/* What the C library frees is overwritten: protocol buffers of libraries hold secrets too. */
+	(void)mallopt(M_PERTURB, 0x5a);
+	kbs_json_init();
+	for (size_t i = 0; argc > 1 && i < ARRAY_LEN(verbs); i++)
+		if (strcmp(argv[1], verbs[i].name) == 0)
+			return verbs[i].run(argc - 1, argv + 1);
+	if (argc > 1 && strcmp(argv[1], "--help") == 0)
+		return fputs(help, stdout) < 0 ? EXIT_OURS : EXIT_YES;
+	fputs(help, stderr);
+	return EXIT_USAGE;
+}

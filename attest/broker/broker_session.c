@@ -1,0 +1,57 @@
+#include "attest/broker/broker_session.h"
+
+#include <openssl/rand.h>
+#include <string.h>
+
+#include "base/b64.h"
+#include "base/secret.h"
+#include "base/wr.h"
+
+void session_drop(struct session *s)
+{
+	json_decref(s->key);
+	explicit_bzero(s, sizeof *s);
+}
+
+void sessions_expire(struct sessions *all, uint64_t now_ms)
+{
+	for (size_t i = 0; i < ARRAY_LEN(all->at); i++)
+		if (all->at[i].state != SESSION_FREE &&
+			now_ms - all->at[i].since_ms > LIMIT_KBS_SESSION_MS)
+			session_drop(&all->at[i]);
+}
+
+struct session *sessions_new(struct sessions *all, uint64_t now_ms)
+{
+	uint8_t nonce[SESSION_NONCE_BYTES];
+
+	sessions_expire(all, now_ms);
+	for (size_t i = 0; i < ARRAY_LEN(all->at); i++) {
+		struct session *s = &all->at[i];
+		if (s->state != SESSION_FREE)
+			continue;
+		if (RAND_bytes(s->id, sizeof s->id) != 1 || RAND_bytes(nonce, sizeof nonce) != 1)
+			return NULL;
+		struct wr w = wr_of(s->nonce, sizeof s->nonce);
+		b64_print(&w, nonce, sizeof nonce);
+		if (wr_end_str(&w) < 0)
+			return NULL;
+		s->state = SESSION_CHALLENGED;
+		s->since_ms = now_ms;
+		return s;
+	}
+	return NULL;
+}
+
+struct session *sessions_find(
+	struct sessions *all, const uint8_t id[SESSION_ID_BYTES], uint64_t now_ms)
+{
+	struct session *found = NULL;
+
+	sessions_expire(all, now_ms);
+	for (size_t i = 0; i < ARRAY_LEN(all->at); i++)
+		if (all->at[i].state != SESSION_FREE &&
+			secret_equal(all->at[i].id, id, SESSION_ID_BYTES))
+			found = &all->at[i];
+	return found;
+}

@@ -1,0 +1,98 @@
+/*
+ * broker_store: the broker's folder: secrets, policies, which boots got what.
+ *
+ *   secrets/REPOSITORY/TYPE/TAG   the bytes of a secret
+ *   policies/HASH.jsonc           a launch policy, as written; HASH is its SHA-256
+ *   policies/HASH.digests         launch digests it may have, a line each
+ *   policies/HASH.revoked         empty: nothing is released to it any more
+ *   released/HASH                 empty: a boot got a once-per-boot key
+ *
+ *   Files are 0600, folders 0700, names are checked before they become paths. Everything goes
+ *   through the folder's descriptor, so that it works with an empty root. What is written is on the
+ *   disk when the call returns.
+ *
+ * Trust:   the folder is the operator's; a policy's bytes are compared with the hash in its name.
+ * Owns:    the descriptor.
+ * Threads: one; two processes may use one folder (every change is one rename or one new name).
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "attest/broker/kbs_path.h"
+#include "base/cdefs.h"
+#include "base/limits.h"
+#include "base/secret.h"
+#include "base/why.h"
+
+#define STORE_HASH_BYTES   32u
+#define STORE_DIGEST_BYTES 48u
+
+struct store {
+	int dir_fd;
+};
+
+#define STORE_NONE ((struct store){ .dir_fd = -1 })
+
+struct store_policy {
+	uint8_t *bytes; /* zero-terminated for convenience */
+	size_t len;
+	bool is_revoked;
+	size_t n_digests;
+	uint8_t digests[LIMIT_BROKER_DIGESTS][STORE_DIGEST_BYTES];
+};
+
+/* Open the folder, and make it and its parts where they are missing. */
+MUST_USE int store_open(const char *path, struct store *ret, struct why *why);
+void store_close(struct store *s);
+static inline void store_auto(struct store *s)
+{
+	store_close(s);
+}
+
+MUST_USE int store_write_secret(
+	const struct store *s, const struct kbs_path *path, const struct secret *secret, struct why *why);
+/* -ENOENT when there is none. */
+MUST_USE int store_read_secret(
+	const struct store *s, const struct kbs_path *path, struct secret *ret, struct why *why);
+MUST_USE int store_remove_secret(
+	const struct store *s, const struct kbs_path *path, struct why *why);
+
+/*
+ * Keep a policy and the launch digests it may have (added to those it had). A revoked one stays
+ * revoked: -EACCES.
+ */
+MUST_USE int store_write_policy(const struct store *s, const void *bytes, size_t len,
+	const uint8_t digests[][STORE_DIGEST_BYTES], size_t n_digests,
+	uint8_t ret_hash[STORE_HASH_BYTES], struct why *why);
+/* -ENOENT: unknown; -EBADMSG: damaged. Release with store_policy_done(). */
+MUST_USE int store_read_policy(const struct store *s, const uint8_t hash[STORE_HASH_BYTES],
+	struct store_policy *ret, struct why *why);
+void store_policy_done(struct store_policy *p);
+static inline void store_policy_auto(struct store_policy *p)
+{
+	store_policy_done(p);
+}
+MUST_USE int store_revoke_policy(
+	const struct store *s, const uint8_t hash[STORE_HASH_BYTES], struct why *why);
+
+/*
+ * Remember that this boot got this key: 0 the first time, -EEXIST afterwards. forget: for a release
+ * that did not happen after all.
+ */
+MUST_USE int store_mark_released(
+	const struct store *s, const uint8_t id[STORE_HASH_BYTES], struct why *why);
+void store_forget_released(const struct store *s, const uint8_t id[STORE_HASH_BYTES]);
+
+/* Call back for each secret's path, each policy's hash in hexadecimal; stops at an error. */
+typedef int (*store_each)(void *owner, const char *name);
+MUST_USE int store_list_secrets(
+	const struct store *s, store_each each, void *owner, struct why *why);
+MUST_USE int store_list_policies(
+	const struct store *s, store_each each, void *owner, struct why *why);
+
+/* Give the folder and all it holds to this user, so that the broker need not be root to read it. */
+MUST_USE int store_give_to(const struct store *s, uid_t uid, struct why *why);
