@@ -2,18 +2,8 @@
 
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 
 #include "policy/schema.h"
-
-static void day_print(int64_t t, char ret[16])
-{
-	struct tm tm;
-	time_t seconds = (time_t)t;
-
-	if (gmtime_r(&seconds, &tm) == NULL || strftime(ret, 16, "%Y-%m-%d", &tm) == 0)
-		(void)snprintf(ret, 16, "?");
-}
 
 static void hex_print(const uint8_t *bytes, size_t len, char *ret)
 {
@@ -23,14 +13,14 @@ static void hex_print(const uint8_t *bytes, size_t len, char *ret)
 
 static void head_print(const struct policy *p, struct wr *w)
 {
-	char from[16], to[16];
+	char from[SCHEMA_TIME_BYTES], to[SCHEMA_TIME_BYTES];
 
 	wr_printf(w, "policy %s serial %llu  sha256:", p->name, (unsigned long long)p->serial);
 	wr_hex(w, p->hash, sizeof p->hash);
 	if (p->has_valid) {
-		day_print(p->valid.not_before, from);
-		day_print(p->valid.not_after, to);
-		wr_printf(w, "\nvalid %s to %s; outside, run refuses it\n", from, to);
+		schema_print_time(p->valid.not_before, from);
+		schema_print_time(p->valid.not_after, to);
+		wr_printf(w, "\nvalid %.10s to %.10s; outside, run refuses it\n", from, to);
 	} else {
 		wr_str(w, "\nvalid without end\n");
 	}

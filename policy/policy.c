@@ -6,7 +6,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "base/fd.h"
 #include "base/opts.h"
@@ -232,31 +231,18 @@ int policy_read(const char *path, struct policy *ret, struct why *why)
 	return err;
 }
 
-static const char *time_print(int64_t t, char ret[32])
-{
-	struct tm tm;
-	time_t seconds = (time_t)t;
-
-	if (gmtime_r(&seconds, &tm) == NULL || strftime(ret, 32, "%Y-%m-%dT%H:%M:%SZ", &tm) == 0)
-		return "?";
-	return ret;
-}
-
 int policy_check_time(const struct policy *policy, int64_t now, struct why *why)
 {
-	char seen[32], edge[32];
+	char seen[SCHEMA_TIME_BYTES], edge[SCHEMA_TIME_BYTES];
+	bool is_early = now < policy->valid.not_before;
 
-	if (!policy->has_valid)
+	if (!policy->has_valid || (!is_early && now <= policy->valid.not_after))
 		return 0;
-	if (now < policy->valid.not_before)
-		return why_set(why, -EACCES, "policy %s serial %llu is not valid before %s; it is %s",
-			policy->name, (unsigned long long)policy->serial,
-			time_print(policy->valid.not_before, edge), time_print(now, seen));
-	if (now > policy->valid.not_after)
-		return why_set(why, -EACCES, "policy %s serial %llu was valid until %s; it is %s",
-			policy->name, (unsigned long long)policy->serial,
-			time_print(policy->valid.not_after, edge), time_print(now, seen));
-	return 0;
+	schema_print_time(now, seen);
+	schema_print_time(is_early ? policy->valid.not_before : policy->valid.not_after, edge);
+	return why_set(why, -EACCES, "policy %s serial %llu %s %s; it is %s", policy->name,
+		(unsigned long long)policy->serial,
+		is_early ? "is not valid before" : "was valid until", edge, seen);
 }
 
 static void plan_devices(const struct policy *p, struct wire_plan *plan)

@@ -329,6 +329,8 @@ static MUST_USE int read_mask(struct reader *r, const struct field *f, uint32_t 
 	return 0;
 }
 
+#define DAY_S 86400
+
 /* Days from 1970-01-01 to a day of the Gregorian calendar, counted in years that start in March. */
 static int64_t days_of(int64_t y, int64_t m, int64_t d)
 {
@@ -364,8 +366,28 @@ int schema_parse_time(const char *text, bool is_day, int64_t *ret)
 		part[5] > 59)
 		return -ERANGE;
 	int64_t seconds = part[3] * 3600 + part[4] * 60 + part[5];
-	*ret = (days_of(y, m, d) + (is_day ? 1 : 0)) * 86400 + seconds;
+	*ret = (days_of(y, m, d) + (is_day ? 1 : 0)) * DAY_S + seconds;
 	return 0;
+}
+
+void schema_print_time(int64_t t, char ret[SCHEMA_TIME_BYTES])
+{
+	const int64_t last = 253402300799; /* 9999-12-31T23:59:59Z */
+	int64_t y = 1970, m = 1;
+
+	(void)snprintf(ret, SCHEMA_TIME_BYTES, "?");
+	if (t < 0 || t > last)
+		return;
+	int64_t day = t / DAY_S, left = t % DAY_S;
+	while (days_of(y + 1, 1, 1) <= day)
+		y++;
+	while (m < 12 && days_of(y, m + 1, 1) <= day)
+		m++;
+	int64_t d = day - days_of(y, m, 1) + 1;
+	(void)snprintf(ret, SCHEMA_TIME_BYTES, "%04u-%02u-%02uT%02u:%02u:%02uZ",
+		(unsigned int)y % 10000, (unsigned int)m % 100, (unsigned int)d % 100,
+		(unsigned int)(left / 3600) % 100, (unsigned int)(left / 60 % 60) % 100,
+		(unsigned int)(left % 60) % 100);
 }
 
 static MUST_USE int read_time(struct reader *r, const struct field *f, uint32_t v, const json_t *j,

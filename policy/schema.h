@@ -53,6 +53,8 @@ enum text_form {
 #define FIELD_NULLABLE 0x2u /* null is the same as not written */
 #define FIELD_ENDS     0x4u /* FIELD_HEX: exactly min or exactly max bytes */
 
+#define SCHEMA_TIME_BYTES 21 /* with its zero */
+
 struct schema;
 
 struct field {
@@ -103,6 +105,12 @@ json_t *schema_publish(void);
  * another form; -ERANGE: no such day or time, or outside 1970 to 9999.
  */
 MUST_USE int schema_parse_time(const char *text, bool is_day, int64_t *ret);
+
+/*
+ * The reverse: "2026-11-01T00:00:00Z", or "?" outside 1970 to 9999. Not gmtime_r(3), which reads
+ * the time zone's file: inside the sandbox that ends the process.
+ */
+void schema_print_time(int64_t t, char ret[SCHEMA_TIME_BYTES]);
 
 /* Call fn for every row, depth first, with its path ("devices.disk[].id"). */
 void schema_walk(void (*fn)(const char *path, const struct field *field, void *owner), void *owner);

@@ -1,0 +1,941 @@
+/* The policy reader: what it accepts, and every way of refusing, with its place in the file. */
+#include <errno.h>
+#include <openssl/evp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/fd.h"
+#include "policy/explain.h"
+#include "policy/fmt.h"
+#include "policy/lint.h"
+#include "policy/policy_priv.h"
+#include "policy/schema.h"
+#include "tests/unit/cm.h"
+
+#define PAYMENTS SOURCE_ROOT "/policy/examples/payments.policy.jsonc"
+#define DEVELOPMENT SOURCE_ROOT "/policy/examples/development.policy.jsonc"
+#define NOW 1795478400 /* 2026-11-24T00:00:00Z */
+
+static struct policy policy;
+static struct wire_plan plan;
+static char text[LIMIT_POLICY_BYTES + 64];
+
+/* A small valid policy; %s stands where the cases put things. */
+#define SMALL_HEAD "{\"schema\":\"launch-policy/1\",\"name\":\"a/b\",\"serial\":1,\n"
+#define SMALL_TAIL \
+	"\"boot\":{\"kernel\":{\"file\":\"k\"},\"cmdline\":\"\"},\n" \
+	"\"machine\":{\"vcpus\":1,\"memory_mib\":128},\n" \
+	"\"devices\":{}}\n"
+#define TEE_NONE "\"tee\":{\"type\":\"none\"},\n"
+#define TEE_SNP(more) \
+	"\"tee\":{\"type\":\"snp\",\"snp\":{\"product\":[\"Genoa\"],\"guest_policy\":{\"smt\":true}" more "}},\n" \
+	"\"audit\":{\"ledger\":\"l\",\"key\":\"k\",\"origin\":\"o\"},\n"
+
+static int parse(const char *s, struct why *why)
+{
+	why_clear(why);
+	return policy_parse(s, strlen(s), "f", &policy, why);
+}
+
+static char *example_read(const char *path, size_t *ret_len)
+{
+	uint8_t *bytes = NULL;
+
+	assert_int_equal(fd_read_path(path, LIMIT_POLICY_BYTES, &bytes, ret_len, NULL), 0);
+	char *copy = malloc(*ret_len + 1);
+	assert_non_null(copy);
+	memcpy(copy, bytes, *ret_len);
+	copy[*ret_len] = 0;
+	free(bytes);
+	return copy;
+}
+
+/* The payments example with the first `what` replaced by `with`. */
+static const char *changed(const char *what, const char *with)
+{
+	size_t len;
+	char *example = example_read(PAYMENTS, &len);
+	char *at = strstr(example, what);
+
+	if (at == NULL)
+		fail_msg("the example has no %s", what);
+	(void)snprintf(text, sizeof text, "%.*s%s%s", (int)(at - example), example, with,
+		at + strlen(what));
+	free(example);
+	return text;
+}
+
+static void unhex(const char *hex, uint8_t *ret, size_t len)
+{
+	for (size_t i = 0; i < len; i++)
+		assert_int_equal(sscanf(hex + 2 * i, "%2hhx", &ret[i]), 1);
+}
+
+/* --- what is accepted ------------------------------------------------------------------------ */
+
+static void parse_fills_in_every_section_of_the_example(void **state)
+{
+	struct why why = { 0 };
+
+	assert_int_equal(policy_read(PAYMENTS, &policy, &why), 0);
+	assert_string_equal(policy.name, "acme.payments/settlement");
+	assert_int_equal(policy.serial, 1);
+	assert_int_equal(policy.valid.not_before, 1793491200); /* date -d 2026-11-01T00:00:00Z +%s */
+	assert_int_equal(policy.valid.not_after, 1825027199);  /* date -d 2027-10-31T23:59:59Z +%s */
+	assert_false(policy.change.has_supersedes);
+	assert_int_equal(policy.labels.env, POLICY_ENV_TEST);
+	assert_int_equal(policy.labels.n_frameworks, 2);
+	assert_string_equal(policy.labels.frameworks[1], "dora");
+	assert_int_equal(policy.tee.type, POLICY_TEE_SNP);
+	assert_true(policy.tee.simulated);
+	assert_int_equal(policy.tee.snp.n_products, 1);
+	assert_int_equal(policy.tee.snp.products[0], POLICY_PRODUCT_GENOA);
+	assert_int_equal(policy.tee.snp.guest_policy_bits, 0x30137); /* ABI 1.55, SMT, must-be-one */
+	assert_int_equal(policy.tee.snp.min_tcb.microcode, 72);
+	assert_int_equal(policy.tee.snp.platform_require, 0x24); /* ECC and alias check */
+	assert_int_equal(policy.tee.snp.platform_forbid, 0);
+	assert_true(policy.boot.kernel.has_sha384 && policy.boot.initrd.has_sha384);
+	assert_int_equal(policy.devices.n_disks, 2);
+	assert_int_equal(policy.devices.disks[0].integrity, POLICY_INTEGRITY_VERITY);
+	assert_non_null(strstr(policy.boot.cmdline, "casemate.verity=3ad83d1a"));
+	assert_int_equal(policy.devices.disks[0].verity.verity_root[1], 0xd8);
+	assert_int_equal(policy.devices.disks[1].integrity, POLICY_INTEGRITY_LUKS2);
+	assert_string_equal(policy.devices.disks[1].key, "transactions-kek");
+	assert_int_equal(policy.devices.vsock.ports[0].port, 7001);
+	assert_int_equal(policy.keys[0].release.require, 0xf);
+	assert_int_equal(policy.keys[0].release.max_age_s, 60);
+	assert_true(policy.keys[0].release.once_per_boot);
+	assert_ptr_equal(policy_find_key(&policy, "transactions-kek"), &policy.keys[0]);
+	assert_null(policy_find_key(&policy, "other"));
+	assert_string_equal(policy.audit.origin, "log.example/casemate/payments");
+}
+
+static void parse_takes_small_policies_and_keys_of_your_own(void **state)
+{
+	struct why why = { 0 };
+
+	assert_int_equal(parse(SMALL_HEAD TEE_NONE SMALL_TAIL, &why), 0);
+	assert_int_equal(policy.tee.type, POLICY_TEE_NONE);
+	assert_int_equal(parse(SMALL_HEAD "\"x-owner\":{\"a\":[1,2,{}]}, // \"quoted\"\n" TEE_NONE SMALL_TAIL,
+		&why), 0);
+	assert_int_equal(parse(SMALL_HEAD TEE_SNP("") SMALL_TAIL, &why), 0);
+	assert_int_equal(policy.tee.snp.guest_policy_bits, 0x30000);
+	assert_false(policy.tee.snp.has_min_tcb);
+}
+
+static void comments_in_strings_are_text(void **state)
+{
+	struct why why = { 0 };
+
+	assert_int_equal(parse(SMALL_HEAD "\"x-a\":\"a // b\", \"x-b\":\"\\\"//\", // c \"\n" TEE_NONE
+		"\"boot\":{\"kernel\":{\"file\":\"a//b\"},\"cmdline\":\"a=http://x\"},\n"
+		"\"machine\":{\"vcpus\":1,\"memory_mib\":128},\"devices\":{}}", &why), 0);
+	assert_string_equal(policy.boot.kernel.file, "a//b");
+	assert_string_equal(policy.boot.cmdline, "a=http://x");
+}
+
+static void defaults_are_the_documented_ones(void **state)
+{
+	struct why why = { 0 };
+	const char *s = changed("\"max_age_s\": 60,", "");
+
+	assert_int_equal(parse(s, &why), 0);
+	assert_int_equal(policy.keys[0].release.max_age_s, 60);
+	assert_int_equal(parse(changed("\"tcb_field\": \"committed\",", ""), &why), 0);
+	assert_int_equal(policy.tee.snp.tcb_field, POLICY_TCB_COMMITTED);
+	assert_int_equal(parse(SMALL_HEAD TEE_NONE SMALL_TAIL, &why), 0);
+	assert_int_equal(policy.devices.console, POLICY_CONSOLE_NONE);
+	assert_false(policy.devices.rng);
+	assert_int_equal(policy.machine.hugepages, POLICY_HUGE_NO);
+}
+
+static void hash_is_sha256_of_the_bytes_as_written(void **state)
+{
+	uint8_t want[32], got[32];
+	struct why why = { 0 };
+	const char *s = SMALL_HEAD TEE_NONE SMALL_TAIL;
+	const char *with_comment = "// c\n" SMALL_HEAD TEE_NONE SMALL_TAIL;
+
+	/* FIPS 180-4, the example "abc". */
+	unhex("ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad", want, 32);
+	assert_int_equal(policy_hash("abc", 3, got), 0);
+	assert_memory_equal(got, want, 32);
+	assert_int_equal(parse(s, &why), 0);
+	memcpy(got, policy.hash, 32);
+	assert_int_equal(policy_hash(s, strlen(s), want), 0);
+	assert_memory_equal(got, want, 32);
+	assert_int_equal(parse(with_comment, &why), 0);
+	assert_memory_not_equal(got, policy.hash, 32);
+}
+
+static void digests_chips_and_masks_are_read(void **state)
+{
+	struct why why = { 0 };
+	char chips[1200], long_id[129], digest[97];
+
+	memset(long_id, 'a', 128);
+	memset(digest, '1', 96);
+	long_id[128] = digest[96] = 0;
+	(void)snprintf(chips, sizeof chips, SMALL_HEAD TEE_SNP(
+		",\"chip_ids\":[\"%s\",\"00112233445566ff\"],\"vmsa_features\":\"0x20\"")
+		"\"boot\":{\"kernel\":{\"file\":\"k\"},\"cmdline\":\"\",\"launch_digest\":"
+		"[\"%s\",\"sha384:%s\"]},\"machine\":{\"vcpus\":1,\"memory_mib\":128},\"devices\":{}}",
+		long_id, digest, digest);
+	if (parse(chips, &why) < 0)
+		fail_msg("%s", why.text);
+	assert_int_equal(policy.tee.snp.n_chips, 2);
+	assert_int_equal(policy.tee.snp.chips[0].id[63], 0xaa);
+	assert_int_equal(policy.tee.snp.chips[1].id[7], 0xff);
+	assert_int_equal(policy.tee.snp.chips[1].id[8], 0);
+	assert_int_equal(policy.tee.snp.vmsa_features, 0x20);
+	assert_int_equal(policy.boot.n_launch_digests, 2);
+	assert_memory_equal(policy.boot.launch_digests[0].sha384,
+		policy.boot.launch_digests[1].sha384, 48);
+}
+
+static void id_block_must_fit_the_guest_policy(void **state)
+{
+	char block[193], s[2000];
+	struct why why = { 0 };
+	const char *auth = "01000000" "00000000"
+		"0000000000000000000000000000000000000000000000000000000000000000"
+		"000000000000000000000000000000000000000000000000";
+
+	memset(block, '0', 192);
+	block[192] = 0;
+	memcpy(block + 2 * 0x50, "01000000", 8);
+	memcpy(block + 2 * 0x58, "0000030000000000", 16); /* 0x30000, little-endian */
+	(void)snprintf(s, sizeof s, SMALL_HEAD TEE_SNP(",\"id_block\":{\"block\":\"%s\",\"auth\":"
+		"\"%s%s\"}") SMALL_TAIL, block, auth, "0000000000000000");
+	if (parse(s, &why) < 0)
+		fail_msg("%s", why.text);
+	assert_int_equal(policy_plan(&policy, &plan, &why), 0);
+	assert_int_equal(le32_get(plan.flags) & PLAN_ID_BLOCK, PLAN_ID_BLOCK);
+	assert_int_equal(plan.id_block[0x50], 1);
+	assert_int_equal(plan.id_auth[0], 1);
+	s[strstr(s, "0000030000000000") - s + 4] = '1';
+	assert_int_equal(parse(s, &why), -EBADMSG);
+	assert_non_null(strstr(why.text, "another guest_policy"));
+}
+
+/* --- what is refused: the error, the place, a word of the cause ------------------------------- */
+
+struct bad {
+	const char *text;
+	int err;
+	const char *place; /* how the message starts */
+	const char *cause; /* what it contains */
+};
+
+static void bads_check(const struct bad *bads, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		struct why why = { 0 };
+		int err = parse(bads[i].text, &why);
+		if (err != bads[i].err || strncmp(why.text, bads[i].place, strlen(bads[i].place)) != 0 ||
+			strstr(why.text, bads[i].cause) == NULL)
+			fail_msg("case %zu: %d \"%s\", want %d \"%s\" with \"%s\"", i, err, why.text,
+				bads[i].err, bads[i].place, bads[i].cause);
+	}
+}
+
+#define BADS_CHECK(bads) bads_check((bads), ARRAY_LEN(bads))
+
+static void reader_refuses_text_that_is_not_the_profile(void **state)
+{
+	static const struct bad bads[] = {
+		{ "", -EBADMSG, "f:1:1: ", "the file ends where '{' should be" },
+		{ "[]", -EBADMSG, "f:1:1: ", "expected '{'" },
+		{ "\xef\xbb\xbf{}", -EBADMSG, "f:1:1: ", "byte order mark" },
+		{ "{\n\"a\": \"\xff\"}", -EBADMSG, "f:2:7: ", "0xff is not UTF-8" },
+		{ "{\n\"a\": \"\xed\xa0\x80\"}", -EBADMSG, "f:2:7: ", "not UTF-8" },
+		{ "{\n\"a\": \"\xc0\x80\"}", -EBADMSG, "f:2:7: ", "not UTF-8" },
+		{ "{ // \xf5\n}", -EBADMSG, "f:1:6: ", "not UTF-8" },
+		{ "{}\r\n", -EBADMSG, "f:1:3: ", "carriage return" },
+		{ "{\x01}", -EBADMSG, "f:1:2: ", "control character 0x01" },
+		{ "{} {}", -EBADMSG, "f:1:4: ", "nothing may follow" },
+		{ "{\"a\": 1.5}", -EBADMSG, "f:1:7: ", "integers" },
+		{ "{\"a\": 1e5}", -EBADMSG, "f:1:7: ", "integers" },
+		{ "{\"a\": 0x10}", -EBADMSG, "f:1:7: ", "mask as a string" },
+		{ "{\"a\": 01}", -EBADMSG, "f:1:7: ", "does not start with 0" },
+		{ "{\"a\": 9223372036854775808}", -EBADMSG, "f:1:7: ", "at most 18 digits" },
+		{ "{\"a\": -}", -EBADMSG, "f:1:8: ", "a digit" },
+		{ "{\"a\": nul}", -EBADMSG, "f:1:7: ", "a value" },
+		{ "{\"a\": 'b'}", -EBADMSG, "f:1:7: ", "found '''" },
+		{ "{\"a\": 1,}", -EBADMSG, "f:1:9: ", "a comma before '}'" },
+		{ "{\"a\": [1,]}", -EBADMSG, "f:1:10: ", "a comma before ']'" },
+		{ "{\"a\": 1 \"b\": 2}", -EBADMSG, "f:1:9: ", "',' or '}'" },
+		{ "{a: 1}", -EBADMSG, "f:1:2: ", "a key in quotes" },
+		{ "{\"\": 1}", -EBADMSG, "f:1:2: ", "key is empty" },
+		{ "{\"a\" 1}", -EBADMSG, "f:1:6: ", "':'" },
+		{ "{\"a\": /* c */ 1}", -EBADMSG, "f:1:7: ", "comment starts with //" },
+		{ "{\"a\": \"b\n\"}", -EBADMSG, "f:1:9: ", "must end on the line" },
+		{ "{\"a\": \"b", -EBADMSG, "f:1:7: ", "has no end" },
+		{ "{\"a\": \"b\\", -EBADMSG, "f:1:7: ", "has no end" },
+		{ "{\"a\": \"\\q\"}", -EBADMSG, "f:1:", "escape" },
+		{ "{\"a\": \"\\u0000\"}", -EBADMSG, "f:1:", "" },
+		{ "{\"a\": \"\\ud800\"}", -EBADMSG, "f:1:", "" },
+		{ "{\"\\u0061\": 1}", -EBADMSG, "f:1:3: ", "a key has no escapes" },
+		{ "{", -EBADMSG, "f:1:2: ", "the file ends" },
+	};
+
+	BADS_CHECK(bads);
+}
+
+static void reader_refuses_what_is_too_big(void **state)
+{
+	struct why why = { 0 };
+	size_t len = 0;
+
+	memset(text, ' ', sizeof text);
+	assert_int_equal(policy_parse(text, LIMIT_POLICY_BYTES + 1, "f", &policy, &why), -EMSGSIZE);
+	len = (size_t)snprintf(text, sizeof text, "{\"x-a\":");
+	for (unsigned int i = 0; i < LIMIT_POLICY_DEPTH; i++)
+		text[len++] = '[';
+	text[len] = 0;
+	assert_int_equal(parse(text, &why), -EBADMSG);
+	assert_non_null(strstr(why.text, "f:1:23: more than 16 objects"));
+	len = (size_t)snprintf(text, sizeof text, "{\"x-a\":[0");
+	for (unsigned int i = 0; i < LIMIT_POLICY_MEMBERS; i++)
+		len += (size_t)snprintf(text + len, sizeof text - len, ",0");
+	(void)snprintf(text + len, sizeof text - len, "]}");
+	assert_int_equal(parse(text, &why), -EBADMSG);
+	assert_non_null(strstr(why.text, "more than 256 entries in one list"));
+	len = (size_t)snprintf(text, sizeof text, "{\"x-a\":[0");
+	for (unsigned int i = 0; i < 64; i++) {
+		len += (size_t)snprintf(text + len, sizeof text - len, ",[0");
+		for (unsigned int j = 0; j < 200; j++)
+			len += (size_t)snprintf(text + len, sizeof text - len, ",0");
+		len += (size_t)snprintf(text + len, sizeof text - len, "]");
+	}
+	(void)snprintf(text + len, sizeof text - len, "]}");
+	assert_int_equal(parse(text, &why), -EBADMSG);
+	assert_non_null(strstr(why.text, "more than 8192 values"));
+}
+
+static void long_file_names_leave_room_for_the_cause(void **state)
+{
+	char name[1000];
+	struct why why = { 0 };
+
+	memset(name, 'n', sizeof name);
+	name[sizeof name - 1] = 0;
+	assert_int_equal(policy_parse("{}", 2, name, &policy, &why), -EBADMSG);
+	assert_non_null(strstr(why.text, "nnn:1:1: key \"schema\" is missing"));
+	assert_memory_equal(why.text, "...nnn", 6);
+}
+
+static void reader_refuses_unknown_and_duplicate_keys_at_their_place(void **state)
+{
+	static const struct bad bads[] = {
+		{ SMALL_HEAD "  \"oops\": 1, " TEE_NONE SMALL_TAIL, -EBADMSG, "f:2:3: ",
+			"unknown key \"oops\"" },
+		{ SMALL_HEAD "\"tee\":{\"type\":\"none\", \"kind\":1}," SMALL_TAIL, -EBADMSG, "f:2:23: ",
+			"unknown key \"kind\"" },
+		{ SMALL_HEAD "\"x\": 1," TEE_NONE SMALL_TAIL, -EBADMSG, "f:2:1: ", "unknown key \"x\"" },
+		{ SMALL_HEAD TEE_NONE " \"serial\": 2,\n" SMALL_TAIL, -EBADMSG, "f:3:2: ",
+			"duplicate key \"serial\", first at line 1" },
+		{ "{\"x-a\":{\"b\":1,\n\"b\":1}}", -EBADMSG, "f:2:1: ", "duplicate key \"b\"" },
+		{ SMALL_HEAD SMALL_TAIL, -EBADMSG, "f:1:1: ", "key \"tee\" is missing" },
+		{ SMALL_HEAD "\"tee\":\n {}," SMALL_TAIL, -EBADMSG, "f:3:2: tee: ",
+			"key \"type\" is missing" },
+	};
+
+	BADS_CHECK(bads);
+}
+
+static void reader_refuses_wrong_types_and_ranges_at_their_place(void **state)
+{
+	static const struct bad bads[] = {
+		{ "{\"schema\":\"launch-policy/2\"}", -EBADMSG, "f:1:11: schema: ",
+			"want \"launch-policy/1\"" },
+		{ "{\"schema\":1}", -EBADMSG, "f:1:11: schema: ", "want a text, found a number" },
+		{ "{\"schema\":null}", -EBADMSG, "f:1:11: schema: ", "found null" },
+		{ "{\"name\":\"noslash\"}", -EBADMSG, "f:1:9: name: ", "namespace/id" },
+		{ "{\"name\":\"A/b\"}", -EBADMSG, "f:1:9: name: ", "namespace/id" },
+		{ "{\"name\":\"a/\"}", -ERANGE, "f:1:9: name: ", "bytes" },
+		{ "{\"serial\":0}", -ERANGE, "f:1:11: serial: ", "0 is outside 1" },
+		{ "{\"serial\":-1}", -ERANGE, "f:1:11: serial: ", "-1 is outside" },
+		{ "{\"serial\":\"1\"}", -EBADMSG, "f:1:11: serial: ", "want a number, found a text" },
+		{ "{\"valid\":[]}", -EBADMSG, "f:1:10: valid: ", "want an object, found a list" },
+		{ "{\"valid\":{\"not_before\":\"2026-11-01\"}}", -EBADMSG, "f:1:24: valid.not_before: ",
+			"want a time in UTC" },
+		{ "{\"valid\":{\"not_before\":\"2026-11-01T00:00:00+01:00\"}}", -EBADMSG, "f:1:24: ",
+			"want a time in UTC" },
+		{ "{\"valid\":{\"not_before\":\"2026-02-29T00:00:00Z\"}}", -ERANGE, "f:1:24: ",
+			"calendar" },
+		{ "{\"valid\":{\"not_before\":\"2026-11-01T24:00:00Z\"}}", -ERANGE, "f:1:24: ",
+			"calendar" },
+		{ "{\"labels\":{\"env\":\"prd\"}}", -EBADMSG, "f:1:18: labels.env: ",
+			"one of \"dev\", \"test\", \"staging\", \"prod\"" },
+		{ "{\"labels\":{\"frameworks\":[\"a\",2]}}", -EBADMSG, "f:1:30: labels.frameworks[1]: ",
+			"want a text" },
+		{ "{\"change\":{\"summary\":\"a\\u0007\"}}", -EBADMSG, "f:1:22: change.summary: ",
+			"control characters" },
+		{ "{\"change\":{\"supersedes\":\"sha256:12\"}}", -EBADMSG, "f:1:25: change.supersedes: ",
+			"64 hex digits, found 2" },
+		{ "{\"tee\":{\"simulated\":1}}", -EBADMSG, "f:1:21: tee.simulated: ", "true or false" },
+		{ "{\"tee\":{\"snp\":{\"vmsa_features\":32}}}", -EBADMSG,
+			"f:1:32: tee.snp.vmsa_features: ", "mask as a text" },
+		{ "{\"tee\":{\"snp\":{\"vmsa_features\":\"0x1\"}}}", -ERANGE, "f:1:32: ",
+			"bits 0x1 may not be set" },
+		{ "{\"tee\":{\"snp\":{\"vmsa_features\":\"0x\"}}}", -EBADMSG, "f:1:32: ", "hex digits" },
+		{ "{\"tee\":{\"snp\":{\"chip_ids\":[\"0123\"]}}}", -EBADMSG,
+			"f:1:28: tee.snp.chip_ids[0]: ", "8 or 64 bytes" },
+		{ "{\"tee\":{\"snp\":{\"chip_ids\":[\"0123456789ABCDEF\"]}}}", -EBADMSG, "f:1:28: ",
+			"lower-case" },
+		{ "{\"tee\":{\"snp\":{\"vmpl\":4}}}", -ERANGE, "f:1:23: tee.snp.vmpl: ", "0 to 3" },
+		{ "{\"tee\":{\"snp\":{\"product\":[]}}}", -ERANGE, "f:1:26: tee.snp.product: ",
+			"0 entries" },
+		{ "{\"tee\":{\"snp\":{\"min_tcb\":{\"snp\":256}}}}", -ERANGE,
+			"f:1:33: tee.snp.min_tcb.snp: ", "0 to 255" },
+		{ "{\"boot\":{\"cmdline\":\"a\\nb\"}}", -EBADMSG, "f:1:20: boot.cmdline: ",
+			"printable ASCII" },
+		{ "{\"boot\":{\"kernel\":{\"file\":\"\"}}}", -ERANGE, "f:1:27: boot.kernel.file: ",
+			"bytes" },
+		{ "{\"machine\":{\"vcpus\":9}}", -ERANGE, "f:1:21: machine.vcpus: ", "1 to 8" },
+		{ "{\"machine\":{\"memory_mib\":127}}", -ERANGE, "f:1:26: ", "128 to 65536" },
+		{ "{\"devices\":{\"disk\":{}}}", -EBADMSG, "f:1:20: devices.disk: ", "want a list" },
+		{ "{\"devices\":{\"disk\":[{\"id\":\"a_b\"}]}}", -EBADMSG,
+			"f:1:27: devices.disk[0].id: ", "is not a to z" },
+		{ "{\"devices\":{\"disk\":[{\"id\":\"a12345678901234567890\"}]}}", -ERANGE, "f:1:27: ",
+			"21 bytes, want 1 to 20" },
+		{ "{\"devices\":{\"disk\":[{\"integrity\":{\"root\":1}}]}}", -EBADMSG, "f:1:35: ",
+			"unknown key \"root\"" },
+		{ "{\"devices\":{\"disk\":[{\"integrity\":\"crc\"}]}}", -EBADMSG,
+			"f:1:34: devices.disk[0].integrity: ", "\"luks2-aead\"" },
+		{ "{\"devices\":{\"vsock\":{\"cid\":2}}}", -ERANGE, "f:1:28: ", "outside 3" },
+		{ "{\"devices\":{\"vsock\":{\"ports\":[7001]}}}", -EBADMSG,
+			"f:1:31: devices.vsock.ports[0]: ", "want an object" },
+		{ "{\"keys\":[{\"source\":\"https://x\"}]}", -EBADMSG, "f:1:20: keys[0].source: ",
+			"kbs:" },
+		{ "{\"keys\":[{\"release\":{\"require\":[\"debug:off\",\"debug:off\"]}}]}", -EBADMSG,
+			"f:1:45: keys[0].release.require[1]: ", "twice" },
+		{ "{\"waivers\":[{\"rule\":\"tee-1\"}]}", -EBADMSG, "f:1:21: waivers[0].rule: ",
+			"TEE-005" },
+	};
+
+	BADS_CHECK(bads);
+}
+
+static void reader_refuses_what_this_version_cannot_honour(void **state)
+{
+	static const struct bad bads[] = {
+		{ "{\"tee\":{\"type\":\"tdx\"}}", -EOPNOTSUPP, "f:1:16: tee.type: ",
+			"\"tdx\" is not supported in this version" },
+		{ "{\"tee\":{\"tdx\":{}}}", -EOPNOTSUPP, "f:1:15: tee.tdx: ", "not supported" },
+		{ "{\"boot\":{\"firmware\":{}}}", -EOPNOTSUPP, "f:1:21: boot.firmware: ", "not supported" },
+		{ "{\"machine\":{\"cpu_model\":\"EPYC-v4\"}}", -EBADMSG, "f:1:25: ", "want \"host\"" },
+		{ "{\"devices\":{\"net\":[{}]}}", -EOPNOTSUPP, "f:1:19: devices.net: ", "must be empty" },
+		{ "{\"devices\":{\"passthrough\":[1]}}", -EOPNOTSUPP, "f:1:27: ", "must be empty" },
+		{ "{\"host\":{\"landlock\":true}}", -EOPNOTSUPP, "f:1:21: host.landlock: ",
+			"not supported" },
+		{ "{\"host\":{\"on_device_death\":\"restart\"}}", -EOPNOTSUPP, "f:1:28: ",
+			"not supported" },
+		{ "{\"host\":{\"core_dump\":\"allow\"}}", -EOPNOTSUPP, "f:1:22: ", "not supported" },
+		{ "{\"runtime\":{\"reattest_s\":900}}", -EOPNOTSUPP, "f:1:26: runtime.reattest_s: ",
+			"not supported" },
+		{ "{\"runtime\":{\"migration\":\"allow\"}}", -EOPNOTSUPP, "f:1:25: ", "not supported" },
+		{ "{\"audit\":{\"timestamp\":\"rfc3161:x\"}}", -EOPNOTSUPP, "f:1:23: ", "not supported" },
+		{ "{\"audit\":{\"redact\":[\"a\"]}}", -EOPNOTSUPP, "f:1:20: ", "must be empty" },
+		{ "{\"keys\":[{\"release\":{\"require\":[\"tcb:accepted\"]}}]}", -EOPNOTSUPP,
+			"f:1:33: keys[0].release.require[0]: ", "not supported" },
+	};
+
+	BADS_CHECK(bads);
+	assert_int_equal(policy_exit_status(-EOPNOTSUPP), 3);
+}
+
+/* One change to the payments example, and the path it is blamed on. */
+static void reader_refuses_keys_that_contradict_each_other(void **state)
+{
+	static const struct {
+		const char *what, *with, *path, *cause;
+	} cases[] = {
+		{ "\"type\": \"snp\"", "\"type\": \"none\"", "tee.snp: ", "needs type snp" },
+		{ "\"audit\": {", "\"x-audit\": {", ":3:1: ", "needs the object \"audit\"" },
+		{ "2027-10-31T23:59:59Z", "2026-11-01T00:00:00Z", "valid.not_after: ", "not after" },
+		{ "\"mode\": \"ro\"", "\"mode\": \"rw\"", "devices.disk[0].mode: ", "is ro" },
+		{ "\"mode\": \"ro\"", "\"mode\": \"ro\", \"discard\": true", "devices.disk[0].discard: ",
+			"writes" },
+		{ "\"mode\": \"ro\"", "\"mode\": \"ro\", \"key\": \"transactions-kek\"",
+			"devices.disk[0].key: ", "only luks2" },
+		{ "\"id\": \"transactions\"", "\"id\": \"root\"", "devices.disk[1].id: ", "another" },
+		{ "\"key\": \"transactions-kek\"", "\"key\": \"other\"", "devices.disk[1].key: ",
+			"no such id" },
+		{ "\"key\": \"transactions-kek\"", "\"x-key\": 1", "devices.disk[1].integrity: ",
+			"needs the key" },
+		{ "\"socket\": \"broker.sock\"}", "\"socket\": \"b\"}, {\"port\": 7001, \"socket\": \"c\"}",
+			"devices.vsock.ports[1].port: ", "another row" },
+		{ "\"hugepages\": \"no\"", "\"hugepages\": \"1G\"", "machine.memory_mib: ",
+			"multiple" },
+		{ "[\"Genoa\"]", "[\"Genoa\", \"Genoa\"]", "tee.snp.product: ", "twice" },
+		{ "{\"bootloader\": 9", "{\"fmc\": 1, \"bootloader\": 9", "tee.snp.min_tcb.fmc: ",
+			"only Turin" },
+		{ "\"vmpl\": 0", "\"vmpl\": 0, \"author_key\": \"sha384:"
+			"00000000000000000000000000000000000000000000000000000000000000000000000000000000"
+			"0000000000000000\"", "tee.snp.author_key: ", "id_block" },
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		struct why why = { 0 };
+		int err = parse(changed(cases[i].what, cases[i].with), &why);
+		if (err != -EBADMSG || strstr(why.text, cases[i].path) == NULL ||
+			strstr(why.text, cases[i].cause) == NULL)
+			fail_msg("case %zu: %d \"%s\"", i, err, why.text);
+	}
+}
+
+static void failed_parse_leaves_the_policy_untouched(void **state)
+{
+	struct why why = { 0 };
+	static struct policy before;
+
+	assert_int_equal(policy_read(DEVELOPMENT, &policy, &why), 0);
+	before = policy;
+	assert_int_equal(parse(changed("\"mode\": \"ro\"", "\"mode\": \"rw\""), &why), -EBADMSG);
+	assert_memory_equal(&before, &policy, sizeof policy);
+}
+
+static void validity_window_is_held(void **state)
+{
+	struct why why = { 0 };
+
+	assert_int_equal(policy_read(PAYMENTS, &policy, &why), 0);
+	assert_int_equal(policy_check_time(&policy, 1793491200, &why), 0);
+	assert_int_equal(policy_check_time(&policy, 1825027199, &why), 0);
+	assert_int_equal(policy_check_time(&policy, 1793491199, &why), -EACCES);
+	assert_non_null(strstr(why.text, "not valid before 2026-11-01T00:00:00Z"));
+	why_clear(&why);
+	assert_int_equal(policy_check_time(&policy, 1825027200, &why), -EACCES);
+	assert_non_null(strstr(why.text, "was valid until 2027-10-31T23:59:59Z"));
+}
+
+static void times_are_those_of_the_calendar(void **state)
+{
+	static const struct {
+		const char *text;
+		bool is_day;
+		int err;
+		int64_t want;
+	} cases[] = {
+		{ "1970-01-01T00:00:00Z", false, 0, 0 },
+		{ "2000-02-29T12:00:00Z", false, 0, 951825600 }, /* date -d ... +%s */
+		{ "2026-12-31T23:59:59Z", false, 0, 1798761599 },
+		{ "2027-01-31", true, 0, 1801440000 }, /* 2027-02-01T00:00:00Z */
+		{ "2100-02-29", true, -ERANGE, 0 },
+		{ "2026-13-01", true, -ERANGE, 0 },
+		{ "2026-00-01", true, -ERANGE, 0 },
+		{ "1969-12-31", true, -ERANGE, 0 },
+		{ "2026-1-1", true, -EBADMSG, 0 },
+		{ "2026-11-01t00:00:00z", false, -EBADMSG, 0 },
+		{ "2026-12-31T23:59:60Z", false, -ERANGE, 0 },
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		int64_t got = 0;
+		assert_int_equal(schema_parse_time(cases[i].text, cases[i].is_day, &got), cases[i].err);
+		assert_int_equal(got, cases[i].want);
+	}
+}
+
+/* --- the plan -------------------------------------------------------------------------------- */
+
+static void printed_times_read_back(void **state)
+{
+	char out[SCHEMA_TIME_BYTES];
+
+	for (int64_t t = 0; t <= 253402300799; t += 86399 * 97) {
+		int64_t back = 0;
+		schema_print_time(t, out);
+		assert_int_equal(schema_parse_time(out, false, &back), 0);
+		assert_int_equal(back, t);
+	}
+	schema_print_time(951825600, out);
+	assert_string_equal(out, "2000-02-29T12:00:00Z");
+	schema_print_time(-1, out);
+	assert_string_equal(out, "?");
+	schema_print_time(253402300800, out);
+	assert_string_equal(out, "?");
+}
+
+static void plan_says_what_the_policy_says(void **state)
+{
+	struct why why = { 0 };
+
+	assert_int_equal(policy_read(PAYMENTS, &policy, &why), 0);
+	assert_int_equal(policy_plan(&policy, &plan, &why), 0);
+	assert_int_equal(le32_get(plan.flags),
+		PLAN_SIMULATED | PLAN_RNG | PLAN_VSOCK | PLAN_SERIAL);
+	assert_int_equal(le32_get(plan.tee), PLAN_TEE_SNP);
+	assert_int_equal(le64_get(plan.snp_policy), 0x30137);
+	assert_memory_equal(plan.policy_hash, policy.hash, 32);
+	assert_string_equal(plan.kernel, "payments/vmlinuz");
+	assert_string_equal(plan.initrd, "payments/initrd.img");
+	assert_string_equal(plan.cmdline, policy.boot.cmdline);
+	assert_int_equal(le32_get(plan.n_disks), 2);
+	assert_int_equal(le32_get(plan.disks[0].flags), PLAN_DISK_READ_ONLY);
+	assert_int_equal(le32_get(plan.disks[1].flags), 0);
+	assert_string_equal(plan.disks[1].id, "transactions");
+	assert_int_equal(le32_get(plan.n_ports), 1);
+	assert_int_equal(le64_get(plan.vsock_cid), 110);
+	assert_string_equal(plan.ports[0].path, "broker.sock");
+	assert_string_equal(plan.ledger_origin, "log.example/casemate/payments");
+	assert_int_equal(policy_read(DEVELOPMENT, &policy, &why), 0);
+	assert_int_equal(policy_plan(&policy, &plan, &why), 0);
+	assert_int_equal(le32_get(plan.tee), PLAN_TEE_NONE);
+	assert_int_equal(le64_get(plan.snp_policy), 0);
+	assert_int_equal(plan.ledger[0], 0);
+}
+
+static void plan_refuses_a_migration_agent(void **state)
+{
+	struct why why = { 0 };
+
+	assert_int_equal(parse(changed("\"migrate_ma\": false", "\"migrate_ma\": true"), &why), 0);
+	assert_int_equal(policy_plan(&policy, &plan, &why), -EOPNOTSUPP);
+	assert_non_null(strstr(why.text, "migrate_ma"));
+}
+
+/* The supervisor's own check, on plans that a captured reader might send. */
+static void plan_check_refuses_every_field_out_of_range(void **state)
+{
+	static struct wire_plan good, bad;
+	struct why why = { 0 };
+
+	assert_int_equal(policy_read(PAYMENTS, &policy, &why), 0);
+	assert_int_equal(policy_plan(&policy, &good, &why), 0);
+	assert_int_equal(plan_check(&good, &why), 0);
+#define BREAKS(change) \
+	do { \
+		bad = good; \
+		why_clear(&why); \
+		change; \
+		if (plan_check(&bad, &why) != -EBADMSG || why.text[0] == 0) \
+			fail_msg("accepted: " #change); \
+	} while (0)
+	BREAKS(bad.version = le32_of(2));
+	BREAKS(bad.flags = le32_of(0x200));
+	BREAKS(bad.flags = le32_of(le32_get(good.flags) | PLAN_AUTHOR_KEY));
+	BREAKS(bad.flags = le32_of(le32_get(good.flags) | PLAN_HUGE_1G | PLAN_HUGE_2M));
+	BREAKS(bad.flags = le32_of(PLAN_SERIAL)); /* ports without vsock */
+	BREAKS(memset(bad.name, 'a', sizeof bad.name));
+	BREAKS(bad.name[0] = 0);
+	BREAKS(bad.name[sizeof bad.name - 1] = 'x'); /* behind the terminating zero */
+	BREAKS(bad.tee = le32_of(PLAN_TEE_NONE));
+	BREAKS(bad.tee = le32_of(5));
+	BREAKS(bad.vcpus = le32_of(0));
+	BREAKS(bad.vcpus = le32_of(LIMIT_VCPUS + 1));
+	BREAKS(bad.memory_mib = le64_of(LIMIT_MEMORY_MIB_MIN - 1));
+	BREAKS(bad.memory_mib = le64_of(1ull << 63));
+	BREAKS(bad.id_block[5] = 1);
+	BREAKS(bad.id_auth[4095] = 1);
+	BREAKS(bad.kernel[0] = 0);
+	BREAKS(bad.kernel[3] = '\n');
+	BREAKS(memset(bad.initrd, '/', sizeof bad.initrd));
+	BREAKS(bad.cmdline[0] = '\t');
+	BREAKS(bad.n_disks = le32_of(LIMIT_DISKS + 1));
+	BREAKS(bad.n_disks = le32_of(0xffffffff));
+	BREAKS(bad.n_disks = le32_of(1)); /* a filled row that does not count */
+	BREAKS(bad.n_disks = le32_of(3)); /* an empty row that counts */
+	BREAKS(bad.disks[0].flags = le32_of(4));
+	BREAKS(bad.disks[0].flags = le32_of(PLAN_DISK_READ_ONLY | PLAN_DISK_DISCARD));
+	BREAKS(bad.disks[0].zero = le32_of(1));
+	BREAKS(memcpy(bad.disks[0].id, bad.disks[1].id, sizeof bad.disks[0].id));
+	BREAKS(bad.n_ports = le32_of(LIMIT_VSOCK_PORTS + 1));
+	BREAKS(bad.n_ports = le32_of(0));
+	BREAKS(bad.ports[0].port = le32_of(0));
+	BREAKS(bad.ports[0].port = le32_of(0xffffffff));
+	BREAKS(bad.ports[0].path[0] = 0);
+	BREAKS(bad.vsock_cid = le64_of(2));
+	BREAKS(bad.vsock_cid = le64_of(1ull << 32));
+	BREAKS(bad.ledger[0] = 0);
+	BREAKS(memset(bad.ledger, 0, sizeof bad.ledger));
+	BREAKS(memset(bad.ledger_key, 0, sizeof bad.ledger_key));
+#undef BREAKS
+}
+
+/* --- schema, fmt, lint, explain --------------------------------------------------------------- */
+
+static void published_schema_is_the_one_in_the_table(void **state)
+{
+	size_t len;
+	char *want = example_read(SOURCE_ROOT "/policy/schema/launch-policy-1.schema.json", &len);
+	json_t *schema = schema_publish();
+	char *got = json_dumps(schema, JSON_INDENT(2));
+
+	assert_non_null(got);
+	assert_int_equal(strlen(got) + 1, len);
+	assert_memory_equal(got, want, len - 1);
+	assert_int_equal(want[len - 1], '\n');
+	json_decref(schema);
+	free(got);
+	free(want);
+}
+
+static void page_check(const char *path, const struct field *field, void *owner)
+{
+	char line[200];
+
+	(void)snprintf(line, sizeof line, "\n.It Cm %s\n", path);
+	if (strstr(owner, line) == NULL)
+		fail_msg("casemate.policy(5) has no line \".It Cm %s\"", path);
+}
+
+static void manual_page_names_every_key(void **state)
+{
+	size_t len;
+	char *page = example_read(SOURCE_ROOT "/docs/man/casemate.policy.5", &len);
+
+	schema_walk(page_check, page);
+	free(page);
+}
+
+static char *formatted(const char *s, size_t len, size_t *ret_len)
+{
+	AUTO(doc) struct doc doc = { 0 };
+	uint8_t *out = NULL;
+	struct why why = { 0 };
+
+	if (policy_parse_doc(&doc, s, len, "f", &policy, &why) < 0)
+		fail_msg("%s", why.text);
+	assert_int_equal(fmt_print(&doc, (const uint8_t *)s, &out, ret_len), 0);
+	return (char *)out;
+}
+
+static void fmt_keeps_examples_and_every_comment(void **state)
+{
+	static const char *const paths[] = { PAYMENTS, DEVELOPMENT };
+	static const char messy[] = "// one\n{ // two\n\n\n  \"x-a\" : // three\n [ 1,2 ,{ } ] , // four\n"
+		"// five\n" SMALL_HEAD TEE_NONE SMALL_TAIL "// six\n\n// seven";
+	static const char want_head[] = "// one\n{\n  // two\n  // three\n  \"x-a\": [1, 2, {}], // four\n"
+		"  // five\n  \"schema\": \"launch-policy/1\",\n";
+	static const char want_tail[] = "  \"devices\": {}\n}\n// six\n\n// seven\n";
+	char *start = strstr(messy, "{\"schema");
+	size_t len, again_len;
+	char *s, *again;
+
+	for (size_t i = 0; i < ARRAY_LEN(paths); i++) {
+		char *example = example_read(paths[i], &len);
+		s = formatted(example, len, &again_len);
+		assert_int_equal(len, again_len);
+		assert_memory_equal(example, s, len);
+		free(example);
+		free(s);
+	}
+	(void)snprintf(text, sizeof text, "%.*s%s", (int)(start - messy), messy, start + 1);
+	s = formatted(text, strlen(text), &len);
+	if (strncmp(s, want_head, strlen(want_head)) != 0 ||
+		memcmp(s + len - strlen(want_tail), want_tail, strlen(want_tail)) != 0)
+		fail_msg("%.*s", (int)len, s);
+	again = formatted(s, len, &again_len);
+	assert_int_equal(len, again_len);
+	assert_memory_equal(s, again, len);
+	free(s);
+	free(again);
+}
+
+static struct lint_report report;
+
+static void lint(const char *s)
+{
+	AUTO(doc) struct doc doc = { 0 };
+	struct why why = { 0 };
+
+	if (policy_parse_doc(&doc, s, strlen(s), "f", &policy, &why) < 0)
+		fail_msg("%s", why.text);
+	lint_check(&doc, &policy, NOW, &report);
+}
+
+static const struct lint_finding *finding(const char *rule, const char *path)
+{
+	for (size_t i = 0; i < report.n; i++)
+		if (strcmp(report.findings[i].rule->id, rule) == 0 &&
+			strcmp(report.findings[i].path, path) == 0)
+			return &report.findings[i];
+	return NULL;
+}
+
+static void lint_lets_the_examples_pass(void **state)
+{
+	size_t len;
+	char *s = example_read(PAYMENTS, &len);
+
+	lint(s);
+	assert_int_equal(report.n_errors, 0);
+	assert_int_equal(report.n_warnings, 2);
+	assert_non_null(finding("DEV-001", "devices.disk[1].integrity"));
+	assert_non_null(finding("AUD-002", "audit"));
+	free(s);
+	s = example_read(DEVELOPMENT, &len);
+	lint(s);
+	assert_int_equal(report.n, 0);
+	free(s);
+}
+
+static void lint_finds_each_rule_at_its_key(void **state)
+{
+	static const struct {
+		const char *what, *with, *rule, *path;
+		enum lint_severity severity;
+	} cases[] = {
+		{ "2027-10-31", "2027-12-31", "POL-003", "valid.not_after", LINT_WARNING },
+		{ "2027-10-31", "2029-10-31", "POL-003", "valid.not_after", LINT_ERROR },
+		{ "\"valid\":", "\"x-valid\":", "POL-003", "", LINT_WARNING },
+		{ "\"valid\":", "\"x-valid\":", "POL-010", "x-valid", LINT_NOTE },
+		{ "\"debug\": false", "\"debug\": true", "TEE-001", "tee.snp.guest_policy.debug",
+			LINT_ERROR },
+		{ "\"migrate_ma\": false", "\"migrate_ma\": true", "TEE-002",
+			"tee.snp.guest_policy.migrate_ma", LINT_ERROR },
+		{ "\"min_tcb\":", "\"x-min_tcb\":", "TEE-003", "tee.snp", LINT_ERROR },
+		{ "\"committed\"", "\"current\"", "TEE-003", "tee.snp.tcb_field", LINT_ERROR },
+		{ "\"committed\"", "\"reported\"", "TEE-003", "tee.snp.tcb_field", LINT_ERROR },
+		{ "\"data_class\": \"confidential\"", "\"data_class\": \"pci-chd\"", "TEE-005",
+			"tee.snp.guest_policy.smt", LINT_WARNING },
+		{ "\"simulated\": true", "\"simulated\": false", "TEE-007", "tee.snp", LINT_WARNING },
+		{ "[\"Genoa\"]", "[\"Genoa\", \"Milan\"]", "TEE-008", "tee.snp.product",
+			LINT_WARNING },
+		{ "\"env\": \"test\"", "\"env\": \"prod\"", "TEE-010", "tee.simulated", LINT_ERROR },
+		{ "\"env\": \"test\"", "\"env\": \"prod\"", "DEV-002", "devices.console",
+			LINT_WARNING },
+		{ "quiet", "init=/bin/sh", "BOOT-003", "boot.cmdline", LINT_ERROR },
+		{ "quiet", "single", "BOOT-003", "boot.cmdline", LINT_ERROR },
+		{ "casemate.verity=", "x=", "BOOT-003", "boot.cmdline", LINT_ERROR },
+		{ "casemate.verity=3", "casemate.verity=4", "BOOT-003", "boot.cmdline", LINT_ERROR },
+		{ "\"integrity\": \"luks2\",\n        \"key\": \"transactions-kek\"",
+			"\"integrity\": \"none\"", "DEV-001", "devices.disk[1].integrity", LINT_ERROR },
+		{ "\"attestation:affirming\",", "", "KEY-001", "keys[0].release.require", LINT_ERROR },
+		{ "\"policy:this\",", "", "KEY-001", "keys[0].release.require", LINT_ERROR },
+		{ "\"release\":", "\"x-release\":", "KEY-001", "keys[0]", LINT_ERROR },
+		{ "\"max_age_s\": 60", "\"max_age_s\": 301", "KEY-002", "keys[0].release.max_age_s",
+			LINT_WARNING },
+		{ "\"CHG-10423\"", "\"-----BEGIN PRIVATE KEY-----\"", "KEY-003", "", LINT_ERROR },
+		{ "quiet", "token=abc", "KEY-003", "boot.cmdline", LINT_ERROR },
+		{ "\"CHG-10423\"", "\"kQ7xV2mN9pR4sT8wZ1bC6dF3gH5jL0aE\"", "KEY-003", "change.ticket",
+			LINT_ERROR },
+		{ "\"CHG-10423\"", "\"8f14e45fceea167a5a36dedd4bea2543\"", "KEY-003", "change.ticket",
+			LINT_ERROR },
+		{ "\"seccomp\": \"strict\",", "", "HOST-001", "host", LINT_ERROR },
+		{ "\"core_dump\": \"forbid\"", "\"x-a\": 0", "HOST-001", "host", LINT_ERROR },
+		{ "\"data_class\": \"confidential\"", "\"data_class\": \"ephi\"", "AUD-001",
+			"audit.retain_days", LINT_ERROR },
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		lint(changed(cases[i].what, cases[i].with));
+		const struct lint_finding *f = finding(cases[i].rule, cases[i].path);
+		if (f == NULL || f->severity != cases[i].severity || f->is_waived)
+			fail_msg("case %zu: no %s at %s", i, cases[i].rule, cases[i].path);
+		assert_true(cases[i].severity != LINT_ERROR || report.n_errors > 0);
+	}
+	lint(changed("\"sha384\": \"sha384:a4f88b9d", "\"x-sha384\": \"sha384:a4f88b9d"));
+	assert_non_null(finding("BOOT-001", "boot.kernel"));
+	lint(changed("\"integrity\": {", "\"integrity\": \"none\", \"x-integrity\": {"));
+	assert_non_null(finding("BOOT-004", "devices.disk[0].file"));
+	lint(SMALL_HEAD "\"labels\":{\"env\":\"prod\"}," TEE_NONE SMALL_TAIL);
+	assert_non_null(finding("TEE-011", "tee.type"));
+	assert_non_null(finding("POL-004", ""));
+}
+
+#define WAIVER(rule, expires) \
+	"\"waivers\":[{\"rule\":\"" rule "\",\"reason\":\"r\",\"approver\":\"a\",\"expires\":\"" \
+	expires "\"}], \"host\":"
+
+static void waivers_count_until_they_expire_and_only_where_they_may(void **state)
+{
+	lint(changed("\"host\":", WAIVER("AUD-002", "2026-12-31")));
+	assert_true(finding("AUD-002", "audit")->is_waived);
+	assert_int_equal(report.n_warnings, 1);
+	assert_int_equal(report.n_errors, 0);
+	lint(changed("\"host\":", WAIVER("AUD-002", "2026-11-23")));
+	assert_false(finding("AUD-002", "audit")->is_waived);
+	assert_non_null(finding("WVR-001", "waivers[0].expires"));
+	lint(changed("\"host\":", WAIVER("AUD-002", "2027-11-23")));
+	assert_non_null(finding("WVR-001", "waivers[0].expires"));
+	lint(changed("\"host\":", WAIVER("TEE-001", "2026-12-31")));
+	assert_non_null(finding("WVR-001", "waivers[0].rule"));
+	lint(changed("\"host\":", WAIVER("TEE-999", "2026-12-31")));
+	assert_non_null(finding("WVR-001", "waivers[0].rule"));
+	assert_int_equal(report.n_errors, 1);
+}
+
+static void reader_failures_name_their_lint_rule(void **state)
+{
+	static const struct {
+		const char *text, *rule;
+	} cases[] = {
+		{ "{\"oops\":1}", "POL-001" },
+		{ "{", "POL-001" },
+		{ "{\"tee\":{\"snp\":{\"vmsa_features\":32}}}", "TEE-009" },
+		{ "{\"change\":{\"supersedes\":\"12\"}}", "TEE-009" },
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		AUTO(doc) struct doc doc = { 0 };
+		assert_int_equal(policy_parse_doc(&doc, cases[i].text, strlen(cases[i].text), "f",
+			&policy, NULL), -EBADMSG);
+		assert_string_equal(doc.fail_rule, cases[i].rule);
+		assert_non_null(lint_find_rule(doc.fail_rule));
+	}
+}
+
+static void explain_says_what_is_not_protected(void **state)
+{
+	static char out[65536];
+	struct wr w = wr_of(out, sizeof out);
+	struct why why = { 0 };
+
+	assert_int_equal(policy_read(DEVELOPMENT, &policy, &why), 0);
+	explain_print(&policy, &w);
+	assert_int_equal(wr_end_str(&w), 0);
+	assert_non_null(strstr(out, "NOT protected"));
+	assert_non_null(strstr(out, "whatever is at development/vmlinuz"));
+	w = wr_of(out, sizeof out);
+	assert_int_equal(policy_read(PAYMENTS, &policy, &why), 0);
+	explain_print(&policy, &w);
+	assert_int_equal(wr_end_str(&w), 0);
+	assert_non_null(strstr(out, "SIMULATED evidence is accepted"));
+	assert_non_null(strstr(out, "Key transactions-kek (disk) is released after an affirming"));
+	w = wr_of(out, sizeof out);
+	explain_print_fields(&w);
+	assert_int_equal(wr_end_str(&w), 0);
+	assert_non_null(strstr(out, "devices.disk[].integrity.verity_root\n"));
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(parse_fills_in_every_section_of_the_example),
+		cmocka_unit_test(parse_takes_small_policies_and_keys_of_your_own),
+		cmocka_unit_test(comments_in_strings_are_text),
+		cmocka_unit_test(defaults_are_the_documented_ones),
+		cmocka_unit_test(hash_is_sha256_of_the_bytes_as_written),
+		cmocka_unit_test(digests_chips_and_masks_are_read),
+		cmocka_unit_test(id_block_must_fit_the_guest_policy),
+		cmocka_unit_test(reader_refuses_text_that_is_not_the_profile),
+		cmocka_unit_test(reader_refuses_what_is_too_big),
+		cmocka_unit_test(long_file_names_leave_room_for_the_cause),
+		cmocka_unit_test(reader_refuses_unknown_and_duplicate_keys_at_their_place),
+		cmocka_unit_test(reader_refuses_wrong_types_and_ranges_at_their_place),
+		cmocka_unit_test(reader_refuses_what_this_version_cannot_honour),
+		cmocka_unit_test(reader_refuses_keys_that_contradict_each_other),
+		cmocka_unit_test(failed_parse_leaves_the_policy_untouched),
+		cmocka_unit_test(validity_window_is_held),
+		cmocka_unit_test(times_are_those_of_the_calendar),
+		cmocka_unit_test(printed_times_read_back),
+		cmocka_unit_test(plan_says_what_the_policy_says),
+		cmocka_unit_test(plan_refuses_a_migration_agent),
+		cmocka_unit_test(plan_check_refuses_every_field_out_of_range),
+		cmocka_unit_test(published_schema_is_the_one_in_the_table),
+		cmocka_unit_test(manual_page_names_every_key),
+		cmocka_unit_test(fmt_keeps_examples_and_every_comment),
+		cmocka_unit_test(lint_lets_the_examples_pass),
+		cmocka_unit_test(lint_finds_each_rule_at_its_key),
+		cmocka_unit_test(waivers_count_until_they_expire_and_only_where_they_may),
+		cmocka_unit_test(reader_failures_name_their_lint_rule),
+		cmocka_unit_test(explain_says_what_is_not_protected),
+	};
+
+	return cmocka_run_group_tests_name("policy", tests, NULL, NULL);
+}
