@@ -1,0 +1,168 @@
+#!/bin/bash
+# suite.sh BUILD IMAGES: guests under casemate, as TAP. Runs where /dev/kvm is fast: vm_test.sh
+# starts it in the lab. IMAGES holds 6.1/ and, where it could be had, 6.12/ (vmlinuz, initrd.img).
+set -uo pipefail
+build=${1:?usage: suite.sh BUILD IMAGES} images=${2:?usage: suite.sh BUILD IMAGES}
+casemate=$build/vmm/super/casemate
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+n=0
+
+ok() { n=$((n + 1)); echo "ok $n - $1"; }
+bad() { # NAME LOG...: what was seen, as comments
+	n=$((n + 1))
+	echo "not ok $n - $1"
+	shift
+	tail -n 25 "$@" 2>/dev/null | sed 's/^/# /'
+}
+check() { # NAME STATUS-IS-0...: the test holds if the command does; logs of the guest otherwise
+	local name=$1
+	shift
+	if "$@"; then ok "$name"; else bad "$name" "$dir/out" "$dir/err"; fi
+}
+
+# policy DIR KERNEL TEST [VCPUS MIB EXTRA-DEVICES-JSON]: a plain guest that runs guest_init.sh TEST
+policy() {
+	dir=$work/$1
+	mkdir -p "$dir"
+	ln -f "$images/$2/vmlinuz" "$images/$2/initrd.img" "$dir/" 2>/dev/null ||
+		cp "$images/$2/vmlinuz" "$images/$2/initrd.img" "$dir/"
+	cat >"$dir/policy.jsonc" <<-END
+		{
+		  "schema": "launch-policy/1", "name": "test.vm/$1", "serial": 1,
+		  "labels": {"env": "dev", "data_class": "none"},
+		  "tee": {"type": "none"},
+		  "boot": {"kernel": {"file": "vmlinuz"}, "initrd": {"file": "initrd.img"},
+		    "cmdline": "console=ttyS0 quiet panic=-1 casemate.test=$3"},
+		  "machine": {"vcpus": ${4:-1}, "memory_mib": ${5:-256}},
+		  "devices": {"console": "serial"${6:+, $6}},
+		  "host": {"seccomp": "strict", "core_dump": "forbid"}
+		}
+	END
+}
+run() { # [RUN-OPTION]...: in the foreground; $status, $dir/out, $dir/err
+	timeout -k 5 90 "$casemate" run "$@" "$dir/policy.jsonc" >"$dir/out" 2>"$dir/err" </dev/null
+	status=$?
+}
+start() { # in the background; waits for the guest's init, sets $pid
+	"$casemate" run "$dir/policy.jsonc" >"$dir/out" 2>"$dir/err" </dev/null &
+	pid=$!
+	for _ in $(seq 300); do
+		grep -q 'casemate-test: waiting' "$dir/out" && return 0
+		kill -0 "$pid" 2>/dev/null || return 1
+		sleep 0.2
+	done
+	return 1
+}
+said() { grep -q "casemate-test: $1" "$dir/out"; }
+ended() { [ "$status" -eq "$1" ]; }
+none_left() { # no process of ours, within 5 seconds
+	for _ in $(seq 50); do
+		pgrep '^casemate' >/dev/null || return 0
+		sleep 0.1
+	done
+	pgrep -l '^casemate' >>"$dir/err"
+	return 1
+}
+wait_for() { # PID, at most 20 seconds; sets $status
+	for _ in $(seq 200); do
+		kill -0 "$1" 2>/dev/null || { wait "$1"; status=$?; return 0; }
+		sleep 0.1
+	done
+	return 1
+}
+
+policy boot-6.1 6.1 boot
+run
+check 'Debian 6.1 reaches its init and switches off' eval 'ended 0 && said "init reached, Linux 6.1"'
+
+if [ -e "$images/6.12/vmlinuz" ]; then
+	policy boot-6.12 6.12 boot
+	run
+	check 'Debian 6.12 reaches its init and switches off' eval 'ended 0 && said "init reached, Linux 6.12"'
+else
+	n=$((n + 1))
+	echo "ok $n - Debian 6.12 reaches its init and switches off # SKIP its package cannot be had here"
+fi
+
+policy cpus 6.1 cpus 4 256
+run
+check 'a guest with 4 vCPUs has 4 and each does work' eval 'ended 0 && said "cpus 4"'
+
+policy memory 6.1 memory 1 4096
+run
+check 'memory above the hole below 4 GiB is usable' eval \
+	'ended 0 && [ "$(sed -n "s/.*casemate-test: memory \([0-9]*\).*/\1/p" "$dir/out")" -gt 3700 ]'
+
+policy small 6.1 boot 1 128
+run
+check 'a guest of 128 MiB boots' eval 'ended 0 && said "init reached"'
+
+policy disk 6.1 disk 1 256 '"disk": [
+	{"id": "first", "file": "first.img", "mode": "rw", "discard": true, "integrity": "none"},
+	{"id": "second", "file": "second.img", "mode": "ro", "integrity": "none"}]'
+truncate -s 8M "$dir/first.img"
+head -c 65536 /dev/urandom >"$dir/second.img"
+cp "$dir/second.img" "$dir/second.orig"
+run
+written=$(yes casemate | head -c $((64 * 32 * 1024)) | sha256sum)
+check 'the guest sees size, serial and read-only' eval \
+	'ended 0 && said "disk 16384 ro 1" && said "serial first"'
+check 'what the guest wrote and flushed is on the host' eval \
+	'[ "$(head -c 1048576 "$dir/first.img" | sha256sum)" = "$(yes casemate | head -c 1048576 | sha256sum)" ] &&
+	said "written ${written%% *}"'
+check 'what the host wrote is read by the guest' eval 'said "second $(sha256sum <"$dir/second.orig" | cut -d" " -f1)"'
+check 'a read-only disk stays as it is' cmp "$dir/second.img" "$dir/second.orig"
+check 'a discarded range reads as zeros on the host' eval \
+	'said discarded && [ -z "$(tail -c +1048577 "$dir/first.img" | head -c 65536 | tr -d "\0")" ]'
+
+policy rng 6.1 rng 1 256 '"rng": true'
+run
+check 'the guest reads from its random number device' eval 'ended 0 && said "rng virtio_rng.0 64"'
+
+policy status 6.1 status
+run
+check 'casemate run exits with the status that the workload reported' ended 7
+
+policy reset 6.1 reset
+run
+check 'a reset ends the guest and says so' eval '! ended 0 && grep -qi reset "$dir/err"'
+
+policy kill 6.1 wait 1 256 '"rng": true, "disk": [
+	{"id": "first", "file": "first.img", "mode": "rw", "integrity": "none"}]'
+truncate -s 8M "$dir/first.img"
+for victim in casemate-dev-blk casemate-dev-rng casemate-monitor; do
+	if start && kill -9 "$(pgrep "^${victim:0:15}" | head -n 1)" && wait_for "$pid"; then
+		check "the guest ends when $victim is killed, and the message names it" eval \
+			'! ended 0 && grep -q "${victim#casemate-}" "$dir/err" && none_left'
+	else
+		bad "the guest ends when $victim is killed, and the message names it" "$dir/out" "$dir/err"
+		pkill -9 '^casemate'
+	fi
+done
+
+if start && kill -TERM "$pid" && wait_for "$pid"; then
+	check 'SIGTERM to the supervisor ends everything in order' none_left
+else
+	bad 'SIGTERM to the supervisor ends everything in order' "$dir/out" "$dir/err"
+	pkill -9 '^casemate'
+fi
+
+if start; then
+	kill -9 "$pid"
+	wait "$pid" 2>/dev/null
+	check 'no process survives kill -9 of the supervisor' none_left
+else
+	bad 'no process survives kill -9 of the supervisor' "$dir/out" "$dir/err"
+fi
+pkill -9 '^casemate'
+
+policy truncated 6.1 boot
+head -c 300000 "$images/6.1/vmlinuz" >"$dir/short"
+rm "$dir/vmlinuz"
+mv "$dir/short" "$dir/vmlinuz"
+run
+check 'a truncated kernel is refused with status 3 and one cause' eval \
+	'ended 3 && grep -q "kernel: truncated" "$dir/err" && none_left'
+
+echo "1..$n"
