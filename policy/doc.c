@@ -52,14 +52,18 @@ int doc_fail(struct doc *doc, size_t at, const char *rule, int err, struct why *
 static size_t utf8_len(const uint8_t *p, size_t left)
 {
 	static const struct {
-		uint8_t first, last;  /* of the lead byte */
-		uint8_t low, high;    /* of the second byte */
+		uint8_t first, last; /* of the lead byte */
+		uint8_t low, high;   /* of the second byte */
 		uint8_t len;
 	} rows[] = {
-		{ 0x00, 0x7f, 0, 0, 1 },          { 0xc2, 0xdf, 0x80, 0xbf, 2 },
-		{ 0xe0, 0xe0, 0xa0, 0xbf, 3 },    { 0xe1, 0xec, 0x80, 0xbf, 3 },
-		{ 0xed, 0xed, 0x80, 0x9f, 3 },    { 0xee, 0xef, 0x80, 0xbf, 3 },
-		{ 0xf0, 0xf0, 0x90, 0xbf, 4 },    { 0xf1, 0xf3, 0x80, 0xbf, 4 },
+		{ 0x00, 0x7f, 0, 0, 1 },
+		{ 0xc2, 0xdf, 0x80, 0xbf, 2 },
+		{ 0xe0, 0xe0, 0xa0, 0xbf, 3 },
+		{ 0xe1, 0xec, 0x80, 0xbf, 3 },
+		{ 0xed, 0xed, 0x80, 0x9f, 3 },
+		{ 0xee, 0xef, 0x80, 0xbf, 3 },
+		{ 0xf0, 0xf0, 0x90, 0xbf, 4 },
+		{ 0xf1, 0xf3, 0x80, 0xbf, 4 },
 		{ 0xf4, 0xf4, 0x80, 0x8f, 4 },
 	};
 
@@ -88,14 +92,14 @@ static MUST_USE int chars_check(struct doc *d, struct why *why)
 	for (size_t i = 0; i < d->len;) {
 		size_t n = utf8_len(p + i, d->len - i);
 		if (n == 0)
-			return doc_fail(d, i, RULE_TEXT, -EBADMSG, why, "byte 0x%02x is not UTF-8",
-				p[i]);
+			return doc_fail(
+				d, i, RULE_TEXT, -EBADMSG, why, "byte 0x%02x is not UTF-8", p[i]);
 		if (p[i] == '\r')
 			return doc_fail(d, i, RULE_TEXT, -EBADMSG, why,
 				"carriage return; end lines with a line feed alone");
 		if ((p[i] < 0x20 && p[i] != '\n' && p[i] != '\t') || p[i] == 0x7f)
-			return doc_fail(d, i, RULE_TEXT, -EBADMSG, why, "control character 0x%02x",
-				p[i]);
+			return doc_fail(
+				d, i, RULE_TEXT, -EBADMSG, why, "control character 0x%02x", p[i]);
 		i += n;
 	}
 	return 0;
@@ -131,8 +135,7 @@ struct scan {
 	struct why *why;
 };
 
-#define FAIL(s, where, ...) \
-	doc_fail((s)->doc, (where), RULE_TEXT, -EBADMSG, (s)->why, __VA_ARGS__)
+#define FAIL(s, where, ...) doc_fail((s)->doc, (where), RULE_TEXT, -EBADMSG, (s)->why, __VA_ARGS__)
 
 /* The text ends with a zero byte, which is none of the characters anybody waits for. */
 static char look(const struct scan *s)
@@ -197,7 +200,8 @@ static MUST_USE int number_scan(struct scan *s)
 	if (n > 1 && s->doc->text[first] == '0')
 		return FAIL(s, start, "a number does not start with 0");
 	if (n > 18) /* fits any signed 64-bit integer */
-		return FAIL(s, start, "a number has at most 18 digits; masks are strings: \"0x...\"");
+		return FAIL(
+			s, start, "a number has at most 18 digits; masks are strings: \"0x...\"");
 	return 0;
 }
 
@@ -232,8 +236,8 @@ static MUST_USE int key_scan(struct scan *s, uint32_t object, size_t *ret_at, si
 	if (twin != DOC_NONE) {
 		unsigned int line, column;
 		doc_place(s->doc, s->doc->values[twin].key_at - 1, &line, &column);
-		return FAIL(s, at - 1, "duplicate key \"%.*s\", first at line %u", (int)MIN(len, 60u),
-			s->doc->text + at, line);
+		return FAIL(s, at - 1, "duplicate key \"%.*s\", first at line %u",
+			(int)MIN(len, 60u), s->doc->text + at, line);
 	}
 	blanks_skip(s);
 	if (look(s) != ':')
@@ -262,8 +266,8 @@ static MUST_USE int inside_scan(struct scan *s, uint32_t self, unsigned int dept
 	for (;;) {
 		size_t key_at = 0, key_len = 0;
 		if (d->values[self].n == LIMIT_POLICY_MEMBERS)
-			return FAIL(s, s->at, "more than %u entries in one %s", LIMIT_POLICY_MEMBERS,
-				is_object ? "object" : "list");
+			return FAIL(s, s->at, "more than %u entries in one %s",
+				LIMIT_POLICY_MEMBERS, is_object ? "object" : "list");
 		int err = is_object ? key_scan(s, self, &key_at, &key_len) : 0;
 		uint32_t here = d->n_values;
 		if (err == 0)
@@ -299,8 +303,11 @@ static int value_scan(struct scan *s, uint32_t parent, uint32_t *link, size_t ke
 	if (self == LIMIT_POLICY_VALUES)
 		return FAIL(s, s->at, "more than %u values in one file", LIMIT_POLICY_VALUES);
 	struct doc_value *v = &d->values[self];
-	*v = (struct doc_value){ .key_at = (uint32_t)key_at, .key_len = (uint32_t)key_len,
-		.at = (uint32_t)s->at, .parent = parent, .next = DOC_NONE };
+	*v = (struct doc_value){ .key_at = (uint32_t)key_at,
+		.key_len = (uint32_t)key_len,
+		.at = (uint32_t)s->at,
+		.parent = parent,
+		.next = DOC_NONE };
 	d->n_values++;
 	if (link != NULL)
 		*link = self;

@@ -26,15 +26,15 @@ enum doc_type { DOC_OBJECT, DOC_LIST, DOC_TEXT, DOC_NUMBER, DOC_WORD };
 
 /* One value; the first member or element of values[i] is values[i + 1]. Offsets are in the text. */
 struct doc_value {
-	uint32_t key_at; /* first byte of the key, inside the quotes */
+	uint32_t key_at;  /* first byte of the key, inside the quotes */
 	uint32_t key_len; /* 0: no key (an element, or the top) */
-	uint32_t at;     /* first byte of the value */
-	uint32_t end;    /* one past its last byte */
-	uint32_t parent; /* DOC_NONE: the top */
-	uint32_t next;   /* the next of the same parent, or DOC_NONE */
-	uint32_t n;      /* members or elements */
+	uint32_t at;      /* first byte of the value */
+	uint32_t end;     /* one past its last byte */
+	uint32_t parent;  /* DOC_NONE: the top */
+	uint32_t next;    /* the next of the same parent, or DOC_NONE */
+	uint32_t n;       /* members or elements */
 	enum doc_type type;
-	bool is_digest;  /* the schema says: hex digits of a public value (set by the reader) */
+	bool is_digest; /* the schema says: hex digits of a public value (set by the reader) */
 };
 
 struct doc {
@@ -55,8 +55,8 @@ struct doc {
  * -EMSGSIZE, -ENOMEM. On failure the doc holds what is needed for doc_place() of fail_at; close it
  * in any case.
  */
-MUST_USE int doc_open(struct doc *ret, const void *bytes, size_t len, const char *filename,
-	struct why *why);
+MUST_USE int doc_open(
+	struct doc *ret, const void *bytes, size_t len, const char *filename, struct why *why);
 void doc_close(struct doc *doc);
 
 static inline void doc_auto(struct doc *doc)

@@ -106,7 +106,8 @@ static void tee_print(const struct policy *p, struct wr *w)
 	if (s->has_author_key)
 		wr_str(w, "  an ID block signed under the named author key\n");
 	if (p->tee.simulated)
-		wr_str(w, "SIMULATED evidence is accepted as well: it proves nothing about hardware.\n");
+		wr_str(w, "SIMULATED evidence is accepted as well: it proves nothing about "
+			  "hardware.\n");
 }
 
 static void keys_print(const struct policy *p, struct wr *w)
@@ -145,7 +146,8 @@ static void devices_print(const struct policy *p, struct wr *w)
 		const struct policy_disk *d = &p->devices.disks[i];
 		wr_printf(w, "  disk %s: %s, %s, integrity %s%s%s\n", d->id, d->file,
 			d->mode == POLICY_RO ? "read only" : "writable",
-			policy_integrity_names[d->integrity], d->key[0] != 0 ? ", key " : "", d->key);
+			policy_integrity_names[d->integrity], d->key[0] != 0 ? ", key " : "",
+			d->key);
 	}
 	wr_printf(w, "  console: %s%s\n", consoles[p->devices.console],
 		p->devices.console != POLICY_CONSOLE_NONE ? ", which the host reads" : "");
@@ -169,7 +171,8 @@ void explain_print(const struct policy *p, struct wr *w)
 	if (p->n_waivers > 0)
 		wr_printf(w, "%llu lint rule%s waived.\n", (unsigned long long)p->n_waivers,
 			p->n_waivers == 1 ? " is" : "s are");
-	wr_str(w, "Not covered: availability, side channels, faults of the guest's own software.\n");
+	wr_str(w,
+		"Not covered: availability, side channels, faults of the guest's own software.\n");
 }
 
 static json_t *file_json(const struct policy_file *f)
@@ -186,11 +189,12 @@ static json_t *keys_json(const struct policy *p)
 	json_t *list = json_array();
 
 	for (uint64_t i = 0; i < p->n_keys; i++)
-		(void)json_array_append_new(list, json_pack("{s:s, s:s, s:s, s:b, s:I, s:b}", "id",
-			p->keys[i].id, "source", p->keys[i].source, "purpose", p->keys[i].purpose,
-			"released", p->keys[i].has_release, "max_age_s",
-			(json_int_t)p->keys[i].release.max_age_s, "once_per_boot",
-			p->keys[i].release.once_per_boot));
+		(void)json_array_append_new(
+			list, json_pack("{s:s, s:s, s:s, s:b, s:I, s:b}", "id", p->keys[i].id,
+				      "source", p->keys[i].source, "purpose", p->keys[i].purpose,
+				      "released", p->keys[i].has_release, "max_age_s",
+				      (json_int_t)p->keys[i].release.max_age_s, "once_per_boot",
+				      p->keys[i].release.once_per_boot));
 	return list;
 }
 
@@ -199,10 +203,11 @@ static json_t *disks_json(const struct policy *p)
 	json_t *list = json_array();
 
 	for (uint64_t i = 0; i < p->devices.n_disks; i++)
-		(void)json_array_append_new(list, json_pack("{s:s, s:s, s:b, s:s}", "id",
-			p->devices.disks[i].id, "file", p->devices.disks[i].file, "read_only",
-			p->devices.disks[i].mode == POLICY_RO, "integrity",
-			policy_integrity_names[p->devices.disks[i].integrity]));
+		(void)json_array_append_new(
+			list, json_pack("{s:s, s:s, s:b, s:s}", "id", p->devices.disks[i].id,
+				      "file", p->devices.disks[i].file, "read_only",
+				      p->devices.disks[i].mode == POLICY_RO, "integrity",
+				      policy_integrity_names[p->devices.disks[i].integrity]));
 	return list;
 }
 
@@ -227,8 +232,8 @@ static void field_print(const char *path, const struct field *f, void *owner)
 
 	wr_printf(w, "%s\n    ", path);
 	if (f->kind == FIELD_LATER || f->kind == FIELD_EMPTY)
-		wr_str(w, f->kind == FIELD_LATER ? "Not in this version: " :
-			"Must be an empty list in this version: ");
+		wr_str(w, f->kind == FIELD_LATER ? "Not in this version: "
+						 : "Must be an empty list in this version: ");
 	wr_printf(w, "%s%s\n", f->doc, (f->flags & FIELD_REQUIRED) != 0 ? " Required." : "");
 	if (f->words != NULL && f->words[0] != NULL) {
 		wr_str(w, "    One of:");

@@ -15,10 +15,10 @@
 #include "policy/policy.h"
 
 /* The sentences, ending in a line feed; -EMSGSIZE shows in wr_check(). 32 KiB hold every policy. */
-void explain_print(const struct policy *policy, struct wr *ret);
+void explain_print(const struct policy *p, struct wr *w);
 
 /* The same as one JSON object, a new reference; NULL when memory is short. */
-json_t *explain_json(const struct policy *policy);
+json_t *explain_json(const struct policy *p);
 
 /* Every key of the format with its sentence, from the schema table. */
 void explain_print_fields(struct wr *ret);

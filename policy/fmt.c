@@ -164,8 +164,9 @@ static void tree_put(struct fmt *f, uint32_t value, unsigned int depth)
 		i = c->next;
 		if (i != DOC_NONE)
 			wr_u8(&f->out, ',');
-		size_t next = i == DOC_NONE ? v->end - 1 : f->doc->values[i].key_len > 0 ?
-			f->doc->values[i].key_at - 1 : f->doc->values[i].at;
+		size_t next = i == DOC_NONE                   ? v->end - 1
+			      : f->doc->values[i].key_len > 0 ? f->doc->values[i].key_at - 1
+							      : f->doc->values[i].at;
 		gap = trailing_put(f, c->end, next);
 	}
 	comments_put(f, gap, v->end - 1, depth + 1);
@@ -191,7 +192,8 @@ static void value_put(struct fmt *f, uint32_t value, unsigned int depth)
 int fmt_print(const struct doc *doc, const uint8_t *bytes, uint8_t **ret, size_t *ret_len)
 {
 	/* Each value can cost a line of full indentation and a comma; comments too. */
-	size_t size = doc->len * 2 + (LIMIT_POLICY_VALUES + 1) * (LIMIT_POLICY_DEPTH * INDENT_STEP + 4);
+	size_t size = doc->len * 2 +
+		      (LIMIT_POLICY_VALUES + (size_t)1) * (LIMIT_POLICY_DEPTH * INDENT_STEP + 4);
 	uint8_t *buf = malloc(size);
 	struct fmt f = { .doc = doc, .bytes = (const char *)bytes, .out = wr_of(buf, size) };
 	const struct doc_value *top = &doc->values[0];

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define DAY_S 86400
+#define DAY_S INT64_C(86400)
 
 struct lint {
 	const struct doc *doc;
@@ -37,8 +37,10 @@ static void put(struct lint *l, enum lint_severity severity, uint32_t value, con
 		r->is_cut = true;
 	struct lint_finding dropped;
 	struct lint_finding *f = r->is_cut ? &dropped : &r->findings[r->n++];
-	*f = (struct lint_finding){ .rule = l->rule, .severity = severity,
-		.is_waived = is_waived(l), .at = l->doc->values[value].at };
+	*f = (struct lint_finding){ .rule = l->rule,
+		.severity = severity,
+		.is_waived = is_waived(l),
+		.at = l->doc->values[value].at };
 	doc_print_path(l->doc, value, f->path, sizeof f->path);
 	(void)snprintf(f->text, sizeof f->text, "%s", text);
 	if (!f->is_waived) {
@@ -59,7 +61,7 @@ static void PRINTF(3, 4) found(struct lint *l, const char *path, const char *fmt
 	put(l, l->rule->severity, doc_find_near(l->doc, path), text);
 }
 
-#define ROW_PATH(buf, list, row, key) \
+#define ROW_PATH(buf, list, row, key)                                                              \
 	(void)snprintf((buf), sizeof(buf), "%s[%llu]%s", (list), (unsigned long long)(row), (key))
 
 static bool is_env(const struct lint *l, enum policy_env env)
@@ -75,7 +77,7 @@ static bool is_protected(const struct lint *l)
 static bool is_sensitive(const struct lint *l)
 {
 	return l->p->labels.data_class == POLICY_DATA_PCI_CHD ||
-		l->p->labels.data_class == POLICY_DATA_EPHI;
+	       l->p->labels.data_class == POLICY_DATA_EPHI;
 }
 
 /* --- the rules ------------------------------------------------------------------------------- */
@@ -152,7 +154,8 @@ static void tee_007(struct lint *l)
 static void tee_008(struct lint *l)
 {
 	if (l->p->tee.snp.n_products > 1 && l->p->tee.snp.has_min_tcb)
-		found(l, "tee.snp.product", "%llu products share one min_tcb row; version numbers of "
+		found(l, "tee.snp.product",
+			"%llu products share one min_tcb row; version numbers of "
 			"different products do not compare",
 			(unsigned long long)l->p->tee.snp.n_products);
 }
@@ -182,8 +185,8 @@ static void boot_001(struct lint *l)
 /* The words of the command line that hand the machine to whoever holds the console. */
 static const char *bad_word(const char *word, size_t len)
 {
-	static const char *const starts[] = { "init=", "rdinit=", "systemd.unit=",
-		"systemd.debug", "rd.break", "break=" };
+	static const char *const starts[] = { "init=", "rdinit=", "systemd.unit=", "systemd.debug",
+		"rd.break", "break=" };
 	static const char *const whole[] = { "debug", "single", "S", "1", "emergency", "rescue" };
 
 	for (size_t i = 0; i < ARRAY_LEN(starts); i++)
@@ -202,8 +205,8 @@ static bool is_verity_of(const struct policy *p, const char *hex, size_t len)
 		if (p->devices.disks[i].integrity != POLICY_INTEGRITY_VERITY)
 			continue;
 		for (size_t k = 0; k < 32; k++)
-			(void)snprintf(want + 2 * k, 3, "%02x",
-				p->devices.disks[i].verity.verity_root[k]);
+			(void)snprintf(
+				want + 2 * k, 3, "%02x", p->devices.disks[i].verity.verity_root[k]);
 		if (len == 64 && memcmp(want, hex, 64) == 0)
 			return true;
 	}
@@ -233,7 +236,8 @@ static void boot_003(struct lint *l)
 		at += strspn(at, " ");
 	}
 	if (!has_verity)
-		found(l, "boot.cmdline", "no casemate.verity=: the measurement does not cover the "
+		found(l, "boot.cmdline",
+			"no casemate.verity=: the measurement does not cover the "
 			"workload's disk");
 }
 
@@ -246,7 +250,8 @@ static void boot_004(struct lint *l)
 		if (d->mode != POLICY_RO || d->integrity != POLICY_INTEGRITY_NONE)
 			continue;
 		ROW_PATH(path, "devices.disk", i, ".file");
-		found(l, path, "disk %s is read only, but nothing says which bytes it holds", d->id);
+		found(l, path, "disk %s is read only, but nothing says which bytes it holds",
+			d->id);
 	}
 }
 
@@ -263,7 +268,8 @@ static void dev_001(struct lint *l)
 			found(l, path, "the host reads and changes disk %s at will", d->id);
 		if (d->integrity == POLICY_INTEGRITY_LUKS2)
 			put(l, LINT_WARNING, doc_find_near(l->doc, path),
-				"luks2 hides the contents; the host can still put old or damaged blocks "
+				"luks2 hides the contents; the host can still put old or damaged "
+				"blocks "
 				"in unnoticed");
 	}
 }
@@ -286,7 +292,8 @@ static void key_001(struct lint *l)
 			found(l, path, "key %s has no release object; the broker never releases it",
 				k->id);
 		else if ((k->release.require & need) != need)
-			found(l, path, "key %s goes out without attestation:affirming and policy:this",
+			found(l, path,
+				"key %s goes out without attestation:affirming and policy:this",
 				k->id);
 	}
 }
@@ -299,14 +306,15 @@ static void key_002(struct lint *l)
 		ROW_PATH(path, "keys", i, ".release.max_age_s");
 		if (l->p->keys[i].has_release && l->p->keys[i].release.max_age_s > 300)
 			found(l, path, "evidence of %llu s ago still opens key %s",
-				(unsigned long long)l->p->keys[i].release.max_age_s, l->p->keys[i].id);
+				(unsigned long long)l->p->keys[i].release.max_age_s,
+				l->p->keys[i].id);
 	}
 }
 
 static bool is_base64(char c)
 {
 	return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') ||
-		c == '+' || c == '/' || c == '=';
+	       c == '+' || c == '/' || c == '=';
 }
 
 /*
@@ -350,15 +358,17 @@ static bool is_digest_before(const char *text, size_t at)
 
 static void secret_look(struct lint *l, uint32_t value)
 {
-	static const char *const words[] = { "password=", "passwd=", "passphrase=", "token=",
-		"secret=" };
+	static const char *const words[] = {
+		"password=", "passwd=", "passphrase=", "token=", "secret="
+	};
 	const struct doc_value *v = &l->doc->values[value];
 	const char *text = l->doc->text;
 
 	for (size_t i = 0; i < ARRAY_LEN(words); i++)
 		if (memmem(text + v->at, v->end - v->at, words[i], strlen(words[i])) != NULL)
 			put(l, l->rule->severity, value,
-				"the text holds a password or token; the policy is public to the host");
+				"the text holds a password or token; the policy is public to the "
+				"host");
 	for (size_t at = v->at; at < v->end;) {
 		size_t len = 0;
 		while (at + len < v->end && is_base64(text[at + len]))
@@ -400,14 +410,16 @@ static void aud_001(struct lint *l)
 	uint64_t want = least[l->p->labels.data_class];
 
 	if (l->p->audit.retain_days < want)
-		found(l, "audit.retain_days", "the ledger is kept %llu days; this data class needs %llu",
+		found(l, "audit.retain_days",
+			"the ledger is kept %llu days; this data class needs %llu",
 			(unsigned long long)l->p->audit.retain_days, (unsigned long long)want);
 }
 
 static void aud_002(struct lint *l)
 {
 	if (l->p->has_audit)
-		found(l, "audit", "no witness signs the ledger; whoever holds its key can rewrite it");
+		found(l, "audit",
+			"no witness signs the ledger; whoever holds its key can rewrite it");
 }
 
 static void wvr_001(struct lint *l)
@@ -426,7 +438,8 @@ static void wvr_001(struct lint *l)
 		if (l->now >= w->expires)
 			found(l, path, "the waiver of %s has expired", w->rule);
 		else if (w->expires - l->now > 181 * DAY_S)
-			found(l, path, "the waiver of %s ends more than 180 days from now", w->rule);
+			found(l, path, "the waiver of %s ends more than 180 days from now",
+				w->rule);
 	}
 }
 
@@ -517,11 +530,12 @@ static int by_place(const void *a, const void *b)
 {
 	const struct lint_finding *x = a, *y = b;
 
-	return x->at != y->at ? (x->at > y->at) - (x->at < y->at) : strcmp(x->rule->id, y->rule->id);
+	return x->at != y->at ? (x->at > y->at) - (x->at < y->at)
+			      : strcmp(x->rule->id, y->rule->id);
 }
 
-void lint_check(const struct doc *doc, const struct policy *policy, int64_t now,
-	struct lint_report *ret)
+void lint_check(
+	const struct doc *doc, const struct policy *policy, int64_t now, struct lint_report *ret)
 {
 	struct lint l = { .doc = doc, .p = policy, .now = now, .report = ret };
 

@@ -39,7 +39,8 @@ struct lint_finding {
 
 struct lint_report {
 	size_t n;
-	struct lint_finding findings[LINT_FINDINGS_MAX]; /* by offset; what does not fit is dropped */
+	struct lint_finding
+		findings[LINT_FINDINGS_MAX]; /* by offset; what does not fit is dropped */
 	bool is_cut;
 	unsigned int n_errors; /* waived ones do not count */
 	unsigned int n_warnings;
@@ -49,8 +50,8 @@ extern const struct lint_rule *const lint_rules; /* in order of id */
 extern const size_t lint_rules_count;
 
 /* Look at everything; now is seconds since 1970, for waivers. */
-void lint_check(const struct doc *doc, const struct policy *policy, int64_t now,
-	struct lint_report *ret);
+void lint_check(
+	const struct doc *doc, const struct policy *policy, int64_t now, struct lint_report *ret);
 
 /* The row of a rule, or NULL. */
 const struct lint_rule *lint_find_rule(const char *id);

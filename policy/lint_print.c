@@ -13,8 +13,8 @@ void lint_print_people(FILE *out, const struct doc *doc, const struct lint_repor
 		unsigned int line, column;
 		doc_place(doc, f->at, &line, &column);
 		fprintf(out, "%s:%u:%u: %s%s %s: %s%s%s\n", doc->filename, line, column,
-			f->is_waived ? "waived " : "", severities[f->severity], f->rule->id, f->path,
-			f->path[0] != 0 ? ": " : "", f->text);
+			f->is_waived ? "waived " : "", severities[f->severity], f->rule->id,
+			f->path, f->path[0] != 0 ? ": " : "", f->text);
 		if (f->is_waived || f->severity == LINT_NOTE)
 			continue;
 		fprintf(out, "    why: %s\n    fix: %s\n", f->rule->why, f->rule->fix);
@@ -34,11 +34,12 @@ json_t *lint_print_json(const struct doc *doc, const struct lint_report *report)
 		const struct lint_finding *f = &report->findings[i];
 		unsigned int line, column;
 		doc_place(doc, f->at, &line, &column);
-		(void)json_array_append_new(list,
-			json_pack("{s:s, s:s, s:b, s:i, s:i, s:s, s:s, s:s, s:s}", "rule", f->rule->id,
-				"severity", severities[f->severity], "waived", f->is_waived, "line",
-				(int)line, "column", (int)column, "path", f->path, "message", f->text,
-				"why", f->rule->why, "fix", f->rule->fix));
+		(void)json_array_append_new(
+			list, json_pack("{s:s, s:s, s:b, s:i, s:i, s:s, s:s, s:s, s:s}", "rule",
+				      f->rule->id, "severity", severities[f->severity], "waived",
+				      f->is_waived, "line", (int)line, "column", (int)column,
+				      "path", f->path, "message", f->text, "why", f->rule->why,
+				      "fix", f->rule->fix));
 	}
 	return json_pack("{s:s, s:s, s:i, s:i, s:o}", "schema", "casemate/policy-lint/1", "file",
 		doc->filename, "errors", (int)report->n_errors, "warnings", (int)report->n_warnings,
@@ -54,7 +55,7 @@ static json_t *uri_json(const char *path)
 	for (; *path != 0 && len + 3 < sizeof uri; path++) {
 		unsigned char c = (unsigned char)*path;
 		bool is_plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
-			(c >= '0' && c <= '9') || strchr("-._~/", c) != NULL;
+				(c >= '0' && c <= '9') || strchr("-._~/", c) != NULL;
 		len += (size_t)snprintf(uri + len, sizeof uri - len, is_plain ? "%c" : "%%%02X", c);
 	}
 	return json_stringn(uri, len);
@@ -66,10 +67,11 @@ static json_t *sarif_rules(void)
 
 	for (size_t i = 0; i < lint_rules_count; i++) {
 		const struct lint_rule *r = &lint_rules[i];
-		(void)json_array_append_new(list, json_pack("{s:s, s:{s:s}, s:{s:s}, s:{s:s}, s:{s:s}}",
-			"id", r->id, "shortDescription", "text", r->title, "fullDescription", "text",
-			r->why, "help", "text", r->fix, "defaultConfiguration", "level",
-			severities[r->severity]));
+		(void)json_array_append_new(
+			list, json_pack("{s:s, s:{s:s}, s:{s:s}, s:{s:s}, s:{s:s}}", "id", r->id,
+				      "shortDescription", "text", r->title, "fullDescription",
+				      "text", r->why, "help", "text", r->fix,
+				      "defaultConfiguration", "level", severities[r->severity]));
 	}
 	return list;
 }
@@ -85,8 +87,8 @@ static json_t *sarif_result(const struct doc *doc, const struct lint_finding *f)
 		"physicalLocation", "artifactLocation", "uri", uri_json(doc->filename), "region",
 		"startLine", (int)line, "startColumn", (int)column);
 	if (f->is_waived)
-		(void)json_object_set_new(result, "suppressions",
-			json_pack("[{s:s}]", "kind", "inSource"));
+		(void)json_object_set_new(
+			result, "suppressions", json_pack("[{s:s}]", "kind", "inSource"));
 	return result;
 }
 

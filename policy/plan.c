@@ -27,8 +27,8 @@ static bool is_text(const char *text, size_t size)
 	return true;
 }
 
-static MUST_USE int text_check(const char *what, const char *text, size_t size, bool may_be_empty,
-	struct why *why)
+static MUST_USE int text_check(
+	const char *what, const char *text, size_t size, bool may_be_empty, struct why *why)
 {
 	if (!is_text(text, size))
 		return why_set(why, -EBADMSG, "plan: %s is not terminated printable text", what);
@@ -37,8 +37,8 @@ static MUST_USE int text_check(const char *what, const char *text, size_t size, 
 	return 0;
 }
 
-static MUST_USE int range_check(const char *what, uint64_t v, uint64_t min, uint64_t max,
-	struct why *why)
+static MUST_USE int range_check(
+	const char *what, uint64_t v, uint64_t min, uint64_t max, struct why *why)
 {
 	if (v < min || v > max)
 		return why_set(why, -EBADMSG, "plan: %s is %llu, want %llu to %llu", what,
@@ -58,9 +58,11 @@ static MUST_USE int disks_check(const struct wire_plan *plan, struct why *why)
 		if (err == 0)
 			err = text_check("a disk's path", d->path, sizeof d->path, false, why);
 		if (err == 0 && (flags & ~PLAN_DISK_FLAGS_ALL) != 0)
-			err = why_set(why, -EBADMSG, "plan: disk %s: unknown flags 0x%x", d->id, flags);
+			err = why_set(
+				why, -EBADMSG, "plan: disk %s: unknown flags 0x%x", d->id, flags);
 		if (err == 0 && flags == (PLAN_DISK_READ_ONLY | PLAN_DISK_DISCARD))
-			err = why_set(why, -EBADMSG, "plan: disk %s: discard, but read only", d->id);
+			err = why_set(
+				why, -EBADMSG, "plan: disk %s: discard, but read only", d->id);
 		if (err == 0 && le32_get(d->zero) != 0)
 			err = why_set(why, -EBADMSG, "plan: disk %s: padding is not zero", d->id);
 		for (uint32_t j = 0; err == 0 && j < i; j++)
@@ -92,7 +94,8 @@ static MUST_USE int ports_check(const struct wire_plan *plan, struct why *why)
 			err = why_set(why, -EBADMSG, "plan: a port's padding is not zero");
 		for (uint32_t j = 0; err == 0 && j < i; j++)
 			if (le32_get(plan->ports[j].port) == le32_get(p->port))
-				err = why_set(why, -EBADMSG, "plan: port %u twice", le32_get(p->port));
+				err = why_set(
+					why, -EBADMSG, "plan: port %u twice", le32_get(p->port));
 	}
 	if (err == 0 && !is_zero(&plan->ports[n], (LIMIT_VSOCK_PORTS - n) * sizeof plan->ports[0]))
 		err = why_set(why, -EBADMSG, "plan: unused port rows are not zero");
@@ -107,15 +110,16 @@ static MUST_USE int tee_check(const struct wire_plan *plan, struct why *why)
 
 	if (tee != PLAN_TEE_NONE && tee != PLAN_TEE_SNP)
 		return why_set(why, -EBADMSG, "plan: guest kind %u", tee);
-	if (tee == PLAN_TEE_NONE && ((flags & (PLAN_SIMULATED | PLAN_ID_BLOCK)) != 0 ||
-		le64_get(plan->snp_policy) != 0 || le64_get(plan->vmsa_features) != 0))
+	if (tee == PLAN_TEE_NONE &&
+		((flags & (PLAN_SIMULATED | PLAN_ID_BLOCK)) != 0 ||
+			le64_get(plan->snp_policy) != 0 || le64_get(plan->vmsa_features) != 0))
 		return why_set(why, -EBADMSG, "plan: a plain guest with SNP values");
 	if (tee == PLAN_TEE_SNP && plan->ledger[0] == 0)
 		return why_set(why, -EBADMSG, "plan: a protected guest without a ledger");
 	if ((flags & PLAN_AUTHOR_KEY) != 0 && (flags & PLAN_ID_BLOCK) == 0)
 		return why_set(why, -EBADMSG, "plan: an author key without an ID block");
 	if ((flags & PLAN_ID_BLOCK) == 0 && (!is_zero(plan->id_block, sizeof plan->id_block) ||
-		!is_zero(plan->id_auth, sizeof plan->id_auth)))
+						    !is_zero(plan->id_auth, sizeof plan->id_auth)))
 		return why_set(why, -EBADMSG, "plan: ID block bytes without the flag");
 	if ((flags & PLAN_HUGE_2M) != 0 && (flags & PLAN_HUGE_1G) != 0)
 		return why_set(why, -EBADMSG, "plan: two sizes of huge pages");
@@ -151,8 +155,8 @@ static MUST_USE int texts_check(const struct wire_plan *plan, struct why *why)
 	int err = 0;
 
 	for (size_t i = 0; err == 0 && i < ARRAY_LEN(texts); i++)
-		err = text_check(texts[i].what, texts[i].text, texts[i].size,
-			texts[i].may_be_empty, why);
+		err = text_check(
+			texts[i].what, texts[i].text, texts[i].size, texts[i].may_be_empty, why);
 	return err;
 }
 
@@ -167,7 +171,8 @@ int plan_check(const struct wire_plan *plan, struct why *why)
 		return why_set(why, -EBADMSG, "plan: unknown flags 0x%x", flags);
 	int err = texts_check(plan, why);
 	if (err == 0)
-		err = range_check("the number of vCPUs", le32_get(plan->vcpus), 1, LIMIT_VCPUS, why);
+		err = range_check(
+			"the number of vCPUs", le32_get(plan->vcpus), 1, LIMIT_VCPUS, why);
 	if (err == 0)
 		err = range_check("memory in MiB", le64_get(plan->memory_mib), LIMIT_MEMORY_MIB_MIN,
 			LIMIT_MEMORY_MIB_MAX, why);

@@ -38,15 +38,16 @@ static MUST_USE int id_block_check(struct doc *doc, const struct policy *p, stru
 
 	if (!snp->has_id_block)
 		return snp->has_author_key ? contradict(doc, "tee.snp.author_key", why,
-			"an author key counts only with an id_block") : 0;
+						     "an author key counts only with an id_block")
+					   : 0;
 	/* ID block and ID authentication page: kvm-cvm-abi 2.11. */
 	memcpy(&version, block + 0x50, sizeof version);
 	memcpy(&bits, block + 0x58, sizeof bits);
 	memcpy(&id_algo, auth, sizeof id_algo);
 	memcpy(&author_algo, auth + 4, sizeof author_algo);
 	if (le32_get(version) != 1)
-		return contradict(doc, "tee.snp.id_block.block", why,
-			"the ID block's version is not 1");
+		return contradict(
+			doc, "tee.snp.id_block.block", why, "the ID block's version is not 1");
 	if (le64_get(bits) != snp->guest_policy_bits)
 		return contradict(doc, "tee.snp.id_block.block", why,
 			"the ID block was made for another guest_policy");
@@ -66,15 +67,18 @@ static MUST_USE int tee_check(struct doc *doc, const struct policy *p, struct wh
 	bool has_turin = false;
 
 	if (is_snp != p->tee.has_snp)
-		return contradict(doc, is_snp ? "tee.type" : "tee.snp", why, is_snp ?
-			"type snp needs the object tee.snp" : "tee.snp needs type snp");
+		return contradict(doc, is_snp ? "tee.type" : "tee.snp", why,
+			is_snp ? "type snp needs the object tee.snp" : "tee.snp needs type snp");
 	if (!is_snp && p->tee.simulated)
-		return contradict(doc, "tee.simulated", why, "only evidence can be simulated; a plain "
+		return contradict(doc, "tee.simulated", why,
+			"only evidence can be simulated; a plain "
 			"guest has none");
 	if (is_snp && !p->has_audit)
-		return contradict(doc, "audit", why, "a protected guest needs the object \"audit\"");
+		return contradict(
+			doc, "audit", why, "a protected guest needs the object \"audit\"");
 	if (!is_snp && p->n_keys > 0)
-		return contradict(doc, "keys", why, "nothing proves what a plain guest is, so no key "
+		return contradict(doc, "keys", why,
+			"nothing proves what a plain guest is, so no key "
 			"can be released to it");
 	for (uint64_t i = 0; i < snp->n_products; i++) {
 		has_turin |= snp->products[i] == POLICY_PRODUCT_TURIN;
@@ -91,18 +95,18 @@ static MUST_USE int disk_check(struct doc *doc, const struct policy *p, uint64_t
 {
 	const struct policy_disk *d = &p->devices.disks[i];
 	bool is_luks = d->integrity == POLICY_INTEGRITY_LUKS2 ||
-		d->integrity == POLICY_INTEGRITY_LUKS2_AEAD;
+		       d->integrity == POLICY_INTEGRITY_LUKS2_AEAD;
 
 	for (uint64_t j = 0; j < i; j++)
 		if (strcmp(p->devices.disks[j].id, d->id) == 0)
-			return contradict_row(doc, "devices.disk", i, "id", why,
-				"another disk has this id");
+			return contradict_row(
+				doc, "devices.disk", i, "id", why, "another disk has this id");
 	if (d->discard && d->mode == POLICY_RO)
 		return contradict_row(doc, "devices.disk", i, "discard", why,
 			"discard writes, but the mode is ro");
 	if (d->integrity == POLICY_INTEGRITY_VERITY && d->mode != POLICY_RO)
-		return contradict_row(doc, "devices.disk", i, "mode", why,
-			"a disk with a verity root is ro");
+		return contradict_row(
+			doc, "devices.disk", i, "mode", why, "a disk with a verity root is ro");
 	if (is_luks && d->key[0] == 0)
 		return contradict_row(doc, "devices.disk", i, "integrity", why,
 			"luks2 needs the key that opens it");
@@ -149,8 +153,8 @@ static MUST_USE int machine_check(struct doc *doc, const struct policy *p, struc
 static uint64_t guest_bits(const struct policy_guest_bits *g)
 {
 	return g->abi_minor | g->abi_major << 8 | POLICY_SNP_ONE | (g->smt ? POLICY_SNP_SMT : 0) |
-		(g->migrate_ma ? POLICY_SNP_MIGRATE_MA : 0) | (g->debug ? POLICY_SNP_DEBUG : 0) |
-		(g->single_socket ? POLICY_SNP_SINGLE_SOCKET : 0);
+	       (g->migrate_ma ? POLICY_SNP_MIGRATE_MA : 0) | (g->debug ? POLICY_SNP_DEBUG : 0) |
+	       (g->single_socket ? POLICY_SNP_SINGLE_SOCKET : 0);
 }
 
 static void platform_bits(struct policy_snp *snp)
@@ -211,8 +215,8 @@ int policy_parse_doc(struct doc *ret_doc, const void *bytes, size_t len, const c
 	return err;
 }
 
-int policy_parse(const void *bytes, size_t len, const char *filename, struct policy *ret,
-	struct why *why)
+int policy_parse(
+	const void *bytes, size_t len, const char *filename, struct policy *ret, struct why *why)
 {
 	AUTO(doc) struct doc doc = { .filename = filename };
 
@@ -254,7 +258,7 @@ static void plan_devices(const struct policy *p, struct wire_plan *plan)
 		memcpy(w->id, d->id, sizeof w->id);
 		memcpy(w->path, d->file, sizeof w->path);
 		w->flags = le32_of((d->mode == POLICY_RO ? PLAN_DISK_READ_ONLY : 0) |
-			(d->discard ? PLAN_DISK_DISCARD : 0));
+				   (d->discard ? PLAN_DISK_DISCARD : 0));
 	}
 	plan->n_ports = le32_of((uint32_t)p->devices.vsock.n_ports);
 	plan->vsock_cid = le64_of(p->devices.vsock.cid);
@@ -277,10 +281,10 @@ static uint32_t plan_flags(const struct policy *p)
 	};
 
 	return (p->tee.simulated ? PLAN_SIMULATED : 0) |
-		(p->tee.snp.has_id_block ? PLAN_ID_BLOCK : 0) |
-		(p->tee.snp.has_author_key ? PLAN_AUTHOR_KEY : 0) |
-		(p->devices.rng ? PLAN_RNG : 0) | (p->devices.has_vsock ? PLAN_VSOCK : 0) |
-		consoles[p->devices.console] | huge[p->machine.hugepages];
+	       (p->tee.snp.has_id_block ? PLAN_ID_BLOCK : 0) |
+	       (p->tee.snp.has_author_key ? PLAN_AUTHOR_KEY : 0) | (p->devices.rng ? PLAN_RNG : 0) |
+	       (p->devices.has_vsock ? PLAN_VSOCK : 0) | consoles[p->devices.console] |
+	       huge[p->machine.hugepages];
 }
 
 static void plan_snp(const struct policy_snp *snp, struct wire_plan *plan)
@@ -298,7 +302,8 @@ int policy_plan(const struct policy *policy, struct wire_plan *ret, struct why *
 	/* KVM's mask of policy bits never has 18 (kvm-cvm-abi 2.7). */
 	if (policy->tee.snp.guest_policy.migrate_ma)
 		return why_set(why, -EOPNOTSUPP,
-			"tee.snp.guest_policy.migrate_ma: KVM refuses guests with a migration agent");
+			"tee.snp.guest_policy.migrate_ma: KVM refuses guests with a migration "
+			"agent");
 	plan.version = le32_of(PLAN_VERSION);
 	plan.flags = le32_of(plan_flags(policy));
 	memcpy(plan.name, policy->name, sizeof plan.name);
@@ -331,14 +336,6 @@ const struct policy_key *policy_find_key(const struct policy *policy, const char
 
 int policy_exit_status(int err)
 {
-	switch (err) {
-	case 0:
-		return EXIT_YES;
-	case -EACCES:
-		return EXIT_INPUT;
-	case -EOPNOTSUPP: /* the file asks for what this version has not; the machine is fine */
-		return EXIT_INPUT;
-	default:
-		return opts_exit_status(err);
-	}
+	/* The file asks for what this version has not; the machine is fine. */
+	return err == -EOPNOTSUPP ? EXIT_INPUT : opts_exit_status(err);
 }

@@ -68,8 +68,13 @@ enum policy_console {
 	POLICY_CONSOLE_COUNT
 };
 
-enum policy_env { POLICY_ENV_DEV, POLICY_ENV_TEST, POLICY_ENV_STAGING, POLICY_ENV_PROD,
-	POLICY_ENV_COUNT };
+enum policy_env {
+	POLICY_ENV_DEV,
+	POLICY_ENV_TEST,
+	POLICY_ENV_STAGING,
+	POLICY_ENV_PROD,
+	POLICY_ENV_COUNT
+};
 
 enum policy_data_class {
 	POLICY_DATA_NONE,
@@ -139,7 +144,7 @@ struct policy_snp {
 	struct policy_tcb min_tcb;
 	enum policy_tcb_field tcb_field;
 	struct policy_platform platform_info;
-	uint64_t vmpl; /* the report's VMPL, 0 to 3 */
+	uint64_t vmpl;    /* the report's VMPL, 0 to 3 */
 	uint64_t n_chips; /* 0: any chip */
 	struct policy_chip chips[LIMIT_POLICY_CHIPS];
 	bool has_id_block;
@@ -152,9 +157,9 @@ struct policy_snp {
 	uint64_t vmsa_features; /* SEV_FEATURES beside SNPActive (bit 0, which KVM sets itself) */
 
 	/* Computed by policy_parse(), for direct comparison. */
-	uint64_t guest_policy_bits;  /* the whole POLICY word given at launch */
-	uint64_t platform_require;   /* PLATFORM_INFO bits that must be 1 */
-	uint64_t platform_forbid;    /* PLATFORM_INFO bits that must be 0 */
+	uint64_t guest_policy_bits; /* the whole POLICY word given at launch */
+	uint64_t platform_require;  /* PLATFORM_INFO bits that must be 1 */
+	uint64_t platform_forbid;   /* PLATFORM_INFO bits that must be 0 */
 };
 
 struct policy_file {
@@ -290,8 +295,8 @@ struct policy {
  * version cannot honour; -EMSGSIZE: longer than LIMIT_POLICY_BYTES; -ENOMEM. All of them are
  * EXIT_INPUT to a command (policy_exit_status()).
  */
-MUST_USE int policy_parse(const void *bytes, size_t len, const char *filename, struct policy *ret,
-	struct why *why);
+MUST_USE int policy_parse(
+	const void *bytes, size_t len, const char *filename, struct policy *ret, struct why *why);
 
 /* Read the file at path (bounded) and policy_parse() it. Also errors of open(2) and read(2). */
 MUST_USE int policy_read(const char *path, struct policy *ret, struct why *why);

@@ -22,7 +22,7 @@
 #include "sandbox/child.h"
 #include "sandbox/sandbox.h"
 
-#define TEXT_BYTES (64u << 10) /* explain: every list of the schema full is below 32 KiB */
+#define TEXT_BYTES     (64u << 10) /* explain: every list of the schema full is below 32 KiB */
 #define READER_FD_FILE (SPAWN_FD_CHAN + 1)
 
 /* --- the sandboxed reader -------------------------------------------------------------------- */
@@ -151,8 +151,7 @@ static int text_out(const struct wr *w, int status)
 }
 
 /* The reader's failure as the one finding of a report. */
-static void malformed_report(const struct input *in, const struct why *why,
-	struct lint_report *ret)
+static void malformed_report(const struct input *in, const struct why *why, struct lint_report *ret)
 {
 	struct lint_finding *f = &ret->findings[0];
 	unsigned int line, column;
@@ -165,7 +164,8 @@ static void malformed_report(const struct input *in, const struct why *why,
 	f->rule = lint_find_rule(in->doc.fail_rule);
 	f->severity = LINT_ERROR;
 	f->at = in->doc.fail_at;
-	(void)snprintf(f->text, sizeof f->text, "%s", cause != NULL ? cause + strlen(place) : why->text);
+	(void)snprintf(
+		f->text, sizeof f->text, "%s", cause != NULL ? cause + strlen(place) : why->text);
 }
 
 static MUST_USE int time_read(const char *text, int64_t *ret, struct why *why)
@@ -174,8 +174,8 @@ static MUST_USE int time_read(const char *text, int64_t *ret, struct why *why)
 	if (text == NULL)
 		return 0;
 	if (schema_parse_time(text, false, ret) < 0)
-		return why_set(why, -EINVAL, "--at: \"%s\" is no time such as 2026-11-30T00:00:00Z",
-			text);
+		return why_set(
+			why, -EINVAL, "--at: \"%s\" is no time such as 2026-11-30T00:00:00Z", text);
 	return 0;
 }
 
@@ -236,7 +236,8 @@ static int hash_verb(int argc, char **argv)
 		{ 0 },
 	};
 	const struct opt_spec spec = { "casemate policy hash [--json] POLICY",
-		"Print the SHA-256 of the file as written: the launch's host data.", options, 1, 1 };
+		"Print the SHA-256 of the file as written: the launch's host data.", options, 1,
+		1 };
 	AUTO(input) struct input in = { 0 };
 	struct why why = { 0 };
 	char **args, hex[65];
@@ -255,9 +256,10 @@ static int hash_verb(int argc, char **argv)
 	if (wr_end_str(&w) < 0)
 		return EXIT_OURS;
 	if (is_json)
-		return json_out(json_pack("{s:s, s:s, s:I, s:s}", "schema", "casemate/policy-hash/1",
-			"name", in.policy->name, "serial", (json_int_t)in.policy->serial, "sha256",
-			hex), EXIT_YES);
+		return json_out(json_pack("{s:s, s:s, s:I, s:s}", "schema",
+					"casemate/policy-hash/1", "name", in.policy->name, "serial",
+					(json_int_t)in.policy->serial, "sha256", hex),
+			EXIT_YES);
 	printf("%s\n", hex);
 	return fflush(stdout) == 0 ? EXIT_YES : EXIT_OURS;
 }
@@ -303,8 +305,8 @@ static int schema_verb(int argc, char **argv)
 {
 	const struct opt options[] = { { 0 } };
 	const struct opt_spec spec = { "casemate policy schema",
-		"Print the JSON Schema (draft-07) of a launch policy without its comments.", options, 0,
-		0 };
+		"Print the JSON Schema (draft-07) of a launch policy without its comments.",
+		options, 0, 0 };
 	struct why why = { 0 };
 	char **args;
 	size_t n_args;
@@ -321,7 +323,8 @@ static int fmt_verb(int argc, char **argv)
 {
 	bool is_check = false, is_write = false;
 	const struct opt options[] = {
-		{ "check", OPT_FLAG, &is_check, NULL, "print nothing; exit 1 when it would change" },
+		{ "check", OPT_FLAG, &is_check, NULL,
+			"print nothing; exit 1 when it would change" },
 		{ "write", OPT_FLAG, &is_write, NULL, "replace the file; its hash changes" },
 		{ 0 },
 	};
@@ -382,7 +385,8 @@ static void help_print(FILE *out)
 	fprintf(out, "usage: casemate policy VERB ...\n");
 	for (size_t i = 0; i < ARRAY_LEN(verbs); i++)
 		fprintf(out, "  %-8s %s\n", verbs[i].name, verbs[i].about);
-	fprintf(out, "`casemate policy VERB --help` says more; casemate.policy(5) has every key.\n");
+	fprintf(out,
+		"`casemate policy VERB --help` says more; casemate.policy(5) has every key.\n");
 }
 
 int main(int argc, char **argv)

@@ -167,8 +167,8 @@ static json_t *object_publish(const struct schema *schema)
 		if ((f->flags & FIELD_REQUIRED) != 0)
 			(void)json_array_append_new(required, json_string(f->key));
 	}
-	json_t *j = json_pack("{s:s, s:o, s:{s:{}}, s:b}", "type", "object", "properties", properties,
-		"patternProperties", "^x-", "additionalProperties", 0);
+	json_t *j = json_pack("{s:s, s:o, s:{s:{}}, s:b}", "type", "object", "properties",
+		properties, "patternProperties", "^x-", "additionalProperties", 0);
 	if (json_array_size(required) > 0)
 		(void)json_object_set(j, "required", required);
 	json_decref(required);
@@ -177,8 +177,9 @@ static json_t *object_publish(const struct schema *schema)
 
 json_t *schema_publish(void)
 {
-	json_t *top = json_pack("{s:s, s:s, s:s}", "$schema", "http://json-schema.org/draft-07/schema#",
-		"$id", PUBLISHED_ID, "title", "casemate launch policy, version 1");
+	json_t *top =
+		json_pack("{s:s, s:s, s:s}", "$schema", "http://json-schema.org/draft-07/schema#",
+			"$id", PUBLISHED_ID, "title", "casemate launch policy, version 1");
 	json_t *rules = object_publish(&policy_schema);
 
 	if (top != NULL && rules != NULL)

@@ -31,7 +31,7 @@ int schema_fail(struct doc *doc, uint32_t value, const char *rule, int err, stru
 		path[0] != 0 ? ": " : "", cause);
 }
 
-#define FAIL(r, value, rule, err, ...) \
+#define FAIL(r, value, rule, err, ...)                                                             \
 	schema_fail((r)->doc, (value), (rule), (err), (r)->why, __VA_ARGS__)
 
 /* --- forms ----------------------------------------------------------------------------------- */
@@ -99,7 +99,7 @@ static bool form_rule(const char *s)
 	size_t n = strspn(s, "ABCDEFGHIJKLMNOPQRSTUVWXYZ");
 
 	return (n == 3 || n == 4) && s[n] == '-' && strspn(s + n + 1, "0123456789") == 3 &&
-		s[n + 4] == 0;
+	       s[n + 4] == 0;
 }
 
 static bool (*const forms[FORM_COUNT])(const char *) = {
@@ -126,12 +126,12 @@ static MUST_USE int type_check(struct reader *r, uint32_t v, enum doc_type want)
 		return FAIL(r, v, RULE_SHAPE, -EBADMSG, "want %s, found %.*s", type_names[want],
 			(int)(r->doc->values[v].end - r->doc->values[v].at),
 			r->doc->text + r->doc->values[v].at);
-	return FAIL(r, v, RULE_SHAPE, -EBADMSG, "want %s, found %s", type_names[want],
-		type_names[got]);
+	return FAIL(
+		r, v, RULE_SHAPE, -EBADMSG, "want %s, found %s", type_names[want], type_names[got]);
 }
 
-static MUST_USE int read_text(struct reader *r, const struct field *f, uint32_t v, const json_t *j,
-	void *base)
+static MUST_USE int read_text(
+	struct reader *r, const struct field *f, uint32_t v, const json_t *j, void *base)
 {
 	char *ret = base;
 	int err = type_check(r, v, DOC_TEXT);
@@ -149,8 +149,8 @@ static MUST_USE int read_text(struct reader *r, const struct field *f, uint32_t 
 	return 0;
 }
 
-static MUST_USE int read_number(struct reader *r, const struct field *f, uint32_t v,
-	const json_t *j, void *base)
+static MUST_USE int read_number(
+	struct reader *r, const struct field *f, uint32_t v, const json_t *j, void *base)
 {
 	int err = type_check(r, v, DOC_NUMBER);
 
@@ -164,8 +164,8 @@ static MUST_USE int read_number(struct reader *r, const struct field *f, uint32_
 	return 0;
 }
 
-static MUST_USE int read_bool(struct reader *r, const struct field *f, uint32_t v, const json_t *j,
-	void *base)
+static MUST_USE int read_bool(
+	struct reader *r, const struct field *f, uint32_t v, const json_t *j, void *base)
 {
 	if (!json_is_boolean(j))
 		return FAIL(r, v, RULE_SHAPE, -EBADMSG, "want true or false");
@@ -184,8 +184,8 @@ static bool word_find(const char *const *words, const char *text, uint32_t *ret)
 	return false;
 }
 
-static MUST_USE int word_read(struct reader *r, const struct field *f, uint32_t v, const json_t *j,
-	uint32_t *ret)
+static MUST_USE int word_read(
+	struct reader *r, const struct field *f, uint32_t v, const json_t *j, uint32_t *ret)
 {
 	char list[200] = "";
 	size_t len = 0;
@@ -198,17 +198,17 @@ static MUST_USE int word_read(struct reader *r, const struct field *f, uint32_t 
 	if (word_find(f->words, text, ret))
 		return 0;
 	if (word_find(f->later, text, &index))
-		return FAIL(r, v, RULE_SHAPE, -EOPNOTSUPP, "\"%s\" is not supported in this version",
-			text);
+		return FAIL(r, v, RULE_SHAPE, -EOPNOTSUPP,
+			"\"%s\" is not supported in this version", text);
 	for (const char *const *w = f->words; *w != NULL && len < sizeof list; w++)
-		len += (size_t)snprintf(list + len, sizeof list - len, "%s\"%s\"",
-			len > 0 ? ", " : "", *w);
+		len += (size_t)snprintf(
+			list + len, sizeof list - len, "%s\"%s\"", len > 0 ? ", " : "", *w);
 	return FAIL(r, v, RULE_SHAPE, -EBADMSG, "\"%.40s\" is not known; want %s%s", text,
 		f->words[1] != NULL ? "one of " : "", list);
 }
 
-static MUST_USE int read_choice(struct reader *r, const struct field *f, uint32_t v,
-	const json_t *j, void *base)
+static MUST_USE int read_choice(
+	struct reader *r, const struct field *f, uint32_t v, const json_t *j, void *base)
 {
 	uint32_t index;
 	int err = word_read(r, f, v, j, &index);
@@ -218,16 +218,16 @@ static MUST_USE int read_choice(struct reader *r, const struct field *f, uint32_
 	return err;
 }
 
-static MUST_USE int read_fixed(struct reader *r, const struct field *f, uint32_t v,
-	const json_t *j, void *base)
+static MUST_USE int read_fixed(
+	struct reader *r, const struct field *f, uint32_t v, const json_t *j, void *base)
 {
 	uint32_t index;
 
 	return word_read(r, f, v, j, &index);
 }
 
-static MUST_USE int read_set(struct reader *r, const struct field *f, uint32_t v, const json_t *j,
-	void *base)
+static MUST_USE int read_set(
+	struct reader *r, const struct field *f, uint32_t v, const json_t *j, void *base)
 {
 	uint64_t mask = 0;
 	uint32_t at = v + 1;
@@ -266,8 +266,8 @@ static bool hex_read(const char *text, size_t n, uint8_t *ret)
 	return true;
 }
 
-static MUST_USE int read_digest(struct reader *r, const struct field *f, uint32_t v,
-	const json_t *j, void *base)
+static MUST_USE int read_digest(
+	struct reader *r, const struct field *f, uint32_t v, const json_t *j, void *base)
 {
 	const char *prefix = f->max == 48 ? "sha384:" : "sha256:";
 	int err = type_check(r, v, DOC_TEXT);
@@ -286,8 +286,8 @@ static MUST_USE int read_digest(struct reader *r, const struct field *f, uint32_
 	return 0;
 }
 
-static MUST_USE int read_hex(struct reader *r, const struct field *f, uint32_t v, const json_t *j,
-	void *base)
+static MUST_USE int read_hex(
+	struct reader *r, const struct field *f, uint32_t v, const json_t *j, void *base)
 {
 	int err = type_check(r, v, DOC_TEXT);
 
@@ -297,16 +297,18 @@ static MUST_USE int read_hex(struct reader *r, const struct field *f, uint32_t v
 	size_t len = json_string_length(j), n = len / 2;
 	bool is_end = n == f->min || n == f->max;
 	if (len % 2 != 0 || n < f->min || n > f->max || ((f->flags & FIELD_ENDS) != 0 && !is_end))
-		return FAIL(r, v, RULE_BITS, -EBADMSG, "want %llu %s %llu bytes as hex digits, found "
-			"%zu digits", (unsigned long long)f->min,
-			(f->flags & FIELD_ENDS) != 0 ? "or" : "to", (unsigned long long)f->max, len);
+		return FAIL(r, v, RULE_BITS, -EBADMSG,
+			"want %llu %s %llu bytes as hex digits, found "
+			"%zu digits",
+			(unsigned long long)f->min, (f->flags & FIELD_ENDS) != 0 ? "or" : "to",
+			(unsigned long long)f->max, len);
 	if (!hex_read(json_string_value(j), n, base))
 		return FAIL(r, v, RULE_BITS, -EBADMSG, "not all of it are lower-case hex digits");
 	return 0;
 }
 
-static MUST_USE int read_mask(struct reader *r, const struct field *f, uint32_t v, const json_t *j,
-	void *base)
+static MUST_USE int read_mask(
+	struct reader *r, const struct field *f, uint32_t v, const json_t *j, void *base)
 {
 	uint64_t mask = 0;
 
@@ -319,7 +321,8 @@ static MUST_USE int read_mask(struct reader *r, const struct field *f, uint32_t 
 		return FAIL(r, v, RULE_BITS, -EBADMSG, "want \"0x\" and 1 to 16 hex digits");
 	for (size_t i = 2; i < len; i++) {
 		if (hex_value(text[i]) < 0)
-			return FAIL(r, v, RULE_BITS, -EBADMSG, "want \"0x\" and lower-case hex digits");
+			return FAIL(
+				r, v, RULE_BITS, -EBADMSG, "want \"0x\" and lower-case hex digits");
 		mask = mask << 4 | (uint64_t)hex_value(text[i]);
 	}
 	if ((mask & ~f->max) != 0)
@@ -329,7 +332,7 @@ static MUST_USE int read_mask(struct reader *r, const struct field *f, uint32_t 
 	return 0;
 }
 
-#define DAY_S 86400
+#define DAY_S INT64_C(86400)
 
 /* Days from 1970-01-01 to a day of the Gregorian calendar, counted in years that start in March. */
 static int64_t days_of(int64_t y, int64_t m, int64_t d)
@@ -362,8 +365,8 @@ int schema_parse_time(const char *text, bool is_day, int64_t *ret)
 	int64_t y = part[0], m = part[1], d = part[2];
 	bool is_leap = (y % 4 == 0 && y % 100 != 0) || y % 400 == 0;
 	if (y < 1970 || m < 1 || m > 12 || d < 1 ||
-		d > month_days[m - 1] + (m == 2 && is_leap ? 1 : 0) || part[3] > 23 || part[4] > 59 ||
-		part[5] > 59)
+		d > month_days[m - 1] + (m == 2 && is_leap ? 1 : 0) || part[3] > 23 ||
+		part[4] > 59 || part[5] > 59)
 		return -ERANGE;
 	int64_t seconds = part[3] * 3600 + part[4] * 60 + part[5];
 	*ret = (days_of(y, m, d) + (is_day ? 1 : 0)) * DAY_S + seconds;
@@ -390,8 +393,8 @@ void schema_print_time(int64_t t, char ret[SCHEMA_TIME_BYTES])
 		(unsigned int)(left % 60) % 100);
 }
 
-static MUST_USE int read_time(struct reader *r, const struct field *f, uint32_t v, const json_t *j,
-	void *base)
+static MUST_USE int read_time(
+	struct reader *r, const struct field *f, uint32_t v, const json_t *j, void *base)
 {
 	bool is_day = f->kind == FIELD_DAY;
 	int64_t t = 0;
@@ -404,27 +407,27 @@ static MUST_USE int read_time(struct reader *r, const struct field *f, uint32_t 
 		return FAIL(r, v, RULE_SHAPE, err, "\"%.30s\" is no day and time of the calendar",
 			json_string_value(j));
 	if (err < 0)
-		return FAIL(r, v, RULE_SHAPE, err, "want %s", is_day ? "a day, as 2026-11-30" :
-			"a time in UTC, as 2026-11-30T00:00:00Z");
+		return FAIL(r, v, RULE_SHAPE, err, "want %s",
+			is_day ? "a day, as 2026-11-30" : "a time in UTC, as 2026-11-30T00:00:00Z");
 	memcpy(base, &t, sizeof t);
 	return 0;
 }
 
 /* --- objects and lists ----------------------------------------------------------------------- */
 
-static MUST_USE int object_read(struct reader *r, const struct schema *schema, uint32_t v,
-	const json_t *j, void *base);
-static MUST_USE int field_read(struct reader *r, const struct field *f, uint32_t v,
-	const json_t *j, void *base);
+static MUST_USE int object_read(
+	struct reader *r, const struct schema *schema, uint32_t v, const json_t *j, void *base);
+static MUST_USE int field_read(
+	struct reader *r, const struct field *f, uint32_t v, const json_t *j, void *base);
 
-static MUST_USE int read_object(struct reader *r, const struct field *f, uint32_t v,
-	const json_t *j, void *base)
+static MUST_USE int read_object(
+	struct reader *r, const struct field *f, uint32_t v, const json_t *j, void *base)
 {
 	return object_read(r, f->child, v, j, base);
 }
 
-static MUST_USE int read_choice_or_object(struct reader *r, const struct field *f, uint32_t v,
-	const json_t *j, void *base)
+static MUST_USE int read_choice_or_object(
+	struct reader *r, const struct field *f, uint32_t v, const json_t *j, void *base)
 {
 	uint32_t index = 0;
 
@@ -436,8 +439,8 @@ static MUST_USE int read_choice_or_object(struct reader *r, const struct field *
 	return object_read(r, f->child, v, j, (char *)base - f->at);
 }
 
-static MUST_USE int read_empty(struct reader *r, const struct field *f, uint32_t v,
-	const json_t *j, void *base)
+static MUST_USE int read_empty(
+	struct reader *r, const struct field *f, uint32_t v, const json_t *j, void *base)
 {
 	int err = type_check(r, v, DOC_LIST);
 
@@ -447,14 +450,14 @@ static MUST_USE int read_empty(struct reader *r, const struct field *f, uint32_t
 	return err;
 }
 
-static MUST_USE int read_later(struct reader *r, const struct field *f, uint32_t v,
-	const json_t *j, void *base)
+static MUST_USE int read_later(
+	struct reader *r, const struct field *f, uint32_t v, const json_t *j, void *base)
 {
 	return FAIL(r, v, RULE_SHAPE, -EOPNOTSUPP, "not supported in this version");
 }
 
-static MUST_USE int list_read(struct reader *r, const struct field *f, uint32_t v, const json_t *j,
-	char *base)
+static MUST_USE int list_read(
+	struct reader *r, const struct field *f, uint32_t v, const json_t *j, char *base)
 {
 	uint64_t n = r->doc->values[v].n;
 	uint32_t at = v + 1;
@@ -467,8 +470,8 @@ static MUST_USE int list_read(struct reader *r, const struct field *f, uint32_t 
 			(unsigned long long)n, (unsigned long long)f->min,
 			(unsigned long long)f->max);
 	for (size_t i = 0; err == 0 && i < n; i++, at = r->doc->values[at].next)
-		err = field_read(r, f->element, at, json_array_get(j, i),
-			base + f->at + i * f->stride);
+		err = field_read(
+			r, f->element, at, json_array_get(j, i), base + f->at + i * f->stride);
 	if (err == 0)
 		memcpy(base + f->count, &n, sizeof n);
 	return err;
@@ -495,15 +498,15 @@ static const read_fn readers[FIELD_KIND_COUNT] = {
 	[FIELD_LATER] = read_later,
 };
 
-static int field_read(struct reader *r, const struct field *f, uint32_t v, const json_t *j,
-	void *base)
+static int field_read(
+	struct reader *r, const struct field *f, uint32_t v, const json_t *j, void *base)
 {
 	char *at = base;
 
 	if (json_is_null(j) && (f->flags & FIELD_NULLABLE) != 0)
 		return 0;
-	int err = f->kind == FIELD_LIST ? list_read(r, f, v, j, at) :
-		readers[f->kind](r, f, v, j, at + f->at);
+	int err = f->kind == FIELD_LIST ? list_read(r, f, v, j, at)
+					: readers[f->kind](r, f, v, j, at + f->at);
 	if (err == 0 && f->has != 0)
 		*(bool *)(at + f->has - 1) = true;
 	return err;
@@ -518,8 +521,8 @@ static const struct field *field_find(const struct schema *schema, const char *k
 	return NULL;
 }
 
-static MUST_USE int missing_check(struct reader *r, const struct schema *schema, uint32_t v,
-	char *base)
+static MUST_USE int missing_check(
+	struct reader *r, const struct schema *schema, uint32_t v, char *base)
 {
 	for (size_t i = 0; i < schema->n; i++) {
 		const struct field *f = &schema->fields[i];
@@ -533,8 +536,8 @@ static MUST_USE int missing_check(struct reader *r, const struct schema *schema,
 	return 0;
 }
 
-static int object_read(struct reader *r, const struct schema *schema, uint32_t v, const json_t *j,
-	void *base)
+static int object_read(
+	struct reader *r, const struct schema *schema, uint32_t v, const json_t *j, void *base)
 {
 	struct doc *d = r->doc;
 	int err = type_check(r, v, DOC_OBJECT);

@@ -4,11 +4,14 @@
 #include <string.h>
 
 /* Places. A row of a list element counts from the element, all others from struct policy. */
-#define P(member)      offsetof(struct policy, member)
-#define HAS(member)    (offsetof(struct policy, member) + 1)
-#define IN_OF(type, m) offsetof(struct type, m)
+#define P(member)         offsetof(struct policy, member)
+#define HAS(member)       (offsetof(struct policy, member) + 1)
+#define IN_OF(type, m)    offsetof(struct type, m)
 #define TEXT_MAX(type, m) (sizeof(((struct type *)0)->m) - 1)
-#define SCHEMA(rows)   { (rows), ARRAY_LEN(rows) }
+#define SCHEMA(rows)                                                                               \
+	{                                                                                          \
+		(rows), ARRAY_LEN(rows)                                                            \
+	}
 
 const char *const policy_product_names[] = { "Milan", "Genoa", "Turin", NULL };
 const char *const policy_tcb_field_names[] = { "committed", "launch", "current", "reported", NULL };
@@ -124,7 +127,7 @@ static const struct field fields_min_tcb[] = {
 static const struct schema schema_min_tcb = SCHEMA(fields_min_tcb);
 
 #define PLATFORM(name, text) \
-	{ #name, FIELD_CHOICE, .at = P(tee.snp.platform_info.name), .words = words_demand, .doc = text }
+	{ #name, FIELD_CHOICE, .at = P(tee.snp.platform_info.name), .words = words_demand, .doc = (text) }
 static const struct field fields_platform[] = {
 	PLATFORM(smt, "Simultaneous multithreading is on (PLATFORM_INFO bit 0)."),
 	PLATFORM(tsme, "Transparent memory encryption is on (bit 1)."),
@@ -407,8 +410,8 @@ static void rows_walk(const struct schema *schema, const char *prefix,
 		const struct field *f = &schema->fields[i];
 		char path[PATH_SHOWN];
 		bool is_list = f->kind == FIELD_LIST;
-		(void)snprintf(path, sizeof path, "%s%s%s%s", prefix, prefix[0] != 0 ? "." : "", f->key,
-			is_list ? "[]" : "");
+		(void)snprintf(path, sizeof path, "%s%s%s%s", prefix, prefix[0] != 0 ? "." : "",
+			f->key, is_list ? "[]" : "");
 		fn(path, f, owner);
 		const struct schema *child = is_list ? f->element->child : f->child;
 		if (child != NULL)

@@ -18,22 +18,22 @@
 #include "policy/policy.h"
 
 enum field_kind {
-	FIELD_TEXT,   /* char[max + 1], in the given form */
-	FIELD_NUMBER, /* uint64_t from min to max */
-	FIELD_BOOL,   /* bool */
-	FIELD_CHOICE, /* 32-bit enum: the index of the word */
-	FIELD_FIXED,  /* words[0] is the only value; not stored */
-	FIELD_SET,    /* list of words -> uint64_t, bit i for word i */
-	FIELD_DIGEST, /* "sha256:..." or "sha384:...", or bare hex, into max bytes */
-	FIELD_HEX,    /* min to max bytes as hex digits, zeros behind */
-	FIELD_MASK,   /* "0x..." -> uint64_t, no bit beside those of max */
-	FIELD_TIME,   /* RFC 3339 in Z -> int64_t */
-	FIELD_DAY,    /* "2027-01-31" -> int64_t, the second after that day */
-	FIELD_OBJECT, /* child; its rows count from `at` */
+	FIELD_TEXT,             /* char[max + 1], in the given form */
+	FIELD_NUMBER,           /* uint64_t from min to max */
+	FIELD_BOOL,             /* bool */
+	FIELD_CHOICE,           /* 32-bit enum: the index of the word */
+	FIELD_FIXED,            /* words[0] is the only value; not stored */
+	FIELD_SET,              /* list of words -> uint64_t, bit i for word i */
+	FIELD_DIGEST,           /* "sha256:..." or "sha384:...", or bare hex, into max bytes */
+	FIELD_HEX,              /* min to max bytes as hex digits, zeros behind */
+	FIELD_MASK,             /* "0x..." -> uint64_t, no bit beside those of max */
+	FIELD_TIME,             /* RFC 3339 in Z -> int64_t */
+	FIELD_DAY,              /* "2027-01-31" -> int64_t, the second after that day */
+	FIELD_OBJECT,           /* child; its rows count from `at` */
 	FIELD_CHOICE_OR_OBJECT, /* a word, or child and the index behind the words */
-	FIELD_LIST,   /* `element` min to max times, `stride` bytes each; uint64_t count at `count` */
-	FIELD_EMPTY,  /* a list that this version wants empty */
-	FIELD_LATER,  /* recognised, and refused in this version */
+	FIELD_LIST, /* `element` min to max times, `stride` bytes each; uint64_t count at `count` */
+	FIELD_EMPTY, /* a list that this version wants empty */
+	FIELD_LATER, /* recognised, and refused in this version */
 	FIELD_KIND_COUNT
 };
 
@@ -49,9 +49,9 @@ enum text_form {
 	FORM_COUNT
 };
 
-#define FIELD_REQUIRED 0x1u
-#define FIELD_NULLABLE 0x2u /* null is the same as not written */
-#define FIELD_ENDS     0x4u /* FIELD_HEX: exactly min or exactly max bytes */
+#define FIELD_REQUIRED    0x1u
+#define FIELD_NULLABLE    0x2u /* null is the same as not written */
+#define FIELD_ENDS        0x4u /* FIELD_HEX: exactly min or exactly max bytes */
 
 #define SCHEMA_TIME_BYTES 21 /* with its zero */
 
@@ -62,13 +62,13 @@ struct field {
 	enum field_kind kind;
 	enum text_form form;
 	unsigned int flags;
-	size_t at;       /* offset in the enclosing struct */
-	size_t has;      /* offset of a bool, plus one; 0: none */
-	size_t count;    /* FIELD_LIST: offset of the uint64_t count */
-	size_t stride;   /* FIELD_LIST: bytes an element */
+	size_t at;     /* offset in the enclosing struct */
+	size_t has;    /* offset of a bool, plus one; 0: none */
+	size_t count;  /* FIELD_LIST: offset of the uint64_t count */
+	size_t stride; /* FIELD_LIST: bytes an element */
 	uint64_t min;
 	uint64_t max;
-	uint64_t otherwise; /* FIELD_NUMBER: the value when it is not written */
+	uint64_t otherwise;       /* FIELD_NUMBER: the value when it is not written */
 	const char *const *words; /* ends with NULL */
 	const char *const *later; /* words that this version refuses by name; may be NULL */
 	const struct schema *child;

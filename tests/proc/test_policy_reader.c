@@ -16,8 +16,8 @@
 #include "sandbox/spawn.h"
 #include "tests/unit/cm.h"
 
-#define WAIT_MS 20000
-#define PAYMENTS SOURCE_ROOT "/policy/examples/payments.policy.jsonc"
+#define WAIT_MS     20000
+#define PAYMENTS    SOURCE_ROOT "/policy/examples/payments.policy.jsonc"
 #define DEVELOPMENT SOURCE_ROOT "/policy/examples/development.policy.jsonc"
 
 struct answer {
@@ -161,9 +161,8 @@ static void reader_refuses_a_config_that_is_no_file_name(void **state)
 		const char *bytes;
 		size_t len;
 	} configs[] = {
-		{ "", 0 },
-		{ "a", 1 },     /* not terminated */
-		{ "a\0b", 4 },  /* terminated twice */
+		{ "", 0 }, { "a", 1 }, /* not terminated */
+		{ "a\0b", 4 },         /* terminated twice */
 	};
 
 	for (size_t i = 0; i < ARRAY_LEN(configs); i++) {

@@ -13,9 +13,9 @@
 #include "policy/schema.h"
 #include "tests/unit/cm.h"
 
-#define PAYMENTS SOURCE_ROOT "/policy/examples/payments.policy.jsonc"
+#define PAYMENTS    SOURCE_ROOT "/policy/examples/payments.policy.jsonc"
 #define DEVELOPMENT SOURCE_ROOT "/policy/examples/development.policy.jsonc"
-#define NOW 1795478400 /* 2026-11-24T00:00:00Z */
+#define NOW         1795478400 /* 2026-11-24T00:00:00Z */
 
 static struct policy policy;
 static struct wire_plan plan;
@@ -23,13 +23,14 @@ static char text[LIMIT_POLICY_BYTES + 64];
 
 /* A small valid policy; %s stands where the cases put things. */
 #define SMALL_HEAD "{\"schema\":\"launch-policy/1\",\"name\":\"a/b\",\"serial\":1,\n"
-#define SMALL_TAIL \
-	"\"boot\":{\"kernel\":{\"file\":\"k\"},\"cmdline\":\"\"},\n" \
-	"\"machine\":{\"vcpus\":1,\"memory_mib\":128},\n" \
+#define SMALL_TAIL                                                                                 \
+	"\"boot\":{\"kernel\":{\"file\":\"k\"},\"cmdline\":\"\"},\n"                               \
+	"\"machine\":{\"vcpus\":1,\"memory_mib\":128},\n"                                          \
 	"\"devices\":{}}\n"
 #define TEE_NONE "\"tee\":{\"type\":\"none\"},\n"
-#define TEE_SNP(more) \
-	"\"tee\":{\"type\":\"snp\",\"snp\":{\"product\":[\"Genoa\"],\"guest_policy\":{\"smt\":true}" more "}},\n" \
+#define TEE_SNP(more)                                                                              \
+	"\"tee\":{\"type\":\"snp\",\"snp\":{\"product\":[\"Genoa\"],\"guest_policy\":{\"smt\":"    \
+	"true}" more "}},\n"                                                                       \
 	"\"audit\":{\"ledger\":\"l\",\"key\":\"k\",\"origin\":\"o\"},\n"
 
 static int parse(const char *s, struct why *why)
@@ -81,8 +82,9 @@ static void parse_fills_in_every_section_of_the_example(void **state)
 	assert_int_equal(policy_read(PAYMENTS, &policy, &why), 0);
 	assert_string_equal(policy.name, "acme.payments/settlement");
 	assert_int_equal(policy.serial, 1);
-	assert_int_equal(policy.valid.not_before, 1793491200); /* date -d 2026-11-01T00:00:00Z +%s */
-	assert_int_equal(policy.valid.not_after, 1825027199);  /* date -d 2027-10-31T23:59:59Z +%s */
+	assert_int_equal(
+		policy.valid.not_before, 1793491200);         /* date -d 2026-11-01T00:00:00Z +%s */
+	assert_int_equal(policy.valid.not_after, 1825027199); /* date -d 2027-10-31T23:59:59Z +%s */
 	assert_false(policy.change.has_supersedes);
 	assert_int_equal(policy.labels.env, POLICY_ENV_TEST);
 	assert_int_equal(policy.labels.n_frameworks, 2);
@@ -91,7 +93,8 @@ static void parse_fills_in_every_section_of_the_example(void **state)
 	assert_true(policy.tee.simulated);
 	assert_int_equal(policy.tee.snp.n_products, 1);
 	assert_int_equal(policy.tee.snp.products[0], POLICY_PRODUCT_GENOA);
-	assert_int_equal(policy.tee.snp.guest_policy_bits, 0x30137); /* ABI 1.55, SMT, must-be-one */
+	assert_int_equal(
+		policy.tee.snp.guest_policy_bits, 0x30137); /* ABI 1.55, SMT, must-be-one */
 	assert_int_equal(policy.tee.snp.min_tcb.microcode, 72);
 	assert_int_equal(policy.tee.snp.platform_require, 0x24); /* ECC and alias check */
 	assert_int_equal(policy.tee.snp.platform_forbid, 0);
@@ -117,8 +120,11 @@ static void parse_takes_small_policies_and_keys_of_your_own(void **state)
 
 	assert_int_equal(parse(SMALL_HEAD TEE_NONE SMALL_TAIL, &why), 0);
 	assert_int_equal(policy.tee.type, POLICY_TEE_NONE);
-	assert_int_equal(parse(SMALL_HEAD "\"x-owner\":{\"a\":[1,2,{}]}, // \"quoted\"\n" TEE_NONE SMALL_TAIL,
-		&why), 0);
+	assert_int_equal(
+		parse(SMALL_HEAD
+			"\"x-owner\":{\"a\":[1,2,{}]}, // \"quoted\"\n" TEE_NONE SMALL_TAIL,
+			&why),
+		0);
 	assert_int_equal(parse(SMALL_HEAD TEE_SNP("") SMALL_TAIL, &why), 0);
 	assert_int_equal(policy.tee.snp.guest_policy_bits, 0x30000);
 	assert_false(policy.tee.snp.has_min_tcb);
@@ -128,9 +134,13 @@ static void comments_in_strings_are_text(void **state)
 {
 	struct why why = { 0 };
 
-	assert_int_equal(parse(SMALL_HEAD "\"x-a\":\"a // b\", \"x-b\":\"\\\"//\", // c \"\n" TEE_NONE
-		"\"boot\":{\"kernel\":{\"file\":\"a//b\"},\"cmdline\":\"a=http://x\"},\n"
-		"\"machine\":{\"vcpus\":1,\"memory_mib\":128},\"devices\":{}}", &why), 0);
+	assert_int_equal(
+		parse(SMALL_HEAD
+			"\"x-a\":\"a // b\", \"x-b\":\"\\\"//\", // c \"\n" TEE_NONE
+			"\"boot\":{\"kernel\":{\"file\":\"a//b\"},\"cmdline\":\"a=http://x\"},\n"
+			"\"machine\":{\"vcpus\":1,\"memory_mib\":128},\"devices\":{}}",
+			&why),
+		0);
 	assert_string_equal(policy.boot.kernel.file, "a//b");
 	assert_string_equal(policy.boot.cmdline, "a=http://x");
 }
@@ -177,10 +187,12 @@ static void digests_chips_and_masks_are_read(void **state)
 	memset(long_id, 'a', 128);
 	memset(digest, '1', 96);
 	long_id[128] = digest[96] = 0;
-	(void)snprintf(chips, sizeof chips, SMALL_HEAD TEE_SNP(
-		",\"chip_ids\":[\"%s\",\"00112233445566ff\"],\"vmsa_features\":\"0x20\"")
-		"\"boot\":{\"kernel\":{\"file\":\"k\"},\"cmdline\":\"\",\"launch_digest\":"
-		"[\"%s\",\"sha384:%s\"]},\"machine\":{\"vcpus\":1,\"memory_mib\":128},\"devices\":{}}",
+	(void)snprintf(chips, sizeof chips,
+		SMALL_HEAD TEE_SNP(",\"chip_ids\":[\"%s\",\"00112233445566ff\"],\"vmsa_features\":"
+				   "\"0x20\"") "\"boot\":{\"kernel\":{\"file\":\"k\"},\"cmdline\":"
+					       "\"\",\"launch_digest\":"
+					       "[\"%s\",\"sha384:%s\"]},\"machine\":{\"vcpus\":1,"
+					       "\"memory_mib\":128},\"devices\":{}}",
 		long_id, digest, digest);
 	if (parse(chips, &why) < 0)
 		fail_msg("%s", why.text);
@@ -190,24 +202,27 @@ static void digests_chips_and_masks_are_read(void **state)
 	assert_int_equal(policy.tee.snp.chips[1].id[8], 0);
 	assert_int_equal(policy.tee.snp.vmsa_features, 0x20);
 	assert_int_equal(policy.boot.n_launch_digests, 2);
-	assert_memory_equal(policy.boot.launch_digests[0].sha384,
-		policy.boot.launch_digests[1].sha384, 48);
+	assert_memory_equal(
+		policy.boot.launch_digests[0].sha384, policy.boot.launch_digests[1].sha384, 48);
 }
 
 static void id_block_must_fit_the_guest_policy(void **state)
 {
 	char block[193], s[2000];
 	struct why why = { 0 };
-	const char *auth = "01000000" "00000000"
-		"0000000000000000000000000000000000000000000000000000000000000000"
-		"000000000000000000000000000000000000000000000000";
+	const char *auth = "01000000"
+			   "00000000"
+			   "0000000000000000000000000000000000000000000000000000000000000000"
+			   "000000000000000000000000000000000000000000000000";
 
 	memset(block, '0', 192);
 	block[192] = 0;
 	memcpy(block + 2 * 0x50, "01000000", 8);
 	memcpy(block + 2 * 0x58, "0000030000000000", 16); /* 0x30000, little-endian */
-	(void)snprintf(s, sizeof s, SMALL_HEAD TEE_SNP(",\"id_block\":{\"block\":\"%s\",\"auth\":"
-		"\"%s%s\"}") SMALL_TAIL, block, auth, "0000000000000000");
+	(void)snprintf(s, sizeof s,
+		SMALL_HEAD TEE_SNP(",\"id_block\":{\"block\":\"%s\",\"auth\":"
+				   "\"%s%s\"}") SMALL_TAIL,
+		block, auth, "0000000000000000");
 	if (parse(s, &why) < 0)
 		fail_msg("%s", why.text);
 	assert_int_equal(policy_plan(&policy, &plan, &why), 0);
@@ -233,10 +248,11 @@ static void bads_check(const struct bad *bads, size_t n)
 	for (size_t i = 0; i < n; i++) {
 		struct why why = { 0 };
 		int err = parse(bads[i].text, &why);
-		if (err != bads[i].err || strncmp(why.text, bads[i].place, strlen(bads[i].place)) != 0 ||
+		if (err != bads[i].err ||
+			strncmp(why.text, bads[i].place, strlen(bads[i].place)) != 0 ||
 			strstr(why.text, bads[i].cause) == NULL)
-			fail_msg("case %zu: %d \"%s\", want %d \"%s\" with \"%s\"", i, err, why.text,
-				bads[i].err, bads[i].place, bads[i].cause);
+			fail_msg("case %zu: %d \"%s\", want %d \"%s\" with \"%s\"", i, err,
+				why.text, bads[i].err, bads[i].place, bads[i].cause);
 	}
 }
 
@@ -329,17 +345,18 @@ static void long_file_names_leave_room_for_the_cause(void **state)
 static void reader_refuses_unknown_and_duplicate_keys_at_their_place(void **state)
 {
 	static const struct bad bads[] = {
-		{ SMALL_HEAD "  \"oops\": 1, " TEE_NONE SMALL_TAIL, -EBADMSG, "f:2:3: ",
-			"unknown key \"oops\"" },
-		{ SMALL_HEAD "\"tee\":{\"type\":\"none\", \"kind\":1}," SMALL_TAIL, -EBADMSG, "f:2:23: ",
-			"unknown key \"kind\"" },
-		{ SMALL_HEAD "\"x\": 1," TEE_NONE SMALL_TAIL, -EBADMSG, "f:2:1: ", "unknown key \"x\"" },
-		{ SMALL_HEAD TEE_NONE " \"serial\": 2,\n" SMALL_TAIL, -EBADMSG, "f:3:2: ",
-			"duplicate key \"serial\", first at line 1" },
+		{ SMALL_HEAD "  \"oops\": 1, " TEE_NONE SMALL_TAIL, -EBADMSG,
+			"f:2:3: ", "unknown key \"oops\"" },
+		{ SMALL_HEAD "\"tee\":{\"type\":\"none\", \"kind\":1}," SMALL_TAIL, -EBADMSG,
+			"f:2:23: ", "unknown key \"kind\"" },
+		{ SMALL_HEAD "\"x\": 1," TEE_NONE SMALL_TAIL, -EBADMSG,
+			"f:2:1: ", "unknown key \"x\"" },
+		{ SMALL_HEAD TEE_NONE " \"serial\": 2,\n" SMALL_TAIL, -EBADMSG,
+			"f:3:2: ", "duplicate key \"serial\", first at line 1" },
 		{ "{\"x-a\":{\"b\":1,\n\"b\":1}}", -EBADMSG, "f:2:1: ", "duplicate key \"b\"" },
 		{ SMALL_HEAD SMALL_TAIL, -EBADMSG, "f:1:1: ", "key \"tee\" is missing" },
-		{ SMALL_HEAD "\"tee\":\n {}," SMALL_TAIL, -EBADMSG, "f:3:2: tee: ",
-			"key \"type\" is missing" },
+		{ SMALL_HEAD "\"tee\":\n {}," SMALL_TAIL, -EBADMSG,
+			"f:3:2: tee: ", "key \"type\" is missing" },
 	};
 
 	BADS_CHECK(bads);
@@ -348,8 +365,8 @@ static void reader_refuses_unknown_and_duplicate_keys_at_their_place(void **stat
 static void reader_refuses_wrong_types_and_ranges_at_their_place(void **state)
 {
 	static const struct bad bads[] = {
-		{ "{\"schema\":\"launch-policy/2\"}", -EBADMSG, "f:1:11: schema: ",
-			"want \"launch-policy/1\"" },
+		{ "{\"schema\":\"launch-policy/2\"}", -EBADMSG,
+			"f:1:11: schema: ", "want \"launch-policy/1\"" },
 		{ "{\"schema\":1}", -EBADMSG, "f:1:11: schema: ", "want a text, found a number" },
 		{ "{\"schema\":null}", -EBADMSG, "f:1:11: schema: ", "found null" },
 		{ "{\"name\":\"noslash\"}", -EBADMSG, "f:1:9: name: ", "namespace/id" },
@@ -357,63 +374,67 @@ static void reader_refuses_wrong_types_and_ranges_at_their_place(void **state)
 		{ "{\"name\":\"a/\"}", -ERANGE, "f:1:9: name: ", "bytes" },
 		{ "{\"serial\":0}", -ERANGE, "f:1:11: serial: ", "0 is outside 1" },
 		{ "{\"serial\":-1}", -ERANGE, "f:1:11: serial: ", "-1 is outside" },
-		{ "{\"serial\":\"1\"}", -EBADMSG, "f:1:11: serial: ", "want a number, found a text" },
+		{ "{\"serial\":\"1\"}", -EBADMSG,
+			"f:1:11: serial: ", "want a number, found a text" },
 		{ "{\"valid\":[]}", -EBADMSG, "f:1:10: valid: ", "want an object, found a list" },
-		{ "{\"valid\":{\"not_before\":\"2026-11-01\"}}", -EBADMSG, "f:1:24: valid.not_before: ",
-			"want a time in UTC" },
-		{ "{\"valid\":{\"not_before\":\"2026-11-01T00:00:00+01:00\"}}", -EBADMSG, "f:1:24: ",
-			"want a time in UTC" },
-		{ "{\"valid\":{\"not_before\":\"2026-02-29T00:00:00Z\"}}", -ERANGE, "f:1:24: ",
-			"calendar" },
-		{ "{\"valid\":{\"not_before\":\"2026-11-01T24:00:00Z\"}}", -ERANGE, "f:1:24: ",
-			"calendar" },
-		{ "{\"labels\":{\"env\":\"prd\"}}", -EBADMSG, "f:1:18: labels.env: ",
-			"one of \"dev\", \"test\", \"staging\", \"prod\"" },
-		{ "{\"labels\":{\"frameworks\":[\"a\",2]}}", -EBADMSG, "f:1:30: labels.frameworks[1]: ",
-			"want a text" },
-		{ "{\"change\":{\"summary\":\"a\\u0007\"}}", -EBADMSG, "f:1:22: change.summary: ",
-			"control characters" },
-		{ "{\"change\":{\"supersedes\":\"sha256:12\"}}", -EBADMSG, "f:1:25: change.supersedes: ",
-			"64 hex digits, found 2" },
-		{ "{\"tee\":{\"simulated\":1}}", -EBADMSG, "f:1:21: tee.simulated: ", "true or false" },
+		{ "{\"valid\":{\"not_before\":\"2026-11-01\"}}", -EBADMSG,
+			"f:1:24: valid.not_before: ", "want a time in UTC" },
+		{ "{\"valid\":{\"not_before\":\"2026-11-01T00:00:00+01:00\"}}", -EBADMSG,
+			"f:1:24: ", "want a time in UTC" },
+		{ "{\"valid\":{\"not_before\":\"2026-02-29T00:00:00Z\"}}", -ERANGE,
+			"f:1:24: ", "calendar" },
+		{ "{\"valid\":{\"not_before\":\"2026-11-01T24:00:00Z\"}}", -ERANGE,
+			"f:1:24: ", "calendar" },
+		{ "{\"labels\":{\"env\":\"prd\"}}", -EBADMSG,
+			"f:1:18: labels.env: ", "one of \"dev\", \"test\", \"staging\", \"prod\"" },
+		{ "{\"labels\":{\"frameworks\":[\"a\",2]}}", -EBADMSG,
+			"f:1:30: labels.frameworks[1]: ", "want a text" },
+		{ "{\"change\":{\"summary\":\"a\\u0007\"}}", -EBADMSG,
+			"f:1:22: change.summary: ", "control characters" },
+		{ "{\"change\":{\"supersedes\":\"sha256:12\"}}", -EBADMSG,
+			"f:1:25: change.supersedes: ", "64 hex digits, found 2" },
+		{ "{\"tee\":{\"simulated\":1}}", -EBADMSG,
+			"f:1:21: tee.simulated: ", "true or false" },
 		{ "{\"tee\":{\"snp\":{\"vmsa_features\":32}}}", -EBADMSG,
 			"f:1:32: tee.snp.vmsa_features: ", "mask as a text" },
-		{ "{\"tee\":{\"snp\":{\"vmsa_features\":\"0x1\"}}}", -ERANGE, "f:1:32: ",
-			"bits 0x1 may not be set" },
-		{ "{\"tee\":{\"snp\":{\"vmsa_features\":\"0x\"}}}", -EBADMSG, "f:1:32: ", "hex digits" },
+		{ "{\"tee\":{\"snp\":{\"vmsa_features\":\"0x1\"}}}", -ERANGE,
+			"f:1:32: ", "bits 0x1 may not be set" },
+		{ "{\"tee\":{\"snp\":{\"vmsa_features\":\"0x\"}}}", -EBADMSG,
+			"f:1:32: ", "hex digits" },
 		{ "{\"tee\":{\"snp\":{\"chip_ids\":[\"0123\"]}}}", -EBADMSG,
 			"f:1:28: tee.snp.chip_ids[0]: ", "8 or 64 bytes" },
-		{ "{\"tee\":{\"snp\":{\"chip_ids\":[\"0123456789ABCDEF\"]}}}", -EBADMSG, "f:1:28: ",
-			"lower-case" },
+		{ "{\"tee\":{\"snp\":{\"chip_ids\":[\"0123456789ABCDEF\"]}}}", -EBADMSG,
+			"f:1:28: ", "lower-case" },
 		{ "{\"tee\":{\"snp\":{\"vmpl\":4}}}", -ERANGE, "f:1:23: tee.snp.vmpl: ", "0 to 3" },
-		{ "{\"tee\":{\"snp\":{\"product\":[]}}}", -ERANGE, "f:1:26: tee.snp.product: ",
-			"0 entries" },
+		{ "{\"tee\":{\"snp\":{\"product\":[]}}}", -ERANGE,
+			"f:1:26: tee.snp.product: ", "0 entries" },
 		{ "{\"tee\":{\"snp\":{\"min_tcb\":{\"snp\":256}}}}", -ERANGE,
 			"f:1:33: tee.snp.min_tcb.snp: ", "0 to 255" },
-		{ "{\"boot\":{\"cmdline\":\"a\\nb\"}}", -EBADMSG, "f:1:20: boot.cmdline: ",
-			"printable ASCII" },
-		{ "{\"boot\":{\"kernel\":{\"file\":\"\"}}}", -ERANGE, "f:1:27: boot.kernel.file: ",
-			"bytes" },
+		{ "{\"boot\":{\"cmdline\":\"a\\nb\"}}", -EBADMSG,
+			"f:1:20: boot.cmdline: ", "printable ASCII" },
+		{ "{\"boot\":{\"kernel\":{\"file\":\"\"}}}", -ERANGE,
+			"f:1:27: boot.kernel.file: ", "bytes" },
 		{ "{\"machine\":{\"vcpus\":9}}", -ERANGE, "f:1:21: machine.vcpus: ", "1 to 8" },
 		{ "{\"machine\":{\"memory_mib\":127}}", -ERANGE, "f:1:26: ", "128 to 65536" },
-		{ "{\"devices\":{\"disk\":{}}}", -EBADMSG, "f:1:20: devices.disk: ", "want a list" },
+		{ "{\"devices\":{\"disk\":{}}}", -EBADMSG,
+			"f:1:20: devices.disk: ", "want a list" },
 		{ "{\"devices\":{\"disk\":[{\"id\":\"a_b\"}]}}", -EBADMSG,
 			"f:1:27: devices.disk[0].id: ", "is not a to z" },
-		{ "{\"devices\":{\"disk\":[{\"id\":\"a12345678901234567890\"}]}}", -ERANGE, "f:1:27: ",
-			"21 bytes, want 1 to 20" },
-		{ "{\"devices\":{\"disk\":[{\"integrity\":{\"root\":1}}]}}", -EBADMSG, "f:1:35: ",
-			"unknown key \"root\"" },
+		{ "{\"devices\":{\"disk\":[{\"id\":\"a12345678901234567890\"}]}}", -ERANGE,
+			"f:1:27: ", "21 bytes, want 1 to 20" },
+		{ "{\"devices\":{\"disk\":[{\"integrity\":{\"root\":1}}]}}", -EBADMSG,
+			"f:1:35: ", "unknown key \"root\"" },
 		{ "{\"devices\":{\"disk\":[{\"integrity\":\"crc\"}]}}", -EBADMSG,
 			"f:1:34: devices.disk[0].integrity: ", "\"luks2-aead\"" },
 		{ "{\"devices\":{\"vsock\":{\"cid\":2}}}", -ERANGE, "f:1:28: ", "outside 3" },
 		{ "{\"devices\":{\"vsock\":{\"ports\":[7001]}}}", -EBADMSG,
 			"f:1:31: devices.vsock.ports[0]: ", "want an object" },
-		{ "{\"keys\":[{\"source\":\"https://x\"}]}", -EBADMSG, "f:1:20: keys[0].source: ",
-			"kbs:" },
-		{ "{\"keys\":[{\"release\":{\"require\":[\"debug:off\",\"debug:off\"]}}]}", -EBADMSG,
-			"f:1:45: keys[0].release.require[1]: ", "twice" },
-		{ "{\"waivers\":[{\"rule\":\"tee-1\"}]}", -EBADMSG, "f:1:21: waivers[0].rule: ",
-			"TEE-005" },
+		{ "{\"keys\":[{\"source\":\"https://x\"}]}", -EBADMSG,
+			"f:1:20: keys[0].source: ", "kbs:" },
+		{ "{\"keys\":[{\"release\":{\"require\":[\"debug:off\",\"debug:off\"]}}]}",
+			-EBADMSG, "f:1:45: keys[0].release.require[1]: ", "twice" },
+		{ "{\"waivers\":[{\"rule\":\"tee-1\"}]}", -EBADMSG,
+			"f:1:21: waivers[0].rule: ", "TEE-005" },
 	};
 
 	BADS_CHECK(bads);
@@ -422,22 +443,28 @@ static void reader_refuses_wrong_types_and_ranges_at_their_place(void **state)
 static void reader_refuses_what_this_version_cannot_honour(void **state)
 {
 	static const struct bad bads[] = {
-		{ "{\"tee\":{\"type\":\"tdx\"}}", -EOPNOTSUPP, "f:1:16: tee.type: ",
-			"\"tdx\" is not supported in this version" },
+		{ "{\"tee\":{\"type\":\"tdx\"}}", -EOPNOTSUPP,
+			"f:1:16: tee.type: ", "\"tdx\" is not supported in this version" },
 		{ "{\"tee\":{\"tdx\":{}}}", -EOPNOTSUPP, "f:1:15: tee.tdx: ", "not supported" },
-		{ "{\"boot\":{\"firmware\":{}}}", -EOPNOTSUPP, "f:1:21: boot.firmware: ", "not supported" },
-		{ "{\"machine\":{\"cpu_model\":\"EPYC-v4\"}}", -EBADMSG, "f:1:25: ", "want \"host\"" },
-		{ "{\"devices\":{\"net\":[{}]}}", -EOPNOTSUPP, "f:1:19: devices.net: ", "must be empty" },
+		{ "{\"boot\":{\"firmware\":{}}}", -EOPNOTSUPP,
+			"f:1:21: boot.firmware: ", "not supported" },
+		{ "{\"machine\":{\"cpu_model\":\"EPYC-v4\"}}", -EBADMSG,
+			"f:1:25: ", "want \"host\"" },
+		{ "{\"devices\":{\"net\":[{}]}}", -EOPNOTSUPP,
+			"f:1:19: devices.net: ", "must be empty" },
 		{ "{\"devices\":{\"passthrough\":[1]}}", -EOPNOTSUPP, "f:1:27: ", "must be empty" },
-		{ "{\"host\":{\"landlock\":true}}", -EOPNOTSUPP, "f:1:21: host.landlock: ",
-			"not supported" },
-		{ "{\"host\":{\"on_device_death\":\"restart\"}}", -EOPNOTSUPP, "f:1:28: ",
-			"not supported" },
-		{ "{\"host\":{\"core_dump\":\"allow\"}}", -EOPNOTSUPP, "f:1:22: ", "not supported" },
-		{ "{\"runtime\":{\"reattest_s\":900}}", -EOPNOTSUPP, "f:1:26: runtime.reattest_s: ",
-			"not supported" },
-		{ "{\"runtime\":{\"migration\":\"allow\"}}", -EOPNOTSUPP, "f:1:25: ", "not supported" },
-		{ "{\"audit\":{\"timestamp\":\"rfc3161:x\"}}", -EOPNOTSUPP, "f:1:23: ", "not supported" },
+		{ "{\"host\":{\"landlock\":true}}", -EOPNOTSUPP,
+			"f:1:21: host.landlock: ", "not supported" },
+		{ "{\"host\":{\"on_device_death\":\"restart\"}}", -EOPNOTSUPP,
+			"f:1:28: ", "not supported" },
+		{ "{\"host\":{\"core_dump\":\"allow\"}}", -EOPNOTSUPP,
+			"f:1:22: ", "not supported" },
+		{ "{\"runtime\":{\"reattest_s\":900}}", -EOPNOTSUPP,
+			"f:1:26: runtime.reattest_s: ", "not supported" },
+		{ "{\"runtime\":{\"migration\":\"allow\"}}", -EOPNOTSUPP,
+			"f:1:25: ", "not supported" },
+		{ "{\"audit\":{\"timestamp\":\"rfc3161:x\"}}", -EOPNOTSUPP,
+			"f:1:23: ", "not supported" },
 		{ "{\"audit\":{\"redact\":[\"a\"]}}", -EOPNOTSUPP, "f:1:20: ", "must be empty" },
 		{ "{\"keys\":[{\"release\":{\"require\":[\"tcb:accepted\"]}}]}", -EOPNOTSUPP,
 			"f:1:33: keys[0].release.require[0]: ", "not supported" },
@@ -455,27 +482,33 @@ static void reader_refuses_keys_that_contradict_each_other(void **state)
 	} cases[] = {
 		{ "\"type\": \"snp\"", "\"type\": \"none\"", "tee.snp: ", "needs type snp" },
 		{ "\"audit\": {", "\"x-audit\": {", ":3:1: ", "needs the object \"audit\"" },
-		{ "2027-10-31T23:59:59Z", "2026-11-01T00:00:00Z", "valid.not_after: ", "not after" },
+		{ "2027-10-31T23:59:59Z", "2026-11-01T00:00:00Z",
+			"valid.not_after: ", "not after" },
 		{ "\"mode\": \"ro\"", "\"mode\": \"rw\"", "devices.disk[0].mode: ", "is ro" },
-		{ "\"mode\": \"ro\"", "\"mode\": \"ro\", \"discard\": true", "devices.disk[0].discard: ",
-			"writes" },
+		{ "\"mode\": \"ro\"", "\"mode\": \"ro\", \"discard\": true",
+			"devices.disk[0].discard: ", "writes" },
 		{ "\"mode\": \"ro\"", "\"mode\": \"ro\", \"key\": \"transactions-kek\"",
 			"devices.disk[0].key: ", "only luks2" },
-		{ "\"id\": \"transactions\"", "\"id\": \"root\"", "devices.disk[1].id: ", "another" },
-		{ "\"key\": \"transactions-kek\"", "\"key\": \"other\"", "devices.disk[1].key: ",
-			"no such id" },
-		{ "\"key\": \"transactions-kek\"", "\"x-key\": 1", "devices.disk[1].integrity: ",
-			"needs the key" },
-		{ "\"socket\": \"broker.sock\"}", "\"socket\": \"b\"}, {\"port\": 7001, \"socket\": \"c\"}",
+		{ "\"id\": \"transactions\"", "\"id\": \"root\"",
+			"devices.disk[1].id: ", "another" },
+		{ "\"key\": \"transactions-kek\"", "\"key\": \"other\"",
+			"devices.disk[1].key: ", "no such id" },
+		{ "\"key\": \"transactions-kek\"", "\"x-key\": 1",
+			"devices.disk[1].integrity: ", "needs the key" },
+		{ "\"socket\": \"broker.sock\"}",
+			"\"socket\": \"b\"}, {\"port\": 7001, \"socket\": \"c\"}",
 			"devices.vsock.ports[1].port: ", "another row" },
-		{ "\"hugepages\": \"no\"", "\"hugepages\": \"1G\"", "machine.memory_mib: ",
-			"multiple" },
+		{ "\"hugepages\": \"no\"", "\"hugepages\": \"1G\"",
+			"machine.memory_mib: ", "multiple" },
 		{ "[\"Genoa\"]", "[\"Genoa\", \"Genoa\"]", "tee.snp.product: ", "twice" },
-		{ "{\"bootloader\": 9", "{\"fmc\": 1, \"bootloader\": 9", "tee.snp.min_tcb.fmc: ",
-			"only Turin" },
-		{ "\"vmpl\": 0", "\"vmpl\": 0, \"author_key\": \"sha384:"
-			"00000000000000000000000000000000000000000000000000000000000000000000000000000000"
-			"0000000000000000\"", "tee.snp.author_key: ", "id_block" },
+		{ "{\"bootloader\": 9", "{\"fmc\": 1, \"bootloader\": 9",
+			"tee.snp.min_tcb.fmc: ", "only Turin" },
+		{ "\"vmpl\": 0",
+			"\"vmpl\": 0, \"author_key\": \"sha384:"
+			"00000000000000000000000000000000000000000000000000000000000000000000000000"
+			"000000"
+			"0000000000000000\"",
+			"tee.snp.author_key: ", "id_block" },
 	};
 
 	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
@@ -535,7 +568,8 @@ static void times_are_those_of_the_calendar(void **state)
 
 	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
 		int64_t got = 0;
-		assert_int_equal(schema_parse_time(cases[i].text, cases[i].is_day, &got), cases[i].err);
+		assert_int_equal(
+			schema_parse_time(cases[i].text, cases[i].is_day, &got), cases[i].err);
 		assert_int_equal(got, cases[i].want);
 	}
 }
@@ -566,8 +600,8 @@ static void plan_says_what_the_policy_says(void **state)
 
 	assert_int_equal(policy_read(PAYMENTS, &policy, &why), 0);
 	assert_int_equal(policy_plan(&policy, &plan, &why), 0);
-	assert_int_equal(le32_get(plan.flags),
-		PLAN_SIMULATED | PLAN_RNG | PLAN_VSOCK | PLAN_SERIAL);
+	assert_int_equal(
+		le32_get(plan.flags), PLAN_SIMULATED | PLAN_RNG | PLAN_VSOCK | PLAN_SERIAL);
 	assert_int_equal(le32_get(plan.tee), PLAN_TEE_SNP);
 	assert_int_equal(le64_get(plan.snp_policy), 0x30137);
 	assert_memory_equal(plan.policy_hash, policy.hash, 32);
@@ -607,13 +641,13 @@ static void plan_check_refuses_every_field_out_of_range(void **state)
 	assert_int_equal(policy_read(PAYMENTS, &policy, &why), 0);
 	assert_int_equal(policy_plan(&policy, &good, &why), 0);
 	assert_int_equal(plan_check(&good, &why), 0);
-#define BREAKS(change) \
-	do { \
-		bad = good; \
-		why_clear(&why); \
-		change; \
-		if (plan_check(&bad, &why) != -EBADMSG || why.text[0] == 0) \
-			fail_msg("accepted: " #change); \
+#define BREAKS(change)                                                                             \
+	do {                                                                                       \
+		bad = good;                                                                        \
+		why_clear(&why);                                                                   \
+		change;                                                                            \
+		if (plan_check(&bad, &why) != -EBADMSG || why.text[0] == 0)                        \
+			fail_msg("accepted: " #change);                                            \
 	} while (0)
 	BREAKS(bad.version = le32_of(2));
 	BREAKS(bad.flags = le32_of(0x200));
@@ -707,9 +741,11 @@ static char *formatted(const char *s, size_t len, size_t *ret_len)
 static void fmt_keeps_examples_and_every_comment(void **state)
 {
 	static const char *const paths[] = { PAYMENTS, DEVELOPMENT };
-	static const char messy[] = "// one\n{ // two\n\n\n  \"x-a\" : // three\n [ 1,2 ,{ } ] , // four\n"
+	static const char messy[] =
+		"// one\n{ // two\n\n\n  \"x-a\" : // three\n [ 1,2 ,{ } ] , // four\n"
 		"// five\n" SMALL_HEAD TEE_NONE SMALL_TAIL "// six\n\n// seven";
-	static const char want_head[] = "// one\n{\n  // two\n  // three\n  \"x-a\": [1, 2, {}], // four\n"
+	static const char want_head[] =
+		"// one\n{\n  // two\n  // three\n  \"x-a\": [1, 2, {}], // four\n"
 		"  // five\n  \"schema\": \"launch-policy/1\",\n";
 	static const char want_tail[] = "  \"devices\": {}\n}\n// six\n\n// seven\n";
 	char *start = strstr(messy, "{\"schema");
@@ -793,29 +829,34 @@ static void lint_finds_each_rule_at_its_key(void **state)
 		{ "\"committed\"", "\"reported\"", "TEE-003", "tee.snp.tcb_field", LINT_ERROR },
 		{ "\"data_class\": \"confidential\"", "\"data_class\": \"pci-chd\"", "TEE-005",
 			"tee.snp.guest_policy.smt", LINT_WARNING },
-		{ "\"simulated\": true", "\"simulated\": false", "TEE-007", "tee.snp", LINT_WARNING },
+		{ "\"simulated\": true", "\"simulated\": false", "TEE-007", "tee.snp",
+			LINT_WARNING },
 		{ "[\"Genoa\"]", "[\"Genoa\", \"Milan\"]", "TEE-008", "tee.snp.product",
 			LINT_WARNING },
-		{ "\"env\": \"test\"", "\"env\": \"prod\"", "TEE-010", "tee.simulated", LINT_ERROR },
+		{ "\"env\": \"test\"", "\"env\": \"prod\"", "TEE-010", "tee.simulated",
+			LINT_ERROR },
 		{ "\"env\": \"test\"", "\"env\": \"prod\"", "DEV-002", "devices.console",
 			LINT_WARNING },
 		{ "quiet", "init=/bin/sh", "BOOT-003", "boot.cmdline", LINT_ERROR },
 		{ "quiet", "single", "BOOT-003", "boot.cmdline", LINT_ERROR },
 		{ "casemate.verity=", "x=", "BOOT-003", "boot.cmdline", LINT_ERROR },
-		{ "casemate.verity=3", "casemate.verity=4", "BOOT-003", "boot.cmdline", LINT_ERROR },
+		{ "casemate.verity=3", "casemate.verity=4", "BOOT-003", "boot.cmdline",
+			LINT_ERROR },
 		{ "\"integrity\": \"luks2\",\n        \"key\": \"transactions-kek\"",
-			"\"integrity\": \"none\"", "DEV-001", "devices.disk[1].integrity", LINT_ERROR },
-		{ "\"attestation:affirming\",", "", "KEY-001", "keys[0].release.require", LINT_ERROR },
+			"\"integrity\": \"none\"", "DEV-001", "devices.disk[1].integrity",
+			LINT_ERROR },
+		{ "\"attestation:affirming\",", "", "KEY-001", "keys[0].release.require",
+			LINT_ERROR },
 		{ "\"policy:this\",", "", "KEY-001", "keys[0].release.require", LINT_ERROR },
 		{ "\"release\":", "\"x-release\":", "KEY-001", "keys[0]", LINT_ERROR },
 		{ "\"max_age_s\": 60", "\"max_age_s\": 301", "KEY-002", "keys[0].release.max_age_s",
 			LINT_WARNING },
 		{ "\"CHG-10423\"", "\"-----BEGIN PRIVATE KEY-----\"", "KEY-003", "", LINT_ERROR },
 		{ "quiet", "token=abc", "KEY-003", "boot.cmdline", LINT_ERROR },
-		{ "\"CHG-10423\"", "\"kQ7xV2mN9pR4sT8wZ1bC6dF3gH5jL0aE\"", "KEY-003", "change.ticket",
-			LINT_ERROR },
-		{ "\"CHG-10423\"", "\"8f14e45fceea167a5a36dedd4bea2543\"", "KEY-003", "change.ticket",
-			LINT_ERROR },
+		{ "\"CHG-10423\"", "\"kQ7xV2mN9pR4sT8wZ1bC6dF3gH5jL0aE\"", "KEY-003",
+			"change.ticket", LINT_ERROR },
+		{ "\"CHG-10423\"", "\"8f14e45fceea167a5a36dedd4bea2543\"", "KEY-003",
+			"change.ticket", LINT_ERROR },
 		{ "\"seccomp\": \"strict\",", "", "HOST-001", "host", LINT_ERROR },
 		{ "\"core_dump\": \"forbid\"", "\"x-a\": 0", "HOST-001", "host", LINT_ERROR },
 		{ "\"data_class\": \"confidential\"", "\"data_class\": \"ephi\"", "AUD-001",
@@ -838,9 +879,9 @@ static void lint_finds_each_rule_at_its_key(void **state)
 	assert_non_null(finding("POL-004", ""));
 }
 
-#define WAIVER(rule, expires) \
-	"\"waivers\":[{\"rule\":\"" rule "\",\"reason\":\"r\",\"approver\":\"a\",\"expires\":\"" \
-	expires "\"}], \"host\":"
+#define WAIVER(rule, expires)                                                                      \
+	"\"waivers\":[{\"rule\":\"" rule                                                           \
+	"\",\"reason\":\"r\",\"approver\":\"a\",\"expires\":\"" expires "\"}], \"host\":"
 
 static void waivers_count_until_they_expire_and_only_where_they_may(void **state)
 {
@@ -874,7 +915,8 @@ static void reader_failures_name_their_lint_rule(void **state)
 	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
 		AUTO(doc) struct doc doc = { 0 };
 		assert_int_equal(policy_parse_doc(&doc, cases[i].text, strlen(cases[i].text), "f",
-			&policy, NULL), -EBADMSG);
+					 &policy, NULL),
+			-EBADMSG);
 		assert_string_equal(doc.fail_rule, cases[i].rule);
 		assert_non_null(lint_find_rule(doc.fail_rule));
 	}
