@@ -301,7 +301,7 @@ int policy_plan(const struct policy *policy, struct wire_plan *ret, struct why *
 
 	/* KVM's mask of policy bits never has 18 (kvm-cvm-abi 2.7). */
 	if (policy->tee.snp.guest_policy.migrate_ma)
-		return why_set(why, -EOPNOTSUPP,
+		return why_set(why, -EPROTONOSUPPORT,
 			"tee.snp.guest_policy.migrate_ma: KVM refuses guests with a migration "
 			"agent");
 	plan.version = le32_of(PLAN_VERSION);
@@ -336,6 +336,5 @@ const struct policy_key *policy_find_key(const struct policy *policy, const char
 
 int policy_exit_status(int err)
 {
-	/* The file asks for what this version has not; the machine is fine. */
-	return err == -EOPNOTSUPP ? EXIT_INPUT : opts_exit_status(err);
+	return opts_exit_status(err);
 }

@@ -291,7 +291,7 @@ struct policy {
 /*
  * Parse and cross-check the bytes of a policy file. filename is for messages only; every why reads
  * "file:line:column: cause" (columns count bytes). *ret is written only on success. -EBADMSG:
- * malformed or unknown; -ERANGE: a value outside its range; -EOPNOTSUPP: a key or value that this
+ * malformed or unknown; -ERANGE: a value outside its range; -EPROTONOSUPPORT: a key or value that this
  * version cannot honour; -EMSGSIZE: longer than LIMIT_POLICY_BYTES; -ENOMEM. All of them are
  * EXIT_INPUT to a command (policy_exit_status()).
  */
@@ -308,7 +308,7 @@ MUST_USE int policy_hash(const void *bytes, size_t len, uint8_t ret[32]);
 MUST_USE int policy_check_time(const struct policy *policy, int64_t now, struct why *why);
 
 /*
- * What the supervisor has to open and start for this policy; passes plan_check(). -EOPNOTSUPP for
+ * What the supervisor has to open and start for this policy; passes plan_check(). -EPROTONOSUPPORT for
  * demands that no kernel can fulfil (migrate_ma).
  */
 MUST_USE int policy_plan(const struct policy *policy, struct wire_plan *ret, struct why *why);

@@ -198,7 +198,7 @@ static MUST_USE int word_read(
 	if (word_find(f->words, text, ret))
 		return 0;
 	if (word_find(f->later, text, &index))
-		return FAIL(r, v, RULE_SHAPE, -EOPNOTSUPP,
+		return FAIL(r, v, RULE_SHAPE, -EPROTONOSUPPORT,
 			"\"%s\" is not supported in this version", text);
 	for (const char *const *w = f->words; *w != NULL && len < sizeof list; w++)
 		len += (size_t)snprintf(
@@ -445,7 +445,7 @@ static MUST_USE int read_empty(
 	int err = type_check(r, v, DOC_LIST);
 
 	if (err == 0 && r->doc->values[v].n > 0)
-		err = FAIL(r, v, RULE_SHAPE, -EOPNOTSUPP,
+		err = FAIL(r, v, RULE_SHAPE, -EPROTONOSUPPORT,
 			"not supported in this version; the list must be empty");
 	return err;
 }
@@ -453,7 +453,7 @@ static MUST_USE int read_empty(
 static MUST_USE int read_later(
 	struct reader *r, const struct field *f, uint32_t v, const json_t *j, void *base)
 {
-	return FAIL(r, v, RULE_SHAPE, -EOPNOTSUPP, "not supported in this version");
+	return FAIL(r, v, RULE_SHAPE, -EPROTONOSUPPORT, "not supported in this version");
 }
 
 static MUST_USE int list_read(

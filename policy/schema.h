@@ -90,7 +90,7 @@ struct form_row {
 };
 extern const struct form_row form_rows[FORM_COUNT];
 
-/* Fill *ret (zeroed by the caller) from the document by the table; -EBADMSG, -ERANGE, -EOPNOTSUPP. */
+/* Fill *ret (zeroed by the caller) from the document by the table; -EBADMSG, -ERANGE, -EPROTONOSUPPORT. */
 MUST_USE int schema_read(struct doc *doc, struct policy *ret, struct why *why);
 
 /* doc_fail() with the value's path in front of the cause. */

@@ -25,7 +25,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	}
 	lint_check(&doc, &policy, 0, &report);
 	int err = policy_plan(&policy, &plan, &why);
-	if (err < 0 && err != -EOPNOTSUPP)
+	if (err < 0 && err != -EPROTONOSUPPORT)
 		abort();
 	if (fmt_print(&doc, data, &text, &len) == 0 &&
 		policy_parse(text, len, "fmt", &policy, NULL) < 0)

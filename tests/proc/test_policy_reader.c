@@ -11,6 +11,7 @@
 
 #include "base/chan.h"
 #include "base/fd.h"
+#include "base/opts.h"
 #include "policy/policy.h"
 #include "sandbox/child.h"
 #include "sandbox/spawn.h"
@@ -134,6 +135,9 @@ static void reader_names_file_line_and_column_of_what_is_wrong(void **state)
 	assert_string_equal(answer.failed.text,
 		"p.jsonc:2:3: unknown key \"oops\"; keys of your own start with x-");
 	assert_int_not_equal(answer.end.status, 0);
+	text_run("{\"tee\": {\"type\": \"tdx\"}}");
+	assert_int_equal(answer.type, SUP_MSG_FAILED);
+	assert_int_equal(opts_exit_status(-(int)le32_get(answer.failed.err)), EXIT_INPUT);
 }
 
 static void reader_refuses_every_broken_file_without_dying(void **state)

@@ -443,35 +443,38 @@ static void reader_refuses_wrong_types_and_ranges_at_their_place(void **state)
 static void reader_refuses_what_this_version_cannot_honour(void **state)
 {
 	static const struct bad bads[] = {
-		{ "{\"tee\":{\"type\":\"tdx\"}}", -EOPNOTSUPP,
+		{ "{\"tee\":{\"type\":\"tdx\"}}", -EPROTONOSUPPORT,
 			"f:1:16: tee.type: ", "\"tdx\" is not supported in this version" },
-		{ "{\"tee\":{\"tdx\":{}}}", -EOPNOTSUPP, "f:1:15: tee.tdx: ", "not supported" },
-		{ "{\"boot\":{\"firmware\":{}}}", -EOPNOTSUPP,
+		{ "{\"tee\":{\"tdx\":{}}}", -EPROTONOSUPPORT,
+			"f:1:15: tee.tdx: ", "not supported" },
+		{ "{\"boot\":{\"firmware\":{}}}", -EPROTONOSUPPORT,
 			"f:1:21: boot.firmware: ", "not supported" },
 		{ "{\"machine\":{\"cpu_model\":\"EPYC-v4\"}}", -EBADMSG,
 			"f:1:25: ", "want \"host\"" },
-		{ "{\"devices\":{\"net\":[{}]}}", -EOPNOTSUPP,
+		{ "{\"devices\":{\"net\":[{}]}}", -EPROTONOSUPPORT,
 			"f:1:19: devices.net: ", "must be empty" },
-		{ "{\"devices\":{\"passthrough\":[1]}}", -EOPNOTSUPP, "f:1:27: ", "must be empty" },
-		{ "{\"host\":{\"landlock\":true}}", -EOPNOTSUPP,
+		{ "{\"devices\":{\"passthrough\":[1]}}", -EPROTONOSUPPORT,
+			"f:1:27: ", "must be empty" },
+		{ "{\"host\":{\"landlock\":true}}", -EPROTONOSUPPORT,
 			"f:1:21: host.landlock: ", "not supported" },
-		{ "{\"host\":{\"on_device_death\":\"restart\"}}", -EOPNOTSUPP,
+		{ "{\"host\":{\"on_device_death\":\"restart\"}}", -EPROTONOSUPPORT,
 			"f:1:28: ", "not supported" },
-		{ "{\"host\":{\"core_dump\":\"allow\"}}", -EOPNOTSUPP,
+		{ "{\"host\":{\"core_dump\":\"allow\"}}", -EPROTONOSUPPORT,
 			"f:1:22: ", "not supported" },
-		{ "{\"runtime\":{\"reattest_s\":900}}", -EOPNOTSUPP,
+		{ "{\"runtime\":{\"reattest_s\":900}}", -EPROTONOSUPPORT,
 			"f:1:26: runtime.reattest_s: ", "not supported" },
-		{ "{\"runtime\":{\"migration\":\"allow\"}}", -EOPNOTSUPP,
+		{ "{\"runtime\":{\"migration\":\"allow\"}}", -EPROTONOSUPPORT,
 			"f:1:25: ", "not supported" },
-		{ "{\"audit\":{\"timestamp\":\"rfc3161:x\"}}", -EOPNOTSUPP,
+		{ "{\"audit\":{\"timestamp\":\"rfc3161:x\"}}", -EPROTONOSUPPORT,
 			"f:1:23: ", "not supported" },
-		{ "{\"audit\":{\"redact\":[\"a\"]}}", -EOPNOTSUPP, "f:1:20: ", "must be empty" },
-		{ "{\"keys\":[{\"release\":{\"require\":[\"tcb:accepted\"]}}]}", -EOPNOTSUPP,
+		{ "{\"audit\":{\"redact\":[\"a\"]}}", -EPROTONOSUPPORT,
+			"f:1:20: ", "must be empty" },
+		{ "{\"keys\":[{\"release\":{\"require\":[\"tcb:accepted\"]}}]}", -EPROTONOSUPPORT,
 			"f:1:33: keys[0].release.require[0]: ", "not supported" },
 	};
 
 	BADS_CHECK(bads);
-	assert_int_equal(policy_exit_status(-EOPNOTSUPP), 3);
+	assert_int_equal(policy_exit_status(-EPROTONOSUPPORT), 3);
 }
 
 /* One change to the payments example, and the path it is blamed on. */
@@ -628,7 +631,7 @@ static void plan_refuses_a_migration_agent(void **state)
 	struct why why = { 0 };
 
 	assert_int_equal(parse(changed("\"migrate_ma\": false", "\"migrate_ma\": true"), &why), 0);
-	assert_int_equal(policy_plan(&policy, &plan, &why), -EOPNOTSUPP);
+	assert_int_equal(policy_plan(&policy, &plan, &why), -EPROTONOSUPPORT);
 	assert_non_null(strstr(why.text, "migrate_ma"));
 }
 
