@@ -288,19 +288,18 @@ static MUST_USE int state_refresh(struct ledger *l, struct why *why)
 static void partials_remove(const struct ledger *l, unsigned int level, uint64_t index)
 {
 	char path[TILE_PATH_MAX];
+	char folder[TILE_PATH_MAX];
 
+	tile_print_path(path, level, index, 1);
+	parent_print(folder, path);
+	/* Mostly there is no such folder, and one call finds out. */
+	if (l->disk->unlink(l->dir_fd, folder, AT_REMOVEDIR) == 0 || errno == ENOENT)
+		return;
 	for (unsigned int width = 1; width < TILE_WIDTH; width++) {
 		tile_print_path(path, level, index, width);
-		if (l->disk->unlink(l->dir_fd, path, 0) < 0 && errno == ENOENT && width == 1) {
-			char folder[TILE_PATH_MAX];
-			parent_print(folder, path);
-			if (faccessat(l->dir_fd, folder, F_OK, 0) < 0)
-				return; /* done before: spare the other names */
-		}
+		(void)l->disk->unlink(l->dir_fd, path, 0);
 	}
-	tile_print_path(path, level, index, 1);
-	*strrchr(path, '/') = 0;
-	(void)l->disk->unlink(l->dir_fd, path, AT_REMOVEDIR);
+	(void)l->disk->unlink(l->dir_fd, folder, AT_REMOVEDIR);
 }
 
 /* After the ledger reached its size: which tiles did the last entry fill? */
