@@ -1,0 +1,111 @@
+#include "vmm/super/sup_child.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "base/fd.h"
+#include "base/log.h"
+#include "vmm/super/sup_watch.h"
+
+static void chan_fire(struct src *src, uint32_t events)
+{
+	(void)sup_watch_messages(CONTAINER_OF(src, struct sup_child, chan_src));
+}
+
+/* Print what is in the log pipe; false when there is no more. */
+static bool log_step(struct sup_child *c)
+{
+	if (c->log_src.fd < 0)
+		return false;
+	enum sup_log_read got = sup_log_read(&c->log, c->log_src.fd);
+	if (got == SUP_LOG_ENDED) {
+		loop_del(&c->guest->loop, &c->log_src);
+		c->log_src.fd = -1; /* the descriptor itself is spawned's */
+	}
+	return got == SUP_LOG_MORE;
+}
+
+static void log_fire(struct src *src, uint32_t events)
+{
+	(void)log_step(CONTAINER_OF(src, struct sup_child, log_src));
+}
+
+/* What it said before it ended comes first: the cause is there. */
+void sup_child_check_end(struct sup_child *c)
+{
+	if (c->state == CHILD_GONE || spawn_reap(&c->spawned, &c->end) < 0)
+		return;
+	loop_del(&c->guest->loop, &c->end_src);
+	c->end_src.fd = -1;
+	while (sup_watch_messages(c)) /* at most a socket full: nobody sends any more */
+		;
+	while (log_step(c)) /* the same */
+		;
+	c->state = CHILD_GONE;
+	sup_watch_end(c);
+}
+
+static void end_fire(struct src *src, uint32_t events)
+{
+	sup_child_check_end(CONTAINER_OF(src, struct sup_child, end_src));
+}
+
+int sup_child_start(struct sup_guest *g, enum role role, const char *id, const int *fds,
+	unsigned int n_fds, struct why *why)
+{
+	struct sup_child *c = &g->children[g->n_children];
+
+	if (g->n_children == SUP_CHILDREN_MAX)
+		return why_set(why, -ERANGE, "more processes than a guest has");
+	*c = (struct sup_child){ .guest = g, .spawned = SPAWN_CHILD_NONE, .chan = { .fd = -1 } };
+	(void)snprintf(c->label, sizeof c->label, "%s%s%s", role_get(role)->name,
+		id[0] != 0 ? " " : "", id);
+	c->log = sup_log_of(c->label);
+	int err = spawn_start(role, fds, n_fds, &c->spawned, why);
+	if (err < 0)
+		return err;
+	g->n_children++;
+	err = chan_open(&c->chan, fd_take(&c->spawned.chan_fd));
+	c->chan_src = (struct src){ .fd = c->chan.fd, .fire = chan_fire };
+	c->end_src = (struct src){ .fd = c->spawned.pidfd, .fire = end_fire };
+	c->log_src = (struct src){ .fd = c->spawned.log_fd, .fire = log_fire };
+	if (err == 0)
+		err = loop_add(&g->loop, &c->chan_src, EPOLLIN);
+	if (err == 0)
+		err = loop_add(&g->loop, &c->end_src, EPOLLIN);
+	if (err == 0)
+		err = loop_add(&g->loop, &c->log_src, EPOLLIN);
+	return err < 0 ? why_set(why, err, "cannot watch %s: %s", c->label, strerrordesc_np(-err)) : 0;
+}
+
+int sup_child_send(struct sup_child *c, uint16_t type, const void *payload, size_t len,
+	const int *fds, unsigned int n_fds)
+{
+	return chan_send(&c->chan, type, payload, len, fds, n_fds);
+}
+
+void sup_child_kill(struct sup_child *c)
+{
+	if (c->state != CHILD_GONE && c->spawned.pid != 0)
+		(void)syscall(SYS_pidfd_send_signal, c->spawned.pidfd, SIGKILL, NULL, 0);
+}
+
+void sup_child_stop(struct sup_child *c)
+{
+	if (c->state == CHILD_GONE || c->is_stopping)
+		return;
+	c->is_stopping = true;
+	if (sup_child_send(c, SUP_MSG_STOP, NULL, 0, NULL, 0) < 0)
+		sup_child_kill(c); /* it cannot be told */
+}
+
+void sup_child_close(struct sup_child *c)
+{
+	chan_close(&c->chan);
+	spawn_kill(&c->spawned);
+}

@@ -1,0 +1,369 @@
+#include "vmm/super/sup_open.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <linux/fs.h>
+#include <linux/kvm.h>
+#include <linux/memfd.h>
+#include <linux/openat2.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "base/fd.h"
+
+#ifndef MFD_NOEXEC_SEAL
+#define MFD_NOEXEC_SEAL 0x0008u /* linux/memfd.h since 6.3 */
+#endif
+#define KVM_CAP_VM_TYPES_NR 235 /* KVM_CAP_VM_TYPES, kvm-cvm-abi 1.2: a bit per VM type */
+
+const struct sup_files SUP_FILES_NONE = { .folder = -1, .kvm = -1, .sev = -1, .memory = -1,
+	.kernel = -1, .initrd = -1, .disks = { -1, -1, -1, -1, -1, -1, -1, -1 }, .ledger = -1,
+	.ledger_key = -1 };
+_Static_assert(LIMIT_DISKS == 8, "SUP_FILES_NONE");
+
+#define KIND_FILE   0x1u
+#define KIND_BLOCK  0x2u
+#define KIND_FOLDER 0x4u
+
+static uint32_t kind_of(mode_t mode)
+{
+	if (S_ISREG(mode))
+		return KIND_FILE;
+	if (S_ISBLK(mode))
+		return KIND_BLOCK;
+	return S_ISDIR(mode) ? KIND_FOLDER : 0;
+}
+
+/*
+ * Find the path without opening what it names (a FIFO would block, a device would act), judge its
+ * kind, then open that very thing.
+ */
+static MUST_USE int path_open(int folder, const char *what, const char *path, uint32_t kinds,
+	int flags, int *ret_fd, struct why *why)
+{
+	struct open_how how = { .flags = O_PATH | O_CLOEXEC,
+		.resolve = RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS };
+	char link[64];
+	struct stat st;
+	AUTO(fd) int at = (int)syscall(SYS_openat2, folder, path, &how, sizeof how);
+
+	if (at < 0 && errno == ELOOP)
+		return why_set(why, -ELOOP, "%s: %s is or passes through a symbolic link: write the path "
+					   "it stands for", what, path);
+	if (at < 0)
+		return why_set(why, -EIO, "%s: cannot open %s: %s", what, path,
+			strerrordesc_np(errno));
+	if (fstat(at, &st) < 0 || (kind_of(st.st_mode) & kinds) == 0)
+		return why_set(why, -EIO, "%s: %s is no %s", what, path,
+			kinds == KIND_FOLDER	      ? "folder" :
+				kinds == KIND_FILE ? "regular file" :
+						     "regular file or block device");
+	if (S_ISBLK(st.st_mode) && (flags & O_ACCMODE) == O_RDWR)
+		flags |= O_EXCL; /* not a mounted one */
+	(void)snprintf(link, sizeof link, "/proc/self/fd/%d", at);
+	int fd = open(link, flags | O_CLOEXEC | O_NOCTTY);
+	if (fd < 0)
+		return why_set(why, errno == EBUSY ? -EBUSY : -EIO, "%s: cannot open %s for %s: %s", what,
+			path, (flags & O_ACCMODE) == O_RDWR ? "writing" : "reading",
+			strerrordesc_np(errno));
+	*ret_fd = fd;
+	return 0;
+}
+
+static MUST_USE int size_of(int fd, uint64_t *ret)
+{
+	struct stat st;
+
+	if (fstat(fd, &st) < 0)
+		return -errno;
+	if (S_ISBLK(st.st_mode))
+		return ioctl(fd, BLKGETSIZE64, ret) < 0 ? -errno : 0;
+	*ret = (uint64_t)st.st_size;
+	return 0;
+}
+
+static MUST_USE int image_open(int folder, const char *what, const char *path, uint64_t max,
+	int *ret_fd, struct why *why)
+{
+	uint64_t size = 0;
+	AUTO(fd) int fd = -1;
+	int err = path_open(folder, what, path, KIND_FILE, O_RDONLY, &fd, why);
+
+	if (err == 0)
+		err = size_of(fd, &size);
+	if (err < 0)
+		return why_set(why, err, "%s: %s: %s", what, path, strerrordesc_np(-err));
+	if (size == 0 || size > max)
+		return why_set(why, -EBADMSG, "%s: %s has %llu bytes, want 1 to %llu", what, path,
+			(unsigned long long)size, (unsigned long long)max);
+	*ret_fd = fd_take(&fd);
+	return 0;
+}
+
+/*
+ * Two guests never write one image, and none reads what another writes: a lock that lives as long
+ * as the open file, wherever its descriptors went.
+ */
+static MUST_USE int disk_lock(int fd, bool is_read_only, const struct wire_plan_disk *d,
+	struct why *why)
+{
+	struct flock lock = { .l_type = is_read_only ? F_RDLCK : F_WRLCK, .l_whence = SEEK_SET };
+
+	if (fcntl(fd, F_OFD_SETLK, &lock) == 0)
+		return 0;
+	if (errno == EAGAIN || errno == EACCES)
+		return why_set(why, -EBUSY, "disk %s: %s is in use by another guest", d->id, d->path);
+	return why_set(why, -EIO, "disk %s: cannot lock %s: %s", d->id, d->path,
+		strerrordesc_np(errno));
+}
+
+static MUST_USE int disk_open(
+	const struct wire_plan_disk *d, struct sup_files *files, uint32_t i, struct why *why)
+{
+	bool is_read_only = (le32_get(d->flags) & PLAN_DISK_READ_ONLY) != 0;
+	char what[LIMIT_ID_BYTES + 8];
+	uint64_t size = 0;
+	AUTO(fd) int fd = -1;
+
+	(void)snprintf(what, sizeof what, "disk %s", d->id);
+	int err = path_open(files->folder, what, d->path, KIND_FILE | KIND_BLOCK,
+		is_read_only ? O_RDONLY : O_RDWR, &fd, why);
+	if (err == 0)
+		err = disk_lock(fd, is_read_only, d, why);
+	if (err == 0)
+		err = size_of(fd, &size);
+	if (err < 0)
+		return why_set(why, err, "%s: %s: %s", what, d->path, strerrordesc_np(-err));
+	if (size == 0 || size % 512 != 0)
+		return why_set(why, -EBADMSG, "%s: %s has %llu bytes, want a multiple of 512 above zero",
+			what, d->path, (unsigned long long)size);
+	files->disk_sizes[i] = size;
+	files->disks[i] = fd_take(&fd);
+	return 0;
+}
+
+static MUST_USE int kvm_open(struct sup_files *files, struct why *why)
+{
+	AUTO(fd) int fd = open("/dev/kvm", O_RDWR | O_CLOEXEC);
+
+	if (fd < 0 && errno == EACCES)
+		return why_set(why, -ENODEV, "/dev/kvm may not be opened by this user: join its group "
+					     "(usermod -aG kvm USER, then log in again)");
+	if (fd < 0)
+		return why_set(why, -ENODEV, "this machine has no /dev/kvm (%s): switch on "
+					     "virtualisation in its firmware and load kvm_amd or kvm_intel; "
+					     "in a virtual machine, allow nesting on its host",
+			strerrordesc_np(errno));
+	if (ioctl(fd, KVM_GET_API_VERSION, 0) != KVM_API_VERSION)
+		return why_set(why, -ENODEV, "/dev/kvm does not speak API version %d", KVM_API_VERSION);
+	files->kvm = fd_take(&fd);
+	return 0;
+}
+
+static MUST_USE int sev_open(const struct wire_plan *plan, const char *simulator,
+	struct sup_files *files, struct why *why)
+{
+	bool is_plain = le32_get(plan->tee) == PLAN_TEE_NONE;
+
+	if (!is_plain && simulator != NULL) {
+		files->sev = open(simulator, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+		return files->sev < 0 ? why_set(why, -EIO, "simulated platform: cannot open %s: %s",
+						simulator, strerrordesc_np(errno)) :
+					0;
+	}
+	if (is_plain) {
+		files->sev = open("/dev/null", O_RDWR | O_CLOEXEC);
+		return files->sev < 0 ? why_set(why, -errno, "cannot open /dev/null") : 0;
+	}
+	int types = ioctl(files->kvm, KVM_CHECK_EXTENSION, KVM_CAP_VM_TYPES_NR);
+	if (types < 0 || (types & 1 << PLAN_TEE_SNP) == 0)
+		return why_set(why, -ENODEV, "this machine's KVM has no SEV-SNP guests: an EPYC 7003 or "
+					     "later with SNP on in its firmware, Linux 6.11 or later and "
+					     "kvm_amd.sev_snp=1 have; casemate host check --tee snp says more");
+	files->sev = open("/dev/sev", O_RDWR | O_CLOEXEC);
+	return files->sev < 0 ? why_set(why, -ENODEV, "cannot open /dev/sev: %s: is the ccp driver "
+						      "loaded and this user in its group?",
+					strerrordesc_np(errno)) :
+				0;
+}
+
+/* The pool must have the pages now: a guest must not be killed by SIGBUS later. */
+static MUST_USE int huge_check(const char *size_kib, uint64_t wanted, struct why *why)
+{
+	char path[96];
+	uint8_t *text = NULL;
+	size_t len = 0;
+
+	(void)snprintf(path, sizeof path, "/sys/kernel/mm/hugepages/hugepages-%skB/free_hugepages",
+		size_kib);
+	unsigned long long n = 0;
+	if (fd_read_path(path, 64, &text, &len, NULL) == 0)
+		n = strtoull((const char *)text, NULL, 10);
+	free(text);
+	return n < wanted ? why_set(why, -ENODEV, "huge pages: %llu of %s KiB are free, %llu are "
+						  "needed: write a larger number to nr_hugepages beside "
+						  "%s", n, size_kib, (unsigned long long)wanted, path) :
+			    0;
+}
+
+static MUST_USE int memfd_open(const char *name, unsigned int flags, uint64_t size, int *ret_fd)
+{
+	AUTO(fd) int fd = memfd_create(name, flags | MFD_CLOEXEC | MFD_ALLOW_SEALING | MFD_NOEXEC_SEAL);
+
+	if (fd < 0 && errno == EINVAL) /* Linux before 6.3 */
+		fd = memfd_create(name, flags | MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	if (fd < 0)
+		return -errno;
+	if (ftruncate(fd, (off_t)size) < 0 ||
+		fcntl(fd, F_ADD_SEALS, F_SEAL_GROW | F_SEAL_SHRINK | F_SEAL_SEAL) < 0)
+		return -errno;
+	*ret_fd = fd_take(&fd);
+	return 0;
+}
+
+static MUST_USE int memory_open(
+	const struct wire_plan *plan, struct sup_files *files, struct why *why)
+{
+	uint32_t flags = le32_get(plan->flags);
+	uint64_t mib = le64_get(plan->memory_mib);
+	unsigned int huge = 0;
+	int err = 0;
+
+	if ((flags & PLAN_HUGE_2M) != 0) {
+		huge = MFD_HUGETLB | MFD_HUGE_2MB;
+		err = mib % 2 != 0 ? why_set(why, -ERANGE, "huge pages: %llu MiB is no multiple of 2 MiB",
+					     (unsigned long long)mib) :
+				     huge_check("2048", mib / 2, why);
+	} else if ((flags & PLAN_HUGE_1G) != 0) {
+		huge = MFD_HUGETLB | MFD_HUGE_1GB;
+		err = mib % 1024 != 0 ?
+			why_set(why, -ERANGE, "huge pages: %llu MiB is no multiple of 1 GiB",
+				(unsigned long long)mib) :
+			huge_check("1048576", mib / 1024, why);
+	}
+	if (err == 0) {
+		err = memfd_open("casemate-guest", huge, mib << 20, &files->memory);
+		if (err < 0)
+			(void)why_set(why, err, "cannot make %llu MiB of guest memory: %s",
+				(unsigned long long)mib, strerrordesc_np(-err));
+	}
+	return err;
+}
+
+static MUST_USE int boot_open(
+	const struct wire_plan *plan, struct sup_files *files, struct why *why)
+{
+	int err = image_open(files->folder, "kernel", plan->kernel, LIMIT_KERNEL_BYTES,
+		&files->kernel, why);
+
+	if (err < 0)
+		return err;
+	if (plan->initrd[0] != 0)
+		return image_open(files->folder, "initrd", plan->initrd, LIMIT_INITRD_BYTES,
+			&files->initrd, why);
+	err = memfd_open("casemate-no-initrd", 0, 0, &files->initrd);
+	return err < 0 ? why_set(why, err, "cannot make an empty file: %s", strerrordesc_np(-err)) : 0;
+}
+
+static MUST_USE int ledger_open(
+	const struct wire_plan *plan, struct sup_files *files, struct why *why)
+{
+	if (plan->ledger[0] == 0)
+		return 0;
+	int err = path_open(files->folder, "ledger", plan->ledger, KIND_FOLDER,
+		O_RDONLY | O_DIRECTORY, &files->ledger, why);
+	if (err == 0)
+		err = path_open(files->folder, "ledger key", plan->ledger_key, KIND_FILE, O_RDONLY,
+			&files->ledger_key, why);
+	return err;
+}
+
+int sup_open_policy(const char *path, int *ret_policy, struct sup_files *files, struct why *why)
+{
+	char folder[PATH_MAX];
+	struct stat st;
+	AUTO(fd) int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+
+	if (fd < 0)
+		return why_set(why, -EIO, "cannot open %s: %s", path, strerrordesc_np(errno));
+	if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode))
+		return why_set(why, -EIO, "%s is no regular file", path);
+	const char *slash = strrchr(path, '/');
+	size_t len = slash != NULL ? (size_t)(slash - path) + 1 : 0;
+	if (len >= sizeof folder)
+		return why_set(why, -ENAMETOOLONG, "the policy's path is too long");
+	(void)snprintf(folder, sizeof folder, "%.*s", (int)len, path);
+	files->folder = open(len > 0 ? folder : ".", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (files->folder < 0)
+		return why_set(why, -EIO, "cannot open the folder of %s: %s", path,
+			strerrordesc_np(errno));
+	*ret_policy = fd_take(&fd);
+	return 0;
+}
+
+int sup_open_files(const struct wire_plan *plan, const char *simulator, struct sup_files *files,
+	struct why *why)
+{
+	int err = kvm_open(files, why);
+
+	if (err == 0)
+		err = sev_open(plan, simulator, files, why);
+	if (err == 0)
+		err = boot_open(plan, files, why);
+	for (uint32_t i = 0; err == 0 && i < le32_get(plan->n_disks); i++)
+		err = disk_open(&plan->disks[i], files, i, why);
+	if (err == 0)
+		err = ledger_open(plan, files, why);
+	if (err == 0)
+		err = memory_open(plan, files, why);
+	return err;
+}
+
+int sup_open_port(const struct sup_files *files, const struct wire_plan_port *port, int *ret_fd)
+{
+	struct open_how how = { .flags = O_PATH | O_CLOEXEC,
+		.resolve = RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS };
+	struct sockaddr_un addr = { .sun_family = AF_UNIX };
+	AUTO(fd) int at = (int)syscall(SYS_openat2, files->folder, port->path, &how, sizeof how);
+
+	if (at < 0)
+		return -errno;
+	AUTO(fd) int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	if (fd < 0)
+		return -errno;
+	/* By descriptor: the path may be longer than an address. A full backlog is EAGAIN. */
+	(void)snprintf(addr.sun_path, sizeof addr.sun_path, "/proc/self/fd/%d", at);
+	if (connect(fd, (const struct sockaddr *)&addr, sizeof addr) < 0)
+		return -errno;
+	*ret_fd = fd_take(&fd);
+	return 0;
+}
+
+void sup_files_drop(struct sup_files *files)
+{
+	fd_drop(&files->kvm);
+	fd_drop(&files->sev);
+	fd_drop(&files->memory);
+	fd_drop(&files->kernel);
+	fd_drop(&files->initrd);
+	for (size_t i = 0; i < ARRAY_LEN(files->disks); i++)
+		fd_drop(&files->disks[i]);
+	fd_drop(&files->ledger);
+	fd_drop(&files->ledger_key);
+}
+
+void sup_files_close(struct sup_files *files)
+{
+	sup_files_drop(files);
+	fd_drop(&files->folder);
+}

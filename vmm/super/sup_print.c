@@ -1,0 +1,198 @@
+#include <stdio.h>
+#include <string.h>
+
+#include "sandbox/role.h"
+#include "sandbox/seccomp_table.h"
+#include "vmm/super/sup_json.h"
+#include "vmm/super/sup_plan.h"
+#include "vmm/super/sup_proto.h"
+
+/* A process and what it will hold; a file the supervisor opens is a row with flags. */
+struct held {
+	const char *what;
+	const char *path;  /* NULL: not a file of the host */
+	const char *flags;
+};
+
+struct process {
+	enum role role;
+	const char *id;
+	unsigned int n;
+	struct held held[MON_FD_FIRST_DEVICE + LIMIT_DEVICES + 1];
+};
+
+struct view {
+	unsigned int n;
+	struct process at[LIMIT_DEVICES + 3];
+};
+
+static struct process *process_add(struct view *v, enum role role, const char *id)
+{
+	struct process *p = &v->at[v->n++];
+
+	*p = (struct process){ .role = role, .id = id };
+	return p;
+}
+
+static void held_add(struct process *p, const char *what, const char *path, const char *flags)
+{
+	p->held[p->n++] = (struct held){ what, path, flags };
+}
+
+static struct process *device_add(struct view *v, enum role role, const char *id)
+{
+	struct process *p = process_add(v, role, id);
+
+	held_add(p, "channel to the supervisor", NULL, NULL);
+	held_add(p, "vhost-user socket", NULL, NULL);
+	return p;
+}
+
+static void devices_add(struct view *v, const struct wire_plan *plan)
+{
+	uint32_t flags = le32_get(plan->flags);
+
+	for (uint32_t i = 0; i < le32_get(plan->n_disks); i++) {
+		const struct wire_plan_disk *d = &plan->disks[i];
+		bool is_read_only = (le32_get(d->flags) & PLAN_DISK_READ_ONLY) != 0;
+		held_add(device_add(v, ROLE_DEV_BLK, d->id), "disk", d->path,
+			is_read_only ? "O_RDONLY, shared lock" : "O_RDWR, exclusive lock");
+	}
+	if ((flags & PLAN_CONSOLE) != 0) {
+		struct process *p = device_add(v, ROLE_DEV_CONSOLE, "");
+		held_add(p, "output, a pipe to the supervisor", NULL, NULL);
+		held_add(p, "input, a pipe from the supervisor", NULL, NULL);
+	}
+	if ((flags & PLAN_RNG) != 0)
+		(void)device_add(v, ROLE_DEV_RNG, "");
+	if ((flags & PLAN_VSOCK) != 0) {
+		struct process *p = device_add(v, ROLE_DEV_VSOCK, "");
+		for (uint32_t i = 0; i < le32_get(plan->n_ports); i++)
+			held_add(p, "streams to", plan->ports[i].path, "connected when the guest asks");
+	}
+}
+
+static void view_make(struct view *v, const struct wire_plan *plan, const char *policy,
+	const char *simulator)
+{
+	bool is_snp = le32_get(plan->tee) == PLAN_TEE_SNP;
+	struct process *p = process_add(v, ROLE_POLICY, "");
+
+	held_add(p, "channel to the supervisor", NULL, NULL);
+	held_add(p, "policy", policy, "O_RDONLY");
+	if (plan->ledger[0] != 0) {
+		p = process_add(v, ROLE_LEDGER, "");
+		held_add(p, "channel to the supervisor", NULL, NULL);
+		held_add(p, "ledger", plan->ledger, "O_RDONLY|O_DIRECTORY");
+		held_add(p, "signing key", plan->ledger_key, "O_RDONLY");
+	}
+	unsigned int first = v->n;
+	devices_add(v, plan);
+	unsigned int n_devices = v->n - first;
+	p = process_add(v, is_snp && simulator != NULL ? ROLE_MONITOR_SIM : ROLE_MONITOR, "");
+	held_add(p, "channel to the supervisor", NULL, NULL);
+	held_add(p, "virtual machines", "/dev/kvm", "O_RDWR");
+	if (is_snp && simulator != NULL)
+		held_add(p, "simulated secure processor", simulator, "O_RDONLY");
+	else if (is_snp)
+		held_add(p, "secure processor", "/dev/sev", "O_RDWR");
+	held_add(p, "guest memory, a sealed memfd", NULL, NULL);
+	held_add(p, "kernel", plan->kernel, "O_RDONLY");
+	if (plan->initrd[0] != 0)
+		held_add(p, "initrd", plan->initrd, "O_RDONLY");
+	for (unsigned int i = 0; i < n_devices; i++)
+		held_add(p, "vhost-user socket", NULL, NULL);
+}
+
+static void process_print(const struct process *p)
+{
+	const struct role_row *row = role_get(p->role);
+
+	printf("  %s%s%s\n", row->binary, p->id[0] != 0 ? "  " : "", p->id);
+	for (unsigned int i = 0; i < p->n; i++) {
+		const struct held *h = &p->held[i];
+		printf("    %-34s %s%s%s%s\n", h->what, h->path != NULL ? h->path : "",
+			h->flags != NULL ? "  (" : "", h->flags != NULL ? h->flags : "",
+			h->flags != NULL ? ")" : "");
+	}
+	printf("    %-34s %zu rules in policy/seccomp/%s.syscalls and base; at most %u descriptors%s\n",
+		"sandbox", row->syscalls->n_rows, row->syscalls->name, row->max_fds,
+		(row->flags & ROLE_WRITES_FILES) != 0 ? "" : "; may not make a file grow");
+}
+
+static void view_print_text(
+	const struct view *v, const struct wire_plan *plan, const char *policy)
+{
+	bool is_snp = le32_get(plan->tee) == PLAN_TEE_SNP;
+
+	printf("guest %s: %s, %u vCPUs, %llu MiB; policy %s, serial %llu, sha256 ", plan->name,
+		is_snp ? "SEV-SNP" : "plain (tee none)", le32_get(plan->vcpus),
+		(unsigned long long)le64_get(plan->memory_mib), policy,
+		(unsigned long long)le64_get(plan->serial));
+	for (size_t i = 0; i < sizeof plan->policy_hash; i++)
+		printf("%02x", plan->policy_hash[i]);
+	printf("\n\nEvery process below has user, pid, mount, network, ipc, uts and cgroup namespaces of its\n"
+	       "own, an empty read-only root, an unprivileged uid, no capability, no environment, standard\n"
+	       "input and output on /dev/null, and dies with the supervisor.\n\nprocesses:\n");
+	for (unsigned int i = 0; i < v->n; i++)
+		process_print(&v->at[i]);
+	printf("\nOnly the policy was opened; nothing else was opened or started.\n");
+}
+
+static void held_print_json(const struct held *h)
+{
+	printf("{\"what\": ");
+	sup_json_text(stdout, h->what);
+	if (h->path != NULL) {
+		printf(", \"path\": ");
+		sup_json_text(stdout, h->path);
+		printf(", \"flags\": ");
+		sup_json_text(stdout, h->flags);
+	}
+	printf("}");
+}
+
+static void view_print_json(
+	const struct view *v, const struct wire_plan *plan, const char *policy)
+{
+	printf("{\"schema\": \"casemate/plan/1\", \"name\": ");
+	sup_json_text(stdout, plan->name);
+	printf(", \"policy\": ");
+	sup_json_text(stdout, policy);
+	printf(", \"policy_hash\": ");
+	sup_json_hex(stdout, plan->policy_hash, sizeof plan->policy_hash);
+	printf(", \"serial\": %llu, \"tee\": \"%s\", \"vcpus\": %u, \"memory_mib\": %llu, "
+	       "\"processes\": [",
+		(unsigned long long)le64_get(plan->serial),
+		le32_get(plan->tee) == PLAN_TEE_SNP ? "snp" : "none", le32_get(plan->vcpus),
+		(unsigned long long)le64_get(plan->memory_mib));
+	for (unsigned int i = 0; i < v->n; i++) {
+		const struct process *p = &v->at[i];
+		const struct role_row *row = role_get(p->role);
+		printf("%s{\"program\": \"%s\", \"role\": \"%s\", \"id\": ", i > 0 ? ", " : "",
+			row->binary, row->name);
+		sup_json_text(stdout, p->id);
+		printf(", \"sandbox\": {\"namespaces\": [\"user\", \"pid\", \"mount\", \"net\", \"ipc\", "
+		       "\"uts\", \"cgroup\"], \"root\": \"empty\", \"capabilities\": 0, \"seccomp\": \"%s\", "
+		       "\"seccomp_rules\": %zu, \"max_descriptors\": %u}, \"descriptors\": [",
+			row->syscalls->name, row->syscalls->n_rows, row->max_fds);
+		for (unsigned int j = 0; j < p->n; j++) {
+			printf("%s", j > 0 ? ", " : "");
+			held_print_json(&p->held[j]);
+		}
+		printf("]}");
+	}
+	printf("]}\n");
+}
+
+void sup_plan_print(const struct wire_plan *plan, const char *policy, const char *simulator,
+	bool is_json)
+{
+	static struct view view; /* too large for a stack */
+
+	view_make(&view, plan, policy, simulator);
+	if (is_json)
+		view_print_json(&view, plan, policy);
+	else
+		view_print_text(&view, plan, policy);
+}

@@ -1,0 +1,181 @@
+#include "vmm/super/sup_start.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "attest/ledger/ledger_proto.h"
+#include "base/fd.h"
+
+/* The device processes of the plan, in the order of the monitor's PCI slots. */
+static MUST_USE int device_pair(struct sup_guest *g, enum mon_device device, int *ret_back)
+{
+	struct sup_devices *d = &g->devices;
+	int pair[2];
+
+	if (d->n == LIMIT_DEVICES)
+		return -ERANGE;
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0)
+		return -errno;
+	d->kinds[d->n] = (uint32_t)device;
+	d->fronts[d->n++] = pair[0];
+	*ret_back = pair[1];
+	return 0;
+}
+
+/* One device: its process, a vhost-user pair, CONFIG with the back end's socket first. */
+static MUST_USE int device_start(struct sup_guest *g, enum role role, enum mon_device device,
+	const char *id, const void *config, size_t len, const int *fds, unsigned int n_fds,
+	struct why *why)
+{
+	int send[3] = { -1, -1, -1 };
+	AUTO(fd) int back = -1;
+	int err = device_pair(g, device, &back);
+
+	if (err < 0)
+		return why_set(why, err, "cannot make a device's socket: %s", strerrordesc_np(-err));
+	err = sup_child_start(g, role, id, NULL, 0, why);
+	if (err < 0)
+		return err;
+	struct sup_child *c = &g->children[g->n_children - 1];
+	send[0] = back;
+	for (unsigned int i = 0; i < n_fds; i++)
+		send[1 + i] = fds[i];
+	err = sup_child_send(c, SUP_MSG_CONFIG, config, len, send, 1 + n_fds);
+	return err < 0 ? why_set(why, err, "cannot configure %s: %s", c->label, strerrordesc_np(-err)) :
+			 0;
+}
+
+static MUST_USE int disks_start(struct sup_guest *g, struct why *why)
+{
+	int err = 0;
+
+	for (uint32_t i = 0; err == 0 && i < le32_get(g->plan->n_disks); i++) {
+		const struct wire_plan_disk *d = &g->plan->disks[i];
+		struct wire_blk_config config = { .size = le64_of(g->files->disk_sizes[i]),
+			.flags = d->flags };
+		memcpy(config.id, d->id, sizeof config.id);
+		err = device_start(g, ROLE_DEV_BLK, MON_DEVICE_BLK, d->id, &config, sizeof config,
+			&g->files->disks[i], 1, why);
+	}
+	return err;
+}
+
+/* Output and input of the console are pipes of ours: no process of the guest holds the terminal. */
+static MUST_USE int console_start(struct sup_guest *g, struct why *why)
+{
+	int out[2];
+	int in[2];
+
+	if (pipe2(out, O_CLOEXEC) < 0)
+		return why_set(why, -errno, "cannot make a pipe: %s", strerrordesc_np(errno));
+	AUTO(fd) int out_write = out[1];
+	g->console_out.fd = out[0];
+	if (pipe2(in, O_CLOEXEC) < 0)
+		return why_set(why, -errno, "cannot make a pipe: %s", strerrordesc_np(errno));
+	AUTO(fd) int in_read = in[0];
+	g->console_in = in[1];
+	if (fcntl(out[0], F_SETFL, O_NONBLOCK) < 0 || fcntl(in[1], F_SETFL, O_NONBLOCK) < 0)
+		return why_set(why, -errno, "cannot set up a pipe: %s", strerrordesc_np(errno));
+	int fds[2] = { out_write, in_read };
+	return device_start(g, ROLE_DEV_CONSOLE, MON_DEVICE_CONSOLE, "", NULL, 0, fds, 2, why);
+}
+
+static MUST_USE int vsock_start(struct sup_guest *g, struct why *why)
+{
+	struct wire_vsock_config config = { .cid = g->plan->vsock_cid, .n_ports = g->plan->n_ports };
+
+	for (uint32_t i = 0; i < le32_get(g->plan->n_ports); i++)
+		config.ports[i] = g->plan->ports[i].port;
+	return device_start(g, ROLE_DEV_VSOCK, MON_DEVICE_VSOCK, "", &config, sizeof config, NULL, 0,
+		why);
+}
+
+static MUST_USE int ledger_start(struct sup_guest *g, struct why *why)
+{
+	int fds[2] = { g->files->ledger, g->files->ledger_key };
+	struct wire_ledger_config config;
+
+	if (g->plan->ledger[0] == 0)
+		return 0;
+	memcpy(config.origin, g->plan->ledger_origin, sizeof config.origin);
+	int err = sup_child_start(g, ROLE_LEDGER, "", fds, 2, why);
+	if (err < 0)
+		return err;
+	g->ledger = &g->children[g->n_children - 1];
+	err = sup_child_send(g->ledger, SUP_MSG_CONFIG, &config, sizeof config, NULL, 0);
+	return err < 0 ? why_set(why, err, "cannot configure the ledger writer") : 0;
+}
+
+int sup_start_guest(struct sup_guest *g, bool is_simulated, struct why *why)
+{
+	uint32_t flags = le32_get(g->plan->flags);
+	int err = ledger_start(g, why);
+
+	if (err == 0)
+		err = disks_start(g, why);
+	if (err == 0 && (flags & PLAN_CONSOLE) != 0)
+		err = console_start(g, why);
+	if (err == 0 && (flags & PLAN_RNG) != 0)
+		err = device_start(g, ROLE_DEV_RNG, MON_DEVICE_RNG, "", NULL, 0, NULL, 0, why);
+	if (err == 0 && (flags & PLAN_VSOCK) != 0)
+		err = vsock_start(g, why);
+	/* The monitor loads while the devices start; what it is told comes when they are READY. */
+	if (err == 0)
+		err = sup_child_start(g, is_simulated ? ROLE_MONITOR_SIM : ROLE_MONITOR, "", NULL, 0,
+			why);
+	if (err == 0)
+		g->monitor = &g->children[g->n_children - 1];
+	return err;
+}
+
+static uint32_t monitor_flags(uint32_t flags)
+{
+	return ((flags & PLAN_ID_BLOCK) != 0 ? MON_CONFIG_ID_BLOCK : 0) |
+		((flags & PLAN_AUTHOR_KEY) != 0 ? MON_CONFIG_AUTHOR_KEY : 0) |
+		((flags & PLAN_SERIAL) != 0 ? MON_CONFIG_SERIAL : 0);
+}
+
+int sup_start_monitor(struct sup_guest *g, struct why *why)
+{
+	const struct wire_plan *p = g->plan;
+	struct sup_devices *d = &g->devices;
+	int fds[MON_FD_FIRST_DEVICE + LIMIT_DEVICES] = {
+		[MON_FD_KVM] = g->files->kvm,
+		[MON_FD_SEV] = g->files->sev,
+		[MON_FD_MEMORY] = g->files->memory,
+		[MON_FD_KERNEL] = g->files->kernel,
+		[MON_FD_INITRD] = g->files->initrd,
+	};
+	struct wire_mon_config config = {
+		.tee = p->tee,
+		.vcpus = p->vcpus,
+		.memory_bytes = le64_of(le64_get(p->memory_mib) << 20),
+		.snp_policy = p->snp_policy,
+		.vmsa_features = p->vmsa_features,
+		.flags = le32_of(monitor_flags(le32_get(p->flags))),
+		.n_devices = le32_of(d->n),
+	};
+
+	memcpy(config.host_data, p->policy_hash, sizeof config.host_data);
+	memcpy(config.id_block, p->id_block, sizeof config.id_block);
+	memcpy(config.id_auth, p->id_auth, sizeof config.id_auth);
+	memcpy(config.cmdline, p->cmdline, sizeof config.cmdline);
+	for (uint32_t i = 0; i < d->n; i++) {
+		config.devices[i] = le32_of(d->kinds[i]);
+		fds[MON_FD_FIRST_DEVICE + i] = d->fronts[i];
+	}
+	int err = sup_child_send(g->monitor, SUP_MSG_CONFIG, &config, sizeof config, fds,
+		MON_FD_FIRST_DEVICE + d->n);
+	if (err < 0)
+		return why_set(why, err, "cannot configure the monitor: %s", strerrordesc_np(-err));
+	/* From here on the supervisor only watches. */
+	for (uint32_t i = 0; i < d->n; i++)
+		fd_drop(&d->fronts[i]);
+	sup_files_drop(g->files);
+	return 0;
+}
