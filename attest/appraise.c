@@ -72,6 +72,10 @@ static void measurement_row(const struct snp_report *r, const struct attest_inpu
 			"launch digest is none of the %zu expected ones; "
 			"'casemate measure POLICY --diff' names the input that changed",
 			n);
+	if (n == 0 && p != NULL)
+		verdict_set(v, ROW_MEASUREMENT, VERDICT_CONTRAINDICATED, "",
+			hex(got, r->measurement, SNP_MEASUREMENT_BYTES),
+			"the policy lists no launch digest and none was computed from its files");
 	equal_row(v, ROW_MEASUREMENT, first, r->measurement, SNP_MEASUREMENT_BYTES,
 		"no expected launch digest was given",
 		"launch digest differs: kernel, initial ramdisk, command line, memory or vCPUs are not "
@@ -446,6 +450,13 @@ static void firmware_claims(struct claims *c, const struct snp_report *r, enum s
 	char text[32];
 
 	tcb_claims(c, product, "reported_tcb", "reported_tcb_levels", r->reported_tcb);
+	if (product != SNP_PRODUCT_UNKNOWN) {
+		struct tcb t = tcb_decode(product, r->reported_tcb);
+		claims_add_number(c, "reported_tcb_bootloader", t.bootloader);
+		claims_add_number(c, "reported_tcb_tee", t.tee);
+		claims_add_number(c, "reported_tcb_snp", t.snp);
+		claims_add_number(c, "reported_tcb_microcode", t.microcode);
+	}
 	tcb_claims(c, product, "committed_tcb", "committed_tcb_levels", r->committed_tcb);
 	tcb_claims(c, product, "current_tcb", "current_tcb_levels", r->current_tcb);
 	tcb_claims(c, product, "launch_tcb", "launch_tcb_levels", r->launch_tcb);

@@ -277,10 +277,10 @@ int cert_check_ca(X509 *x, struct why *why)
 	if (key == NULL || EVP_PKEY_get_base_id(key) != EVP_PKEY_RSA ||
 		EVP_PKEY_get_bits(key) != RSA_BITS)
 		return why_set(why, -EKEYREJECTED, "the key of %s is not RSA-%d", cn, RSA_BITS);
-	if (X509_check_ca(x) != 1)
-		return why_set(why, -EKEYREJECTED, "%s is not a CA (basicConstraints)", cn);
 	if ((X509_get_key_usage(x) & KU_KEY_CERT_SIGN) == 0)
 		return why_set(why, -EKEYREJECTED, "%s may not sign certificates (keyUsage)", cn);
+	if (X509_check_ca(x) != 1)
+		return why_set(why, -EKEYREJECTED, "%s is not a CA (basicConstraints)", cn);
 	return 0;
 }
 

@@ -97,7 +97,43 @@ static void made_pieces_add(struct walk *w, const struct boot_inputs *in,
 	}
 }
 
+static bool memo_fits(const struct boot_memo *m, const struct boot_inputs *in, uint64_t initrd_len,
+	uint64_t initrd_gpa)
+{
+	return m->state.n_pieces > 0 && m->kernel == in->kernel && m->kernel_len == in->kernel_len &&
+		m->initrd == in->initrd && m->initrd_len == initrd_len && m->initrd_gpa == initrd_gpa;
+}
+
+/* The launch digest in out is only carried for the memo; walk.snp.ld is the running one. */
+static void images_add(struct walk *w, const struct boot_inputs *in,
+	const struct boot_kernel *kernel, const struct boot_layout *layout, struct boot_memo *memo)
+{
+	if (memo_fits(memo, in, layout->initrd_len, layout->initrd_gpa)) {
+		w->out = memo->state;
+		memcpy(w->snp.ld, memo->state.digest, sizeof w->snp.ld);
+		return;
+	}
+	piece_add(w, "kernel", BOOT_GPA_KERNEL, SNP_PAGE_NORMAL, kernel->body, kernel->body_len);
+	if (layout->initrd_len > 0)
+		piece_add(w, "initrd", layout->initrd_gpa, SNP_PAGE_NORMAL, in->initrd,
+			layout->initrd_len);
+	if (w->err < 0)
+		return;
+	memcpy(w->out.digest, w->snp.ld, sizeof w->out.digest);
+	*memo = (struct boot_memo){ .kernel = in->kernel, .kernel_len = in->kernel_len,
+		.initrd = in->initrd, .initrd_len = layout->initrd_len,
+		.initrd_gpa = layout->initrd_gpa, .state = w->out };
+}
+
 int boot_digest_compute(const struct boot_inputs *in, struct boot_digest *ret, struct why *why)
+{
+	struct boot_memo memo = { 0 };
+
+	return boot_digest_compute_memo(in, &memo, ret, why);
+}
+
+int boot_digest_compute_memo(const struct boot_inputs *in, struct boot_memo *memo,
+	struct boot_digest *ret, struct why *why)
 {
 	AUTO(walk) struct walk w = { 0 };
 	struct boot_kernel kernel = { 0 };
@@ -116,9 +152,7 @@ int boot_digest_compute(const struct boot_inputs *in, struct boot_digest *ret, s
 	layout.vcpus = in->vcpus;
 	layout.sev_features = in->vmsa_features | SEV_FEATURE_SNP;
 
-	piece_add(&w, "kernel", BOOT_GPA_KERNEL, SNP_PAGE_NORMAL, kernel.body, kernel.body_len);
-	if (initrd_len > 0)
-		piece_add(&w, "initrd", layout.initrd_gpa, SNP_PAGE_NORMAL, in->initrd, in->initrd_len);
+	images_add(&w, in, &kernel, &layout, memo);
 	made_pieces_add(&w, in, &kernel, &layout);
 	if (w.err < 0)
 		return w.err;

@@ -46,12 +46,27 @@ struct boot_inputs {
 };
 
 /*
+ * The state behind kernel and ramdisk, kept from one computation to the next: trying another command
+ * line or vCPU count then costs microseconds. Zero before first use; a plain value.
+ */
+struct boot_memo {
+	const uint8_t *kernel, *initrd;
+	size_t kernel_len, initrd_len;
+	uint64_t initrd_gpa;
+	struct boot_digest state; /* n_pieces 0: empty */
+};
+
+/*
  * The launch digest and the list of measured pieces. -EBADMSG when the kernel is no bzImage this
  * boot takes, -ERANGE for numbers outside their range or a ramdisk that does not fit, -EMSGSIZE for
  * a command line, kernel or ramdisk beyond the limits.
  */
 PUBLIC MUST_USE int boot_digest_compute(const struct boot_inputs *in, struct boot_digest *ret,
 	struct why *why);
+
+/* The same with a memo, whose images must not have changed since it was filled. */
+PUBLIC MUST_USE int boot_digest_compute_memo(const struct boot_inputs *in, struct boot_memo *memo,
+	struct boot_digest *ret, struct why *why);
 
 /* The piece of that name, or NULL. */
 PUBLIC const struct boot_piece *boot_digest_find(const struct boot_digest *d, const char *name);

@@ -12,19 +12,19 @@
 #include "base/num.h"
 #include "policy/policy.h"
 
-/* A file's bytes, mapped when that is possible: a ramdisk of 500 MiB is read once and not copied. */
-struct image {
-	uint8_t *p;
-	size_t len;
-	bool is_mapped;
-};
-
-static void image_auto(struct image *f)
+void predict_image_done(struct predict_image *image)
 {
-	if (f->is_mapped)
-		(void)munmap(f->p, f->len);
+	if (image->is_mapped)
+		(void)munmap(image->p, image->len);
 	else
-		free(f->p);
+		free(image->p);
+	*image = (struct predict_image){ 0 };
+}
+
+void predict_files_done(struct predict_files *f)
+{
+	predict_image_done(&f->kernel);
+	predict_image_done(&f->initrd);
 }
 
 /* Relative to the policy's folder, or absolute. */
@@ -39,9 +39,9 @@ static MUST_USE int path_make(char ret[2 * LIMIT_PATH_BYTES], const char *folder
 	return 0;
 }
 
-/* A file that shrinks under the mapping would end us with SIGBUS: only regular files are mapped,
- * privately; whoever can truncate the policy's files can also replace them. */
-static MUST_USE int image_load(const char *path, size_t max, struct image *ret, struct why *why)
+/* Mapped, so that a ramdisk of 500 MiB is not copied. A file that shrinks under the mapping ends us
+ * with SIGBUS: whoever can truncate the policy's files can also replace them. */
+int predict_image_load(const char *path, size_t max, struct predict_image *ret, struct why *why)
 {
 	AUTO(fd) int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
 	struct stat st;
@@ -60,17 +60,17 @@ static MUST_USE int image_load(const char *path, size_t max, struct image *ret, 
 	void *p = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE | MAP_POPULATE, fd, 0);
 	if (p == MAP_FAILED)
 		return fd_read_path(path, max, &ret->p, &ret->len, why);
-	*ret = (struct image){ .p = p, .len = (size_t)st.st_size, .is_mapped = true };
+	*ret = (struct predict_image){ .p = p, .len = (size_t)st.st_size, .is_mapped = true };
 	return 0;
 }
 
 static MUST_USE int image_open(const char *folder, const struct policy_file *file, size_t max,
-	struct image *ret, struct why *why)
+	struct predict_image *ret, struct why *why)
 {
 	char path[2 * LIMIT_PATH_BYTES];
 	int err = path_make(path, folder, file->file, why);
 
-	return err < 0 ? err : image_load(path, max, ret, why);
+	return err < 0 ? err : predict_image_load(path, max, ret, why);
 }
 
 /* Is it the file the policy means? */
@@ -86,7 +86,7 @@ static MUST_USE int digest_check(const char *what, const struct policy_file *fil
 		file->sha384[1], file->sha384[2], file->sha384[3]);
 }
 
-static MUST_USE int kernel_digest_check(const struct policy_file *file, const struct image *image,
+static MUST_USE int kernel_digest_check(const struct policy_file *file, const struct predict_image *image,
 	struct why *why)
 {
 	uint8_t digest[SHA384_BYTES];
@@ -97,52 +97,67 @@ static MUST_USE int kernel_digest_check(const struct policy_file *file, const st
 	return err < 0 ? err : digest_check("the kernel", file, digest, why);
 }
 
-int attest_predict_snp(const struct policy *policy, const char *folder, struct boot_digest *ret,
-	struct why *why)
+static MUST_USE int files_open(const struct policy *policy, const char *folder,
+	struct predict_files *f, struct why *why)
 {
-	const struct boot_inputs nothing = { 0 };
+	int err = image_open(folder, &policy->boot.kernel, LIMIT_KERNEL_BYTES, &f->kernel, why);
 
-	return attest_predict_snp_with(policy, folder, &nothing, ret, why);
+	if (err == 0)
+		err = kernel_digest_check(&policy->boot.kernel, &f->kernel, why);
+	if (err == 0 && policy->boot.has_initrd)
+		err = image_open(folder, &policy->boot.initrd, LIMIT_INITRD_BYTES, &f->initrd, why);
+	return err;
 }
 
-int attest_predict_snp_with(const struct policy *policy, const char *folder,
-	const struct boot_inputs *instead, struct boot_digest *ret, struct why *why)
+int predict_files_load(const struct policy *policy, const char *folder,
+	struct predict_files *ret_files, struct boot_inputs *ret_in, struct why *why)
 {
-	AUTO(image) struct image kernel = { 0 }, initrd = { 0 };
-	struct boot_digest d = { 0 };
-	struct boot_inputs in = *instead;
-	int err = 0;
+	struct predict_files f = { 0 };
 
 	if (policy->tee.type != POLICY_TEE_SNP)
 		return why_set(why, -EOPNOTSUPP, "the policy asks for a plain guest: nothing is measured");
-	if (in.kernel == NULL) {
-		err = image_open(folder, &policy->boot.kernel, LIMIT_KERNEL_BYTES, &kernel, why);
-		if (err == 0)
-			err = kernel_digest_check(&policy->boot.kernel, &kernel, why);
-		in.kernel = kernel.p, in.kernel_len = kernel.len;
-	}
-	bool is_own_initrd = in.initrd == NULL && policy->boot.has_initrd;
-	if (err == 0 && is_own_initrd) {
-		err = image_open(folder, &policy->boot.initrd, LIMIT_INITRD_BYTES, &initrd, why);
-		in.initrd = initrd.p, in.initrd_len = initrd.len;
-	}
-	if (err < 0)
+	int err = files_open(policy, folder, &f, why);
+	if (err < 0) {
+		predict_files_done(&f);
 		return err;
-	if (in.cmdline == NULL)
-		in.cmdline = policy->boot.cmdline;
-	if (in.vcpus == 0)
-		in.vcpus = (uint32_t)policy->machine.vcpus;
-	if (in.memory_mib == 0)
-		in.memory_mib = policy->machine.memory_mib;
-	if (in.vmsa_features == 0)
-		in.vmsa_features = policy->tee.snp.vmsa_features;
-	err = boot_digest_compute(&in, &d, why);
-	if (err < 0)
-		return err;
-	/* The ramdisk's piece is the whole file: its digest is at hand, hashing it again is not needed. */
-	const struct boot_piece *piece = boot_digest_find(&d, "initrd");
-	if (is_own_initrd && piece != NULL)
-		err = digest_check("the initial ramdisk", &policy->boot.initrd, piece->sha384, why);
+	}
+	*ret_files = f;
+	*ret_in = (struct boot_inputs){
+		.kernel = f.kernel.p,
+		.kernel_len = f.kernel.len,
+		.initrd = f.initrd.len > 0 ? f.initrd.p : NULL,
+		.initrd_len = f.initrd.len,
+		.cmdline = policy->boot.cmdline,
+		.vcpus = (uint32_t)policy->machine.vcpus,
+		.memory_mib = policy->machine.memory_mib,
+		.vmsa_features = policy->tee.snp.vmsa_features,
+	};
+	return 0;
+}
+
+/* The ramdisk's piece is the whole file: its digest is at hand, hashing it again is not needed. */
+int predict_check_initrd(const struct policy *policy, const struct boot_digest *digest,
+	struct why *why)
+{
+	const struct boot_piece *piece = boot_digest_find(digest, "initrd");
+
+	if (piece == NULL)
+		return 0;
+	return digest_check("the initial ramdisk", &policy->boot.initrd, piece->sha384, why);
+}
+
+int attest_predict_snp(const struct policy *policy, const char *folder, struct boot_digest *ret,
+	struct why *why)
+{
+	AUTO(predict_files) struct predict_files files = { 0 };
+	struct boot_inputs in = { 0 };
+	struct boot_digest d = { 0 };
+
+	int err = predict_files_load(policy, folder, &files, &in, why);
+	if (err == 0)
+		err = boot_digest_compute(&in, &d, why);
+	if (err == 0)
+		err = predict_check_initrd(policy, &d, why);
 	if (err == 0)
 		*ret = d;
 	return err;

@@ -7,6 +7,10 @@
  */
 #pragma once
 
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
 #include "attest/digest_boot.h"
 #include "base/cdefs.h"
 #include "base/why.h"
@@ -23,9 +27,37 @@ struct policy;
 PUBLIC MUST_USE int attest_predict_snp(const struct policy *policy, const char *folder,
 	struct boot_digest *ret, struct why *why);
 
+/* The files of a policy, loaded and compared with its digests. */
+struct predict_image {
+	uint8_t *p; /* NULL: none */
+	size_t len;
+	bool is_mapped;
+};
+
+struct predict_files {
+	struct predict_image kernel;
+	struct predict_image initrd;
+};
+
+void predict_files_done(struct predict_files *f);
+
+static inline void predict_files_auto(struct predict_files *f)
+{
+	predict_files_done(f);
+}
+
+/* Load any image; the caller frees it with predict_image_done(). */
+MUST_USE int predict_image_load(const char *path, size_t max, struct predict_image *ret,
+	struct why *why);
+void predict_image_done(struct predict_image *image);
+
 /*
- * The same with parts replaced, for "what if": a member of instead that is not zero (NULL) is taken
- * in place of the policy's; replaced files need not match the policy's digests.
+ * Load the policy's kernel and ramdisk and describe the launch; *ret_in points into *ret_files and
+ * the policy. The kernel's digest is compared here; the ramdisk's by predict_check_initrd(), when
+ * its piece has been hashed anyway. Errors as attest_predict_snp().
  */
-PUBLIC MUST_USE int attest_predict_snp_with(const struct policy *policy, const char *folder,
-	const struct boot_inputs *instead, struct boot_digest *ret, struct why *why);
+MUST_USE int predict_files_load(const struct policy *policy, const char *folder,
+	struct predict_files *ret_files, struct boot_inputs *ret_in, struct why *why);
+
+MUST_USE int predict_check_initrd(const struct policy *policy, const struct boot_digest *digest,
+	struct why *why);

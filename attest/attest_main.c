@@ -1,0 +1,50 @@
+/*
+ * casemate-attest: evidence decoded, verified and appraised, and launches predicted; offline.
+ * `casemate attest show|verify` and `casemate measure` execute it.
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "attest/cmd.h"
+#include "base/log.h"
+#include "base/opts.h"
+
+static const struct {
+	const char *name;
+	int (*run)(int argc, char **argv);
+	const char *about;
+} commands[] = {
+	{ "show", cmd_show, "decode a report, a certificate table or certificates" },
+	{ "verify", cmd_verify, "verify and appraise evidence; one row a claim" },
+	{ "measure", cmd_measure, "predict the launch digest of a policy" },
+};
+
+static void help_print(FILE *to)
+{
+	fprintf(to, "usage: casemate-attest COMMAND ...\n\ncommands:\n");
+	for (size_t i = 0; i < ARRAY_LEN(commands); i++)
+		fprintf(to, "  %-8s %s\n", commands[i].name, commands[i].about);
+	fprintf(to, "\n'casemate-attest COMMAND --help' lists the options.\n");
+}
+
+int main(int argc, char **argv)
+{
+	log_set_name("casemate-attest");
+	if (argc < 2) {
+		help_print(stderr);
+		return EXIT_USAGE;
+	}
+	if (strcmp(argv[1], "--help") == 0) {
+		help_print(stdout);
+		return EXIT_YES;
+	}
+	if (strcmp(argv[1], "--version") == 0) {
+		printf("casemate-attest %s\n", CASEMATE_VERSION);
+		return EXIT_YES;
+	}
+	for (size_t i = 0; i < ARRAY_LEN(commands); i++)
+		if (strcmp(argv[1], commands[i].name) == 0)
+			return commands[i].run(argc - 1, argv + 1);
+	log_err("unknown command '%s'; casemate-attest --help lists them", argv[1]);
+	return EXIT_USAGE;
+}

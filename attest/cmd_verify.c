@@ -1,0 +1,295 @@
+#include <dirent.h>
+#include <errno.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "attest/cmd.h"
+#include "attest/verdict.h"
+#include "policy/policy.h"
+
+struct args {
+	const char *evidence, *kind, *policy, *report_data, *at, *collateral;
+	struct opt_list certs, crls, roots, require;
+	bool as_json, accept_warning;
+};
+
+/* What the arguments name, loaded. Large: static in cmd_verify(). */
+struct loaded {
+	struct cmd_files evidence, certs, crls, roots;
+	struct policy policy;
+	struct boot_digest predicted;
+	uint8_t digests[1][SHA384_BYTES];
+	uint8_t report_data[SNP_REPORT_DATA_BYTES];
+	struct attest_inputs in;
+};
+
+static void loaded_done(struct loaded *l)
+{
+	cmd_files_done(&l->evidence);
+	cmd_files_done(&l->certs);
+	cmd_files_done(&l->crls);
+	cmd_files_done(&l->roots);
+}
+
+/* --- certificates ----------------------------------------------------------------------------- */
+
+/* A file that somebody names has to hold certificates; a file in a folder need not. */
+static MUST_USE int cert_file_add(struct cmd_files *f, const char *path, bool is_named,
+	struct why *why)
+{
+	size_t n = 0;
+	int err = cmd_files_add(f, path, LIMIT_CERT_BLOB_BYTES, is_named ? why : NULL);
+
+	if (err < 0)
+		return is_named ? err : 0;
+	err = attest_check_certs(f->at[f->n - 1], &n, is_named ? why : NULL);
+	if (err == 0)
+		return 0;
+	if (is_named)
+		return why_prefix(why, err, "%s", path);
+	free((void *)(uintptr_t)f->at[--f->n].p);
+	return 0;
+}
+
+static MUST_USE int cert_folder_add(struct cmd_files *f, const char *path, struct why *why)
+{
+	struct dirent **names = NULL;
+	int n = scandir(path, &names, NULL, alphasort);
+	int err = n < 0 ? why_set(why, -errno, "cannot read folder %s", path) : 0;
+
+	for (int i = 0; i < n; i++) {
+		char file[PATH_MAX];
+		struct stat st;
+		int len = snprintf(file, sizeof file, "%s/%s", path, names[i]->d_name);
+		bool is_file = len > 0 && (size_t)len < sizeof file && stat(file, &st) == 0 &&
+			S_ISREG(st.st_mode) && st.st_size <= (off_t)LIMIT_CERT_BLOB_BYTES;
+		if (err == 0 && is_file)
+			err = cert_file_add(f, file, false, why);
+		free(names[i]);
+	}
+	free(names);
+	return err;
+}
+
+static MUST_USE int certs_load(const struct opt_list *list, bool may_be_folder,
+	struct cmd_files *f, struct why *why)
+{
+	int err = 0;
+
+	for (size_t i = 0; i < list->n && err == 0; i++) {
+		struct stat st;
+		bool is_folder = may_be_folder && stat(list->at[i], &st) == 0 && S_ISDIR(st.st_mode);
+		err = is_folder ? cert_folder_add(f, list->at[i], why)
+		                : cert_file_add(f, list->at[i], true, why);
+	}
+	return err;
+}
+
+/* --- expected values -------------------------------------------------------------------------- */
+
+/* 1 to 64 bytes, filled up with zeros at the end. */
+static MUST_USE int report_data_parse(const char *text, uint8_t ret[SNP_REPORT_DATA_BYTES],
+	struct why *why)
+{
+	size_t len = strlen(text) / 2;
+
+	if (len < 1 || len > SNP_REPORT_DATA_BYTES || opts_parse_hex(text, ret, len) < 0)
+		return why_set(why, -EINVAL,
+			"--report-data: want 2 to 128 hexadecimal digits or @FILE with at most 64 bytes");
+	return 0;
+}
+
+static MUST_USE int report_data_load(const char *text, uint8_t ret[SNP_REPORT_DATA_BYTES],
+	struct why *why)
+{
+	AUTO(cmd_files) struct cmd_files file = { 0 };
+
+	memset(ret, 0, SNP_REPORT_DATA_BYTES);
+	if (text[0] != '@')
+		return report_data_parse(text, ret, why);
+	int err = cmd_files_add(&file, text + 1, SNP_REPORT_DATA_BYTES, why);
+	if (err < 0)
+		return err;
+	if (file.at[0].len == 0)
+		return why_set(why, -EBADMSG, "--report-data: %s is empty", text + 1);
+	memcpy(ret, file.at[0].p, file.at[0].len);
+	return 0;
+}
+
+static MUST_USE int policy_load(const char *path, struct loaded *l, struct why *why)
+{
+	char folder[PATH_MAX];
+	int err = policy_read(path, &l->policy, why);
+
+	if (err < 0)
+		return err;
+	l->in.policy = &l->policy;
+	if (l->policy.boot.n_launch_digests > 0 || l->policy.tee.type != POLICY_TEE_SNP)
+		return 0;
+	err = cmd_folder_of(path, folder, sizeof folder, why);
+	if (err == 0)
+		err = attest_predict_snp(&l->policy, folder, &l->predicted, why);
+	if (err < 0)
+		return why_prefix(why, err,
+			"the expected launch digest cannot be computed (or put boot.launch_digest into the "
+			"policy)");
+	memcpy(l->digests[0], l->predicted.digest, SHA384_BYTES);
+	l->in.digests = (const uint8_t (*)[SHA384_BYTES])l->digests;
+	l->in.n_digests = 1;
+	return 0;
+}
+
+static MUST_USE int rows_parse(const struct opt_list *list, uint32_t *ret, struct why *why)
+{
+	for (size_t i = 0; i < list->n; i++) {
+		enum verdict_row_id row;
+		if (verdict_row_parse(list->at[i], &row) < 0)
+			return why_set(why, -EINVAL, "--require: there is no row '%s'", list->at[i]);
+		*ret |= ROW_BIT(row);
+	}
+	return 0;
+}
+
+/* --- the command ------------------------------------------------------------------------------ */
+
+/* What is wrong with the command line itself: EXIT_USAGE. */
+static MUST_USE int usage_check(const struct args *a, struct loaded *l, struct why *why)
+{
+	if (a->evidence == NULL)
+		return why_set(why, -EINVAL, "--evidence FILE is missing");
+	if (a->kind != NULL && strcmp(a->kind, "snp") != 0 && strcmp(a->kind, "tdx") != 0 &&
+		strcmp(a->kind, "sev") != 0 && strcmp(a->kind, "tpm") != 0)
+		return why_set(why, -EINVAL, "--kind: '%s' is not snp, tdx, sev or tpm", a->kind);
+	l->in.at = time(NULL);
+	int err = a->at == NULL ? 0 : cmd_parse_time(a->at, &l->in.at, why);
+	if (err == 0)
+		err = rows_parse(&a->require, &l->in.required_rows, why);
+	if (err == 0 && a->report_data != NULL && a->report_data[0] != '@')
+		err = report_data_load(a->report_data, l->report_data, why);
+	return err;
+}
+
+static MUST_USE int inputs_load(const struct args *a, struct loaded *l, struct why *why)
+{
+	struct attest_inputs *in = &l->in;
+	int err = cmd_files_add(&l->evidence, a->evidence, LIMIT_EVIDENCE_BYTES, why);
+
+	if (err == 0)
+		err = certs_load(&a->certs, true, &l->certs, why);
+	if (err == 0)
+		err = certs_load(&a->crls, false, &l->crls, why);
+	if (err == 0)
+		err = certs_load(&a->roots, false, &l->roots, why);
+	if (err == 0 && a->report_data != NULL)
+		err = report_data_load(a->report_data, l->report_data, why);
+	if (err < 0)
+		return err;
+	in->evidence = l->evidence.at[0];
+	in->certs = l->certs.at, in->n_certs = l->certs.n;
+	in->crls = l->crls.at, in->n_crls = l->crls.n;
+	in->roots = l->roots.at, in->n_roots = l->roots.n;
+	in->report_data = a->report_data == NULL ? NULL : l->report_data;
+	return 0;
+}
+
+static MUST_USE int evidence_verify(const struct args *a, struct loaded *l, struct verdict *ret,
+	struct why *why)
+{
+	struct attest_blob e = l->in.evidence;
+	const char *kind = a->kind;
+
+	if (kind == NULL)
+		kind = evidence_kind_name(attest_recognise(e.p, e.len));
+	if (strcmp(kind, "unknown") == 0)
+		return why_set(why, -EBADMSG, "%s: %zu bytes that are no evidence we know (SNP report: %u)",
+			a->evidence, e.len, SNP_REPORT_BYTES);
+	if (strcmp(kind, "snp") != 0)
+		return why_set(why, -EPROTONOSUPPORT, "%s: %s evidence is not supported in this version",
+			a->evidence, kind);
+	int err = attest_verify_snp(&l->in, ret, why);
+	return err < 0 ? why_prefix(why, err, "%s", a->evidence) : 0;
+}
+
+static int verdict_answer(const struct args *a, const struct verdict *v)
+{
+	struct why why = { 0 };
+	struct wr w = { 0 };
+	bool is_good = v->overall == VERDICT_AFFIRMING ||
+		(v->overall == VERDICT_WARNING && a->accept_warning);
+
+	int err = cmd_text_open(&w, &why);
+	if (err < 0)
+		return cmd_fail(EXIT_OURS, err, &why);
+	if (a->as_json)
+		verdict_print_json(v, &w);
+	else
+		verdict_print_text(v, &w);
+	int status = cmd_print(&w, is_good ? EXIT_YES : EXIT_NO);
+	free(w.buf);
+	if (!is_good && !a->as_json) {
+		char line[VERDICT_WHY_MAX + 64];
+		verdict_print_line(v, line, sizeof line);
+		(void)why_set(&why, 0, "%s", line);
+		(void)cmd_fail(EXIT_NO, 0, &why);
+	}
+	return status;
+}
+
+static int verify_run(const struct args *a, struct loaded *l)
+{
+	static struct verdict verdict; /* large; one thread, one call */
+	struct why why = { 0 };
+
+	int err = usage_check(a, l, &why);
+	if (err < 0)
+		return cmd_fail(EXIT_USAGE, err, &why);
+	err = inputs_load(a, l, &why);
+	if (err < 0)
+		return cmd_fail(err == -ENOMEM ? EXIT_OURS : EXIT_INPUT, err, &why);
+	if (a->policy != NULL) {
+		err = policy_load(a->policy, l, &why);
+		if (err < 0)
+			return cmd_fail(err == -ENOMEM ? EXIT_OURS : EXIT_INPUT, err, &why);
+	}
+	err = evidence_verify(a, l, &verdict, &why);
+	if (err < 0)
+		return cmd_fail(err == -ENOMEM ? EXIT_OURS : EXIT_INPUT, err, &why);
+	return verdict_answer(a, &verdict);
+}
+
+int cmd_verify(int argc, char **argv)
+{
+	static struct loaded loaded; /* large; one thread, one call */
+	struct args a = { 0 };
+	const struct opt options[] = {
+		{ "evidence", OPT_TEXT, &a.evidence, "FILE", "the evidence: an SNP report" },
+		{ "kind", OPT_TEXT, &a.kind, "KIND", "snp, tdx, sev or tpm instead of recognising it" },
+		{ "certs", OPT_LIST, &a.certs, "FILE|DIR", "certificates: PEM, DER or certificate table" },
+		{ "crl", OPT_LIST, &a.crls, "FILE", "certificate revocation list" },
+		{ "collateral", OPT_TEXT, &a.collateral, "DIR", "TDX collateral (not in this version)" },
+		{ "policy", OPT_TEXT, &a.policy, "POLICY", "appraise against this launch policy" },
+		{ "report-data", OPT_TEXT, &a.report_data, "HEX|@FILE",
+			"the value asked for; filled up with zeros to 64 bytes" },
+		{ "root", OPT_LIST, &a.roots, "FILE", "an extra trust root (trust class simulated)" },
+		{ "at", OPT_TEXT, &a.at, "TIME", "judge validity at this time instead of now" },
+		{ "require", OPT_LIST, &a.require, "ROW", "this row must not be 'none'" },
+		{ "accept-warning", OPT_FLAG, &a.accept_warning, NULL, "exit 0 for a warning too" },
+		{ "json", OPT_FLAG, &a.as_json, NULL, "one JSON object on standard output" },
+		{ 0 },
+	};
+	const struct opt_spec spec = { "casemate attest verify --evidence FILE [OPTION]...",
+		"Verify and appraise evidence, offline.", options, 0, 0 };
+	struct why why = { 0 };
+	char **args = NULL;
+	size_t n_args = 0;
+
+	int err = opts_parse(&spec, argc, argv, &args, &n_args, &why);
+	if (err != 0)
+		return err > 0 ? EXIT_YES : cmd_fail(EXIT_USAGE, err, &why);
+	int status = verify_run(&a, &loaded);
+	loaded_done(&loaded);
+	return status;
+}

@@ -1,0 +1,279 @@
+#include "attest/what_changed.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+static const struct {
+	const char *key, *name;
+} inputs[CHANGED_INPUT_COUNT] = {
+	[CHANGED_KERNEL] = { "kernel", "kernel" },
+	[CHANGED_INITRD] = { "initrd", "initrd" },
+	[CHANGED_CMDLINE] = { "cmdline", "command line" },
+	[CHANGED_VCPUS] = { "vcpus", "number of vCPUs" },
+	[CHANGED_MEMORY] = { "memory_mib", "memory size" },
+	[CHANGED_FEATURES] = { "vmsa_features", "VMSA features" },
+};
+
+/* Words that somebody puts on a kernel command line to see more or to get in. */
+static const char *const usual_words[] = { "quiet", "debug", "ignore_loglevel", "loglevel=7",
+	"earlyprintk=serial", "earlyprintk=ttyS0", "console=ttyS0", "console=ttyS0,115200", "console=hvc0",
+	"single", "1", "s", "S", "3", "5", "rescue", "emergency", "rw", "ro", "init=/bin/sh",
+	"init=/bin/bash", "rdinit=/bin/sh", "rdinit=/bin/bash", "rd.break", "break", "break=premount",
+	"break=mount", "break=bottom", "systemd.unit=rescue.target", "systemd.unit=emergency.target",
+	"systemd.debug-shell=1", "systemd.debug_shell", "nokaslr", "mitigations=off", "nosmp", "maxcpus=1",
+	"nosmep", "nosmap", "iommu=off", "selinux=0", "apparmor=0", "enforcing=0", "lockdown=none",
+	"module.sig_enforce=0", "kgdboc=ttyS0", "sysrq_always_enabled=1", "panic=1", "panic=-1", "reboot=t",
+	"nopti", "pti=off", "noexec=off", "ima_appraise=off", "fips=0" };
+
+static const uint64_t usual_memories_mib[] = { 128, 192, 256, 384, 512, 768, 1024, 1536, 2048, 3072,
+	4096, 6144, 8192, 12288, 16384, 32768, 65536 };
+
+/* SEV_FEATURES beside SNP: none, DebugSwap (what newer kernels set), SecureTSC. */
+static const uint64_t usual_features[] = { 0, 0x20, 0x200, 0x220 };
+
+const char *changed_input_key(enum changed_input input)
+{
+	return input < CHANGED_INPUT_COUNT ? inputs[input].key : "?";
+}
+
+const char *changed_input_name(enum changed_input input)
+{
+	return input < CHANGED_INPUT_COUNT ? inputs[input].name : "?";
+}
+
+struct search {
+	const struct boot_inputs *base;
+	const uint8_t *digest;
+	struct boot_memo memo;
+	struct changed *out;
+};
+
+/* Does this launch give the digest? A launch that is impossible does not. */
+static bool try(struct search *s, const struct boot_inputs *in, uint32_t changed)
+{
+	struct boot_digest d;
+
+	s->out->n_tried++;
+	if (boot_digest_compute_memo(in, &s->memo, &d, NULL) < 0 ||
+		memcmp(d.digest, s->digest, SHA384_BYTES) != 0)
+		return false;
+	s->out->is_found = true;
+	s->out->inputs = changed;
+	s->out->in = *in;
+	return true;
+}
+
+/* --- what people usually change --------------------------------------------------------------- */
+
+static bool try_cmdline(struct search *s, const char *front, const char *middle, const char *back)
+{
+	struct boot_inputs in = *s->base;
+	char *line = s->out->cmdline;
+	int n = snprintf(line, sizeof s->out->cmdline, "%s%s%s%s%s", front, front[0] != 0 ? " " : "",
+		middle, back[0] != 0 ? " " : "", back);
+
+	if (n < 0 || (size_t)n >= sizeof s->out->cmdline)
+		return false;
+	in.cmdline = line;
+	return try(s, &in, 1u << CHANGED_CMDLINE);
+}
+
+/* Leave out the word at [at, end) and the spaces behind it (or before it, for the last). */
+static bool try_without(struct search *s, size_t at, size_t end)
+{
+	const char *from = s->base->cmdline;
+	struct boot_inputs in = *s->base;
+	char *line = s->out->cmdline;
+	size_t rest = end + strspn(from + end, " ");
+
+	if (from[rest] == '\0')
+		while (at > 0 && from[at - 1] == ' ')
+			at--;
+	(void)snprintf(line, sizeof s->out->cmdline, "%.*s%s", (int)at, from, from + rest);
+	in.cmdline = line;
+	return try(s, &in, 1u << CHANGED_CMDLINE);
+}
+
+static bool try_cmdlines(struct search *s)
+{
+	const char *line = s->base->cmdline;
+
+	for (size_t at = strspn(line, " "); line[at] != '\0';) {
+		size_t end = at + strcspn(line + at, " ");
+		if (try_without(s, at, end))
+			return true;
+		at = end + strspn(line + end, " ");
+	}
+	for (size_t i = 0; i < ARRAY_LEN(usual_words); i++)
+		if (try_cmdline(s, "", line, usual_words[i]) || try_cmdline(s, usual_words[i], line, ""))
+			return true;
+	return false;
+}
+
+static bool try_numbers(struct search *s)
+{
+	struct boot_inputs in = *s->base;
+
+	for (uint32_t n = 1; n <= LIMIT_VCPUS; n++) {
+		in.vcpus = n;
+		if (n != s->base->vcpus && try(s, &in, 1u << CHANGED_VCPUS))
+			return true;
+	}
+	in = *s->base;
+	for (size_t i = 0; i < ARRAY_LEN(usual_features); i++) {
+		in.vmsa_features = usual_features[i];
+		if (in.vmsa_features != s->base->vmsa_features && try(s, &in, 1u << CHANGED_FEATURES))
+			return true;
+	}
+	in = *s->base;
+	for (size_t i = 0; i < ARRAY_LEN(usual_memories_mib); i++) {
+		in.memory_mib = usual_memories_mib[i];
+		if (in.memory_mib != s->base->memory_mib && try(s, &in, 1u << CHANGED_MEMORY))
+			return true;
+	}
+	return false;
+}
+
+/* --- candidates ------------------------------------------------------------------------------- */
+
+#define COMBINATIONS_MAX 4096u
+
+/* Replace one input by candidate i (0: the base's); what it changed. */
+static uint32_t candidate_set(const struct changed_candidates *c, enum changed_input input,
+	size_t i, struct boot_inputs *in)
+{
+	if (i == 0)
+		return 0;
+	i--;
+	switch (input) {
+	case CHANGED_KERNEL:
+		in->kernel = c->kernels[i].p, in->kernel_len = c->kernels[i].len;
+		break;
+	case CHANGED_INITRD:
+		in->initrd = c->initrds[i].p, in->initrd_len = c->initrds[i].len;
+		break;
+	case CHANGED_CMDLINE:
+		in->cmdline = c->cmdlines[i];
+		break;
+	case CHANGED_VCPUS:
+		in->vcpus = c->vcpus[i];
+		break;
+	case CHANGED_MEMORY:
+		in->memory_mib = c->memories_mib[i];
+		break;
+	case CHANGED_FEATURES:
+	case CHANGED_INPUT_COUNT:
+		break;
+	}
+	return 1u << input;
+}
+
+/* Every combination, those with fewest changes first. */
+static bool try_candidates(struct search *s, const struct changed_candidates *c)
+{
+	const size_t counts[CHANGED_INPUT_COUNT] = { c->n_kernels, c->n_initrds, c->n_cmdlines,
+		c->n_vcpus, c->n_memories, 0 };
+	size_t total = 1;
+
+	for (size_t k = 0; k < CHANGED_INPUT_COUNT && total <= COMBINATIONS_MAX; k++)
+		total *= counts[k] + 1;
+	for (unsigned int n_changes = 1; n_changes < CHANGED_INPUT_COUNT; n_changes++) {
+		if (n_changes > 1 && total > COMBINATIONS_MAX)
+			return false;
+		size_t at[CHANGED_INPUT_COUNT] = { 0 };
+		for (;;) {
+			size_t k = 0;
+			while (k < CHANGED_INPUT_COUNT && ++at[k] > counts[k])
+				at[k++] = 0;
+			if (k == CHANGED_INPUT_COUNT)
+				break;
+			struct boot_inputs in = *s->base;
+			uint32_t changed = 0;
+			for (k = 0; k < CHANGED_INPUT_COUNT; k++)
+				changed |= candidate_set(c, (enum changed_input)k, at[k], &in);
+			if ((unsigned int)__builtin_popcount(changed) == n_changes && try(s, &in, changed))
+				return true;
+		}
+	}
+	return false;
+}
+
+int what_changed(const struct boot_inputs *base, const uint8_t digest[SHA384_BYTES],
+	const struct changed_candidates *candidates, struct changed *ret, struct why *why)
+{
+	struct search s = { .base = base, .digest = digest, .out = ret };
+	struct boot_digest d;
+
+	*ret = (struct changed){ 0 };
+	int err = boot_digest_compute_memo(base, &s.memo, &d, why);
+	if (err < 0)
+		return err;
+	if (memcmp(d.digest, digest, SHA384_BYTES) == 0) {
+		ret->is_found = true;
+		ret->in = *base;
+		return 0;
+	}
+	if (!try_cmdlines(&s) && !try_numbers(&s))
+		(void)try_candidates(&s, candidates);
+	return 0;
+}
+
+/* --- words ------------------------------------------------------------------------------------ */
+
+/* Bytes of from and to up to the last word boundary at which they still agree. */
+static size_t common_front(const char *from, const char *to)
+{
+	size_t n = 0, boundary = 0;
+
+	for (;; n++) {
+		bool is_end = (from[n] == '\0' || from[n] == ' ') && (to[n] == '\0' || to[n] == ' ');
+		if (is_end)
+			boundary = n;
+		if (from[n] != to[n] || from[n] == '\0')
+			return boundary;
+	}
+}
+
+static size_t common_back(const char *from, size_t from_len, const char *to, size_t to_len)
+{
+	size_t n = 0, boundary = 0;
+
+	for (;; n++) {
+		bool is_end = (n == from_len || from[from_len - 1 - n] == ' ') &&
+			(n == to_len || to[to_len - 1 - n] == ' ');
+		if (is_end)
+			boundary = n;
+		if (n == from_len || n == to_len || from[from_len - 1 - n] != to[to_len - 1 - n])
+			return boundary;
+	}
+}
+
+static void trim(const char **p, size_t *len)
+{
+	while (*len > 0 && **p == ' ')
+		(*p)++, (*len)--;
+	while (*len > 0 && (*p)[*len - 1] == ' ')
+		(*len)--;
+}
+
+void changed_words(const char *from, const char *to, char *ret, size_t size)
+{
+	size_t front = common_front(from, to);
+	const char *old = from + front, *new = to + front;
+	size_t old_len = strlen(old), new_len = strlen(new);
+	size_t back = common_back(old, old_len, new, new_len);
+
+	old_len -= back;
+	new_len -= back;
+	trim(&old, &old_len);
+	trim(&new, &new_len);
+	if (old_len == 0 && new_len == 0)
+		(void)snprintf(ret, size, "only spaces differ");
+	else if (old_len == 0)
+		(void)snprintf(ret, size, "'%.*s' added", (int)new_len, new);
+	else if (new_len == 0)
+		(void)snprintf(ret, size, "'%.*s' removed", (int)old_len, old);
+	else
+		(void)snprintf(ret, size, "'%.*s' became '%.*s'", (int)old_len, old, (int)new_len, new);
+}

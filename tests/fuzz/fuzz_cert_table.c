@@ -1,0 +1,26 @@
+/*
+ * Reaches cert_store_add() (PEM, DER, certificate table), cert_table_parse(), snp_leaf_parse(),
+ * cert_check_ca() and the vendor pins.
+ */
+#include "attest/cert.h"
+#include "attest/snp_leaf.h"
+#include "attest/vendor.h"
+#include "tests/fuzz/fuzz.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	AUTO(cert_store) struct cert_store s = { 0 };
+	struct snp_leaf leaf;
+
+	/* What was read before a failure stays in the store, and is looked at too. */
+	int err = cert_store_add(&s, data, size, NULL);
+	for (size_t i = 0; i < s.n; i++) {
+		if (snp_leaf_recognise(s.at[i]))
+			err = snp_leaf_parse(&leaf, s.at[i], NULL);
+		else
+			err = cert_check_ca(s.at[i], NULL);
+		(void)vendor_root_product(s.at[i]);
+	}
+	(void)err;
+	return 0;
+}
