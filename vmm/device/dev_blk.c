@@ -333,11 +333,8 @@ int dev_blk_open(struct dev_blk *d, struct loop *loop, int sock, int disk,
 	if (err < 0)
 		return err;
 	struct virtio_blk_config config = config_of(d, block_bytes);
-	err = vu_back_open(&d->back, loop, fd_take(&sock_fd), &blk_ops, features_of(d), &config,
-		sizeof config);
-	return err < 0 ? why_set(why, err, "cannot serve the vhost-user socket: %s",
-				 strerrordesc_np(-err)) :
-			 0;
+	return vu_back_open(&d->back, loop, fd_take(&sock_fd), &blk_ops, features_of(d), &config,
+		sizeof config, why);
 }
 
 void dev_blk_close(struct dev_blk *d)

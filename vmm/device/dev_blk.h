@@ -49,6 +49,7 @@ struct dev_blk {
 /*
  * Serve the disk on the vhost-user socket; takes both descriptors. -EINVAL with why: a size of
  * zero, unknown flags, a descriptor that is neither a file nor a block device, or is shorter.
+ * why must live as long as d: the end of the relation is explained there.
  */
 MUST_USE int dev_blk_open(struct dev_blk *d, struct loop *loop, int sock, int disk,
 	const struct dev_blk_setup *setup, struct why *why);

@@ -151,10 +151,7 @@ int dev_console_open(
 {
 	d->out = (struct src){ .fd = out, .fire = out_fire };
 	d->in = (struct src){ .fd = in, .fire = in_fire };
-	int err = vu_back_open(&d->back, loop, sock, &console_ops, 0, NULL, 0);
-	return err < 0 ? why_set(why, err, "cannot serve the vhost-user socket: %s",
-				 strerrordesc_np(-err)) :
-			 0;
+	return vu_back_open(&d->back, loop, sock, &console_ops, 0, NULL, 0, why);
 }
 
 void dev_console_close(struct dev_console *d)

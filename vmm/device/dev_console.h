@@ -29,7 +29,8 @@ struct dev_console {
 
 /*
  * Serve the device on the vhost-user socket; takes all three descriptors. Neither output nor input
- * is made non-blocking: the description may be shared with somebody's terminal.
+ * is made non-blocking: the description may be shared with somebody's terminal. why must live as
+ * long as d: the end of the relation is explained there.
  */
 MUST_USE int dev_console_open(
 	struct dev_console *d, struct loop *loop, int sock, int out, int in, struct why *why);

@@ -32,11 +32,7 @@ static const struct vu_ops rng_ops = {
 
 int dev_rng_open(struct dev_rng *d, struct loop *loop, int sock, struct why *why)
 {
-	int err = vu_back_open(&d->back, loop, sock, &rng_ops, 0, NULL, 0);
-
-	return err < 0 ? why_set(why, err, "cannot serve the vhost-user socket: %s",
-				 strerrordesc_np(-err)) :
-			 0;
+	return vu_back_open(&d->back, loop, sock, &rng_ops, 0, NULL, 0, why);
 }
 
 void dev_rng_close(struct dev_rng *d)

@@ -16,6 +16,9 @@ struct dev_rng {
 	struct vu_back back;
 };
 
-/* Serve the device on the vhost-user socket (taken). Release with dev_rng_close(). */
+/*
+ * Serve the device on the vhost-user socket (taken). Release with dev_rng_close(). why must live as
+ * long as d: the end of the relation is explained there.
+ */
 MUST_USE int dev_rng_open(struct dev_rng *d, struct loop *loop, int sock, struct why *why);
 void dev_rng_close(struct dev_rng *d);

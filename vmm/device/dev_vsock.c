@@ -617,11 +617,8 @@ int dev_vsock_open(struct dev_vsock *d, struct loop *loop, int sock, struct chan
 		d->streams[i].dev = d;
 		d->streams[i].sock = (struct src){ .fd = -1, .fire = sock_fire };
 	}
-	int err = vu_back_open(&d->back, loop, fd_take(&sock_fd), &vsock_ops, 0, &config,
-		sizeof config);
-	return err < 0 ? why_set(why, err, "cannot serve the vhost-user socket: %s",
-				 strerrordesc_np(-err)) :
-			 0;
+	return vu_back_open(&d->back, loop, fd_take(&sock_fd), &vsock_ops, 0, &config,
+		sizeof config, why);
 }
 
 void dev_vsock_close(struct dev_vsock *d)

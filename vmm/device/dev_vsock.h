@@ -85,7 +85,8 @@ extern const size_t dev_vsock_n_rules;
 
 /*
  * Serve the device on the vhost-user socket (taken); chan is the supervisor's, kept by the caller.
- * -EINVAL with why: a context id below 3 or above 0xfffffffe (5.10.4), too many ports.
+ * -EINVAL with why: a context id below 3 or above 0xfffffffe (5.10.4), too many ports. why must live
+ * as long as d: the end of the relation is explained there.
  */
 MUST_USE int dev_vsock_open(struct dev_vsock *d, struct loop *loop, int sock, struct chan *chan,
 	const struct dev_vsock_setup *setup, struct why *why);

@@ -648,9 +648,9 @@ static MUST_USE int msg_serve(struct vu_back *b, struct vu_msg *m)
 		err = rules[m->request].take(b, m);
 	int sent = msg_answer(b, m, err);
 	if (err < 0)
-		log_err("vhost-user request %u, %u bytes, %u descriptors: %s", m->request, m->len,
-			m->n_fds, strerrordesc_np(-err));
-	return err < 0 ? err : sent;
+		return why_set(b->why, err, "vhost-user request %u with %u bytes, %u descriptors: %s",
+			m->request, m->len, m->n_fds, strerrordesc_np(-err));
+	return sent;
 }
 
 static void relation_end(struct vu_back *b, int err)
@@ -680,12 +680,13 @@ static void sock_fire(struct src *src, uint32_t events)
 }
 
 int vu_back_open(struct vu_back *b, struct loop *loop, int sock, const struct vu_ops *ops,
-	uint64_t features, const void *config, size_t config_len)
+	uint64_t features, const void *config, size_t config_len, struct why *why)
 {
 	assert(ops->n_queues > 0 && ops->n_queues <= LIMIT_VRINGS && config_len <= sizeof b->config);
 	*b = (struct vu_back){
 		.loop = loop,
 		.ops = ops,
+		.why = why,
 		.sock = { .fd = sock, .fire = sock_fire },
 		.offered = features | FEATURES_ALWAYS,
 		.config_len = (uint32_t)config_len,
@@ -697,9 +698,11 @@ int vu_back_open(struct vu_back *b, struct loop *loop, int sock, const struct vu
 		b->q[i] = (struct vu_queue){ .back = b, .kick = { .fd = -1, .fire = kick_fire },
 			.call_fd = -1, .err_fd = -1 };
 	int err = loop_add(loop, &b->sock, EPOLLIN);
-	if (err < 0)
+	if (err < 0) {
 		fd_drop(&b->sock.fd);
-	return err;
+		return why_set(why, err, "cannot serve the vhost-user socket: %s", strerrordesc_np(-err));
+	}
+	return 0;
 }
 
 void vu_back_close(struct vu_back *b)

@@ -69,6 +69,7 @@ struct vu_queue {
 struct vu_back {
 	struct loop *loop;
 	const struct vu_ops *ops;
+	struct why *why; /* gets the reason when the relation ends with an error */
 	struct src sock;
 	enum vu_back_state state;
 	uint64_t offered;   /* virtio features, VU_F_PROTOCOL_FEATURES included */
@@ -87,10 +88,11 @@ struct vu_back {
  * Serve the device on the socket (taken) from the loop. features: what the device offers beyond
  * VERSION_1, ACCESS_PLATFORM and the ring features, which are offered always. config: config_len
  * bytes of configuration space (copied). The relation's end stops the loop: with 0 when the front
- * end closed the socket, with an error when it broke a rule.
+ * end closed the socket, with an error when it broke a rule; the reason is then in why, which must
+ * live as long as b (it may be NULL).
  */
 MUST_USE int vu_back_open(struct vu_back *b, struct loop *loop, int sock, const struct vu_ops *ops,
-	uint64_t features, const void *config, size_t config_len);
+	uint64_t features, const void *config, size_t config_len, struct why *why);
 void vu_back_close(struct vu_back *b);
 
 /*
