@@ -1,0 +1,224 @@
+/* casemate-agent: the first program of a guest: prove, fetch the key, open the disks, run, switch off. */
+#include <errno.h>
+#include <malloc.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "attest/agent/agent_boot.h"
+#include "attest/agent/agent_disk.h"
+#include "attest/agent/agent_kbs.h"
+#include "attest/agent/agent_run.h"
+#include "attest/agent/agent_settings.h"
+#include "attest/agent/ev.h"
+#include "attest/broker/kbs_bind.h"
+#include "attest/broker/kbs_json.h"
+#include "attest/broker/kbs_jwe.h"
+#include "base/fd.h"
+#include "base/log.h"
+#include "base/opts.h"
+
+#define CA_FILE      "/etc/casemate/broker-ca.pem"
+#define CA_BYTES_MAX 65536u
+
+struct agent {
+	struct agent_settings settings;
+	struct agent_kbs *kbs;
+	uint8_t *ca;
+	size_t ca_len;
+	char nonce[AGENT_NONCE_MAX + 1];
+	json_t *private_key;
+	json_t *public_key;
+	struct ev_report evidence;
+	struct secret key;
+	int status; /* the workload's */
+};
+
+static int step_modules(struct agent *a, struct why *why)
+{
+	unsigned int n = 0;
+	int err = agent_boot_load_modules(&n, why);
+
+	if (err == 0)
+		log_info("modules: %u loaded", n);
+	return err;
+}
+
+static int step_settings(struct agent *a, struct why *why)
+{
+	char *text = NULL;
+	size_t len = 0;
+
+	int err = fd_read_path("/proc/cmdline", LIMIT_CMDLINE_BYTES, (uint8_t **)&text, &len, why);
+	if (err == 0)
+		err = agent_settings_parse(text, len, &a->settings, why);
+	free(text);
+	return err;
+}
+
+static int step_evidence(struct agent *a, struct why *why)
+{
+	const char *name = NULL;
+	int err = ev_find(&name, why);
+
+	if (err == 0)
+		log_info("evidence: from %s", name);
+	return err;
+}
+
+static int step_challenge(struct agent *a, struct why *why)
+{
+	int err = fd_read_path(CA_FILE, CA_BYTES_MAX, &a->ca, &a->ca_len, why);
+
+	if (err == -ENOENT && a->settings.broker.has_pin) {
+		why_clear(why);
+		err = 0;
+	}
+	if (err == 0)
+		err = agent_kbs_open(&a->settings.broker, a->ca, a->ca_len, &a->kbs, why);
+	if (err == 0)
+		err = agent_kbs_challenge(a->kbs, a->nonce, why);
+	if (err == 0)
+		log_info("challenge: a nonce from %s", a->settings.broker.host);
+	return err;
+}
+
+static int step_report(struct agent *a, struct why *why)
+{
+	uint8_t report_data[KBS_REPORT_DATA_BYTES];
+
+	int err = kbs_key_new(&a->private_key, &a->public_key, why);
+	if (err == 0)
+		err = kbs_bind_report_data(a->nonce, a->public_key, report_data);
+	if (err == 0)
+		err = ev_get_report(report_data, &a->evidence, why);
+	if (err == 0)
+		log_info("report: made for this nonce and a fresh key");
+	return err;
+}
+
+static int step_proof(struct agent *a, struct why *why)
+{
+	int err = agent_kbs_prove(a->kbs, a->nonce, a->public_key, &a->evidence, why);
+
+	if (err == 0)
+		log_info("proof: the broker's verdict is affirming");
+	return err;
+}
+
+static int step_key(struct agent *a, struct why *why)
+{
+	int err = agent_kbs_fetch(a->kbs, a->settings.key, a->private_key, &a->key, why);
+
+	if (err == 0)
+		log_info("key: %s released to this guest", a->settings.key);
+	return err;
+}
+
+static int step_root(struct agent *a, struct why *why)
+{
+	const struct agent_settings *s = &a->settings;
+
+	int err = agent_disk_wait(s->root, why);
+	if (err == 0)
+		err = agent_disk_open_root(s->root, s->verity, s->verity_offset, why);
+	if (err == 0)
+		err = agent_run_mount_root(why);
+	if (err == 0)
+		log_info("root: %s is what the measured command line names", s->root);
+	return err;
+}
+
+static int step_volume(struct agent *a, struct why *why)
+{
+	const struct agent_settings *s = &a->settings;
+
+	int err = agent_disk_wait(s->volume, why);
+	if (err == 0)
+		err = agent_disk_open_volume(s->volume, &a->key, s->is_integrity_required, why);
+	secret_done(&a->key);
+	if (err == 0)
+		err = agent_run_mount_volume(s->mount, why);
+	if (err == 0)
+		log_info("volume: %s opened at %s", s->volume, s->mount);
+	return err;
+}
+
+static int step_workload(struct agent *a, struct why *why)
+{
+	log_info("workload: %s", a->settings.workload);
+	return agent_run_program(a->settings.workload, &a->status, why);
+}
+
+static const struct {
+	const char *name;
+	int (*run)(struct agent *a, struct why *why);
+	bool is_for_volume; /* only when there is a volume, and so a key */
+} steps[] = {
+	{ "modules", step_modules, false },
+	{ "settings", step_settings, false },
+	{ "evidence", step_evidence, true },
+	{ "challenge", step_challenge, true },
+	{ "report", step_report, true },
+	{ "proof", step_proof, true },
+	{ "key", step_key, true },
+	{ "root", step_root, false },
+	{ "volume", step_volume, true },
+	{ "workload", step_workload, false },
+};
+
+/* Wipe what proves or opens anything; the broker would give the key again only to a new boot. */
+static void secrets_end(struct agent *a)
+{
+	secret_done(&a->key);
+	json_decref(a->private_key);
+	json_decref(a->public_key);
+	a->private_key = a->public_key = NULL;
+	agent_kbs_close(a->kbs);
+	a->kbs = NULL;
+}
+
+static int steps_run(struct agent *a)
+{
+	for (size_t i = 0; i < ARRAY_LEN(steps); i++) {
+		struct why why = { 0 };
+		if (steps[i].is_for_volume && a->settings.volume[0] == '\0')
+			continue;
+		/* Before foreign code runs, and whatever becomes of it. */
+		if (steps[i].run == step_workload)
+			secrets_end(a);
+		int err = steps[i].run(a, &why);
+		if (err < 0) {
+			log_err("FAILED at %s: %s", steps[i].name, why_text(&why, err));
+			return err;
+		}
+	}
+	return 0;
+}
+
+int main(int argc, char **argv)
+{
+	static struct agent a;
+	struct why why = { 0 };
+
+	log_set_name("casemate-agent");
+	if (getpid() != 1) {
+		log_err("this is the first program of a guest; it mounts, and switches off, what it runs on");
+		return EXIT_USAGE;
+	}
+	/* What the C library frees is overwritten: protocol buffers of libraries hold secrets too. */
+	(void)mallopt(M_PERTURB, 0x5a);
+	int err = agent_boot_start(&why);
+	if (err < 0)
+		log_err("FAILED at boot: %s", why_text(&why, err));
+	kbs_json_init();
+	if (err == 0)
+		err = steps_run(&a);
+	secrets_end(&a);
+	agent_run_end();
+	agent_disk_close(AGENT_MAP_VOLUME);
+	agent_disk_close(AGENT_MAP_ROOT);
+	if (err == 0)
+		log_info("end: the workload's status is %d", a.status);
+	agent_boot_end(err < 0 ? EXIT_NO : a.status);
+}

@@ -1,0 +1,64 @@
+/*
+ * agent_settings: what the kernel command line tells the agent. It is launch-measured, so a broker
+ *                 that accepted the measurement accepted these words.
+ *
+ *   casemate.workload=/PATH        the program to run, in the root file system (needed)
+ *   casemate.root=NAME             block device of the root, default vda
+ *   casemate.verity=HASH@OFFSET    its dm-verity root hash (SHA-256) and where the hash tree starts,
+ *                                  in bytes; the data is what lies before it (needed)
+ *   casemate.volume=NAME           block device of a LUKS2 volume; none when it is not given
+ *   casemate.key=REPOSITORY/TYPE/TAG  its key at the broker (needed with a volume)
+ *   casemate.mount=/PATH           where it is mounted, default /data
+ *   casemate.integrity=required    refuse a volume without authenticated encryption
+ *   casemate.broker=vsock:CID:PORT or unix:PATH, default vsock:2:7001
+ *   casemate.host=NAME             the name in the broker's certificate, default casemate-broker
+ *   casemate.ca=HEX                SHA-256 of the broker's public key (SubjectPublicKeyInfo); without
+ *                                  it /etc/casemate/broker-ca.pem of the initramfs says whom to trust
+ *
+ *   Other words that start with "casemate." are errors, and so is a word given twice.
+ *
+ * Trust:   measured; read strictly all the same.
+ * Owns:    nothing; a plain value.
+ * Threads: any.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/cdefs.h"
+#include "base/limits.h"
+#include "base/why.h"
+
+#define AGENT_DEVICE_MAX 16
+#define AGENT_HOST_MAX   64
+#define AGENT_PATH_MAX   100 /* a Unix socket's path has 107 bytes */
+
+struct agent_broker {
+	char unix_path[AGENT_PATH_MAX + 1]; /* empty: vsock */
+	uint32_t vsock_cid;
+	uint32_t vsock_port;
+	char host[AGENT_HOST_MAX + 1];
+	bool has_pin;
+	uint8_t pin[32];
+};
+
+struct agent_settings {
+	char workload[LIMIT_PATH_BYTES];
+	char root[AGENT_DEVICE_MAX + 1];
+	uint8_t verity[32];
+	uint64_t verity_offset;
+	char volume[AGENT_DEVICE_MAX + 1]; /* empty: none */
+	char key[LIMIT_PATH_BYTES];
+	char mount[LIMIT_PATH_BYTES];
+	bool is_integrity_required;
+	struct agent_broker broker;
+};
+
+/* Read a command line (/proc/cmdline). -EBADMSG or -EMSGSIZE with why naming the word. */
+MUST_USE int agent_settings_parse(
+	const char *cmdline, size_t len, struct agent_settings *ret, struct why *why);
+
+/* "vsock:2:7001" and its kind; -EBADMSG. */
+MUST_USE int agent_broker_parse(const char *text, struct agent_broker *ret);
