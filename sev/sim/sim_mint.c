@@ -243,8 +243,9 @@ static MUST_USE int chain_make(struct sim_minted *m, struct pair chain[3], int r
 		if (chain[i].key == NULL)
 			return -EIO;
 		err = cert_make(&chain[i], &chain[i > 0 ? i - 1 : 0], &kinds[i], &m->platform);
+		int len = err == 0 ? i2d_X509(chain[i].cert, &der) : -1;
 		if (err == 0)
-			err = blob_take(m, blobs[i], der, i2d_X509(chain[i].cert, &der));
+			err = blob_take(m, blobs[i], der, len);
 	}
 	return err == 0 ? key_put(m, chain[2].key) : err;
 }

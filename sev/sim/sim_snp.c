@@ -213,7 +213,7 @@ static MUST_USE int launch_update(struct sim_vm *vm, struct abi_sev_cmd *cmd)
 	uint64_t in_slot = slot->size - (gpa - slot->gpa);
 	uint64_t n = pages_to_do(vm->m, MIN(u.len, in_slot) / PAGE_BYTES);
 	uint64_t done = 0;
-	for (; done < n && err == 0; done += err == 0) {
+	for (; done < n; done++) {
 		err = update_page(vm, slot, &u, gpa + done * PAGE_BYTES, cmd);
 		if (err < 0)
 			break;
@@ -222,6 +222,9 @@ static MUST_USE int launch_update(struct sim_vm *vm, struct abi_sev_cmd *cmd)
 	}
 	if (done == 0)
 		return err;
+	/* KVM keeps quiet about the failure: it happens again when the caller comes back. */
+	if (err == -EIO && cmd->error != 0)
+		vm->m->platform.script.seen[SIM_SNP_LAUNCH_UPDATE]--;
 	u.gfn_start += done;
 	u.len -= done * PAGE_BYTES;
 	memcpy(user_pointer(cmd->data), &u, sizeof u);

@@ -4,10 +4,18 @@
 #include <linux/kvm.h>
 #include <string.h>
 
+#include "base/rd.h"
+
 #define EFER_SVME 0x1000ull
 #define CR4_MCE   0x40ull
 #define CR0_NW_CD 0x60000000ull
 #define DR7_RESET 0x400ull
+
+/* The XSAVE area in its standard form. */
+#define XSAVE_XMM_END   416u
+#define XSAVE_HEADER_AT 512u
+#define XSAVE_YMM_AT    576u
+#define XSTATE_YMM      (1ull << 2)
 
 /* MSRs that have a field; a KVM that does not know one leaves the field at its reset value, zero. */
 struct msr_field {
@@ -82,30 +90,43 @@ static void regs_put(struct snp_vmsa *v, const struct kvm_regs *r)
 		v->r8_15[i] = le64_of(high[i]);
 }
 
-static void fpu_put(struct snp_vmsa *v, const struct kvm_fpu *f)
+/* The legacy area of XSAVE and the upper halves behind it; KVM_GET_FPU leaves MXCSR out. */
+static MUST_USE int fpu_put(struct snp_vmsa *v, const struct kvm_xsave *x)
 {
-	v->mxcsr = le32_of(f->mxcsr);
-	v->x87_ftw = le16_of(f->ftwx);
-	v->x87_fsw = le16_of(f->fsw);
-	v->x87_fcw = le16_of(f->fcw);
-	v->x87_fop = le16_of(f->last_opcode);
-	v->x87_rip = le64_of(f->last_ip);
-	v->x87_dp = le64_of(f->last_dp);
-	for (size_t i = 0; i < 8; i++)
-		memcpy(v->x87 + 10 * i, f->fpr[i], 10);
-	memcpy(v->xmm, f->xmm, sizeof v->xmm);
+	struct rd r = rd_of(x->region, XSAVE_YMM_AT + sizeof v->ymm_high);
+
+	v->x87_fcw = le16_of(rd_le16(&r));
+	v->x87_fsw = le16_of(rd_le16(&r));
+	v->x87_ftw = le16_of(rd_le16(&r));
+	v->x87_fop = le16_of(rd_le16(&r));
+	v->x87_rip = le64_of(rd_le64(&r));
+	v->x87_dp = le64_of(rd_le64(&r));
+	v->mxcsr = le32_of(rd_le32(&r));
+	rd_skip(&r, 4); /* MXCSR mask */
+	for (size_t i = 0; i < 8; i++) {
+		rd_copy(&r, v->x87 + 10 * i, 10);
+		rd_skip(&r, 6);
+	}
+	rd_copy(&r, v->xmm, sizeof v->xmm);
+	rd_skip(&r, XSAVE_HEADER_AT - XSAVE_XMM_END);
+	bool has_ymm = (rd_le64(&r) & XSTATE_YMM) != 0;
+	rd_skip(&r, XSAVE_YMM_AT - XSAVE_HEADER_AT - 8);
+	if (has_ymm)
+		rd_copy(&r, v->ymm_high, sizeof v->ymm_high);
+	return rd_check(&r);
 }
 
 static void msrs_put(const struct sim_host *host, int fd, struct snp_vmsa *v)
 {
 	for (size_t i = 0; i < ARRAY_LEN(msr_fields); i++) {
-		struct {
+		union {
 			struct kvm_msrs head;
-			struct kvm_msr_entry entry;
-		} m = { .head = { .nmsrs = 1 }, .entry = { .index = msr_fields[i].index } };
+			uint8_t room[sizeof(struct kvm_msrs) + sizeof(struct kvm_msr_entry)];
+		} m = { .head = { .nmsrs = 1 } };
+		m.head.entries[0].index = msr_fields[i].index;
 		if (host->ioctl(fd, KVM_GET_MSRS, (uintptr_t)&m) != 1)
 			continue;
-		le64 value = le64_of(m.entry.data);
+		le64 value = le64_of(m.head.entries[0].data);
 		memcpy((uint8_t *)v + msr_fields[i].at, &value, sizeof value);
 	}
 }
@@ -130,7 +151,7 @@ int sim_vmsa_read(const struct sim_host *host, int vcpu_fd, uint64_t sev_feature
 	struct kvm_regs regs = { 0 };
 	struct kvm_sregs sregs = { 0 };
 	struct kvm_debugregs dbg = { 0 };
-	struct kvm_fpu fpu = { 0 };
+	struct kvm_xsave fpu = { 0 };
 	int err = host->ioctl(vcpu_fd, KVM_GET_REGS, (uintptr_t)&regs);
 
 	if (err >= 0)
@@ -138,14 +159,15 @@ int sim_vmsa_read(const struct sim_host *host, int vcpu_fd, uint64_t sev_feature
 	if (err >= 0)
 		err = host->ioctl(vcpu_fd, KVM_GET_DEBUGREGS, (uintptr_t)&dbg);
 	if (err >= 0)
-		err = host->ioctl(vcpu_fd, KVM_GET_FPU, (uintptr_t)&fpu);
+		err = host->ioctl(vcpu_fd, KVM_GET_XSAVE, (uintptr_t)&fpu);
+	if (err >= 0)
+		err = fpu_put(&v, &fpu);
 	if (err < 0)
 		return err;
 	if (dbg.dr7 != DR7_RESET)
 		return -EINVAL;
 	regs_put(&v, &regs);
 	sregs_put(&v, &sregs);
-	fpu_put(&v, &fpu);
 	msrs_put(host, vcpu_fd, &v);
 	for (size_t i = 0; i < ARRAY_LEN(v.dr); i++)
 		v.dr[i] = le64_of(dbg.db[i]);
