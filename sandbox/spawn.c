@@ -339,6 +339,8 @@ void spawn_print_end(const struct spawn_end *end, char *ret, size_t size)
 			"was killed by its seccomp filter (SIGSYS): it made a system call that is not on its "
 			"list; the kernel's log names it (journalctl -k or dmesg, \"type=1326 ... syscall=\")");
 	else
-		(void)snprintf(ret, size, "was killed by signal %d (SIG%s)", end->status,
-			sigabbrev_np(end->status) != NULL ? sigabbrev_np(end->status) : "?");
+		/* A pid 1 ignores its own SIGABRT; abort() then ends it with a trapping instruction. */
+		(void)snprintf(ret, size, "was killed by signal %d (SIG%s%s)", end->status,
+			sigabbrev_np(end->status) != NULL ? sigabbrev_np(end->status) : "?",
+			end->status == SIGSEGV ? ", or a failed assertion" : "");
 }

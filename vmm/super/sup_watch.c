@@ -293,7 +293,8 @@ static void start_is_late(struct sup_guest *g)
 	const char *who = "the ledger writer";
 
 	for (unsigned int i = 0; i < g->n_children; i++)
-		if (g->children[i].state == CHILD_STARTING)
+		if (g->children[i].state == CHILD_STARTING &&
+			(g->phase == PHASE_LAUNCH || &g->children[i] != g->monitor))
 			who = g->children[i].label;
 	sup_watch_fail(g, -ETIMEDOUT, "%s: %s did not answer within %llu s", phases[g->phase].name,
 		g->phase == PHASE_ENTRY ? "the ledger writer" : who,
