@@ -7,7 +7,7 @@
 #   --module NAME      this module and what it needs, listed in /etc/modules.load in load order
 #   --file SRC:DEST    a file or folder, at DEST
 #   --exe BINARY:DEST  a program at DEST, and its shared libraries where its loader looks
-#   --init FILE        /init (default: load modules, say so, run /etc/start if there, power off)
+#   --init FILE        /init (default, unless --exe or --file made one: load modules, say so, run /etc/start if there, power off)
 #   --compress HOW     none (default: unpacking is slow where the lab emulates) or zstd
 #
 # In scripts of busybox its own applets come before programs of the same name: use full paths.
@@ -128,7 +128,7 @@ make_skeleton
 for item in "${modules[@]}"; do add_module "$item"; done
 for item in "${files[@]}"; do split --file "$item" && add_file "$src" "$dest"; done
 for item in "${exes[@]}"; do split --exe "$item" && add_exe "$src" "$dest"; done
-if [ -n "$init" ]; then add_file "$init" /init; else print_init >"$root/init"; fi
+if [ -n "$init" ]; then add_file "$init" /init; elif [ ! -e "$root/init" ]; then print_init >"$root/init"; fi
 chmod 755 "$root/init"
 chmod -R go-w,a+rX "$root"
 find "$root" -exec touch -h -d @0 {} +

@@ -68,6 +68,7 @@ initramfs() { # KERNEL
 	image=$cache/lab/initramfs-${sum:0:16}
 	if [ ! -e "$image" ]; then
 		mkdir -p "$cache/lab"
+		find "$cache/lab" -name 'initramfs-*' -mtime +1 -delete
 		"$here/initramfs.sh" "$image" "$1" --init "$here/init.sh" --module virtio_pci \
 			--module 9pnet_virtio --module 9p --module overlay --module kvm_amd
 	fi
@@ -103,9 +104,20 @@ share() {
 # The emulated processor: with SVM, without what the emulator would only warn that it lacks.
 cpu=EPYC,+svm,-rdseed,-sha-ni,-fxsr-opt,-misalignsse,-3dnowprefetch,-osvw,-topoext,-nrip-save,-xsavec
 
+# find_emulator: the better one if it can be had, else the one installed.
+find_emulator() {
+	local folder
+	if folder=$("$here/qemu.sh"); then
+		emulator=("$folder/qemu-system-x86_64" -L "$folder/data" -L /usr/share/seabios)
+	else
+		echo 'lab.sh: with the installed QEMU instead: guest kernels after 6.1 may crash' >&2
+		emulator=(qemu-system-x86_64)
+	fi
+}
+
 start_machine() { # KERNEL INITRAMFS
 	# shellcheck disable=SC2054 # QEMU's commas
-	qemu=(qemu-system-x86_64 -no-user-config -nodefaults -display none -no-reboot
+	qemu=("${emulator[@]}" -no-user-config -nodefaults -display none -no-reboot
 		-machine q35 -accel tcg,thread=multi -cpu "$cpu" -smp "$cpus" -m "$memory"
 		-kernel "$1/vmlinux" -initrd "$2" -serial "file:$dir/console"
 		-append "console=ttyS0 quiet panic=-1 mitigations=off cryptomgr.notests tsc=reliable clocksource=tsc $append")
@@ -161,6 +173,7 @@ run_lab() {
 	done
 	kernel=$("$here/kernel.sh" lab) || exit
 	image=$(initramfs "$kernel") || exit
+	find_emulator
 	trap_signals
 	make_folder "$kernel"
 	start_machine "$kernel" "$image"
@@ -173,16 +186,16 @@ run_lab() {
 	fi
 	# shellcheck disable=SC2086 # a list of process ids
 	wait -n -p ended $children || status=$?
-	[ "$ended" = "$machine" ] || exit 141
+	[ "$ended" = "$machine" ] || die 141 'ended: nobody reads our output'
 	children=${children#"$machine"}
 	# shellcheck disable=SC2086
-	[ -z "$children" ] || wait $children || exit 141
+	[ -z "$children" ] || wait $children || die 141 'nobody reads our output'
 	children=
 	[ -z "$console" ] || cp "$dir/console" "$console"
 	[ ! -s "$dir/status" ] || exit "$(cat "$dir/status")"
 	case $timeout:$status in
 	0:*) ;;
-	*:124 | *:137) exit 124 ;;
+	*:124 | *:137) die 124 "ended after $timeout seconds" ;;
 	esac
 	tail -n 60 "$dir/qemu" "$dir/console" >&2
 	die 5 'the lab ended without the command (the last lines of QEMU and of the kernel are above)'
