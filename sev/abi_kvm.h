@@ -16,46 +16,46 @@
 #include "base/cdefs.h"
 
 /* VM types, the argument of KVM_CREATE_VM. ABI 1.2. */
-#define ABI_VM_TYPE_DEFAULT             0u
-#define ABI_VM_TYPE_SNP                 4u
+#define ABI_VM_TYPE_DEFAULT 0u
+#define ABI_VM_TYPE_SNP     4u
 
 /* Capabilities. ABI 1.2. */
-#define ABI_CAP_EXIT_HYPERCALL          201
-#define ABI_CAP_USER_MEMORY2            231
-#define ABI_CAP_MEMORY_FAULT_INFO       232
-#define ABI_CAP_MEMORY_ATTRIBUTES       233
-#define ABI_CAP_GUEST_MEMFD             234
-#define ABI_CAP_VM_TYPES                235
-#define ABI_CAP_PRE_FAULT_MEMORY        236
-#define ABI_CAP_GUEST_MEMFD_FLAGS       244
+#define ABI_CAP_EXIT_HYPERCALL    201
+#define ABI_CAP_USER_MEMORY2      231
+#define ABI_CAP_MEMORY_FAULT_INFO 232
+#define ABI_CAP_MEMORY_ATTRIBUTES 233
+#define ABI_CAP_GUEST_MEMFD       234
+#define ABI_CAP_VM_TYPES          235
+#define ABI_CAP_PRE_FAULT_MEMORY  236
+#define ABI_CAP_GUEST_MEMFD_FLAGS 244
 
 /* Attributes of /dev/kvm, read with KVM_GET_DEVICE_ATTR. ABI 1.2. */
-#define ABI_X86_GRP_SEV                 1u
-#define ABI_X86_SEV_VMSA_FEATURES       0u
-#define ABI_X86_SNP_POLICY_BITS         1u
-#define ABI_X86_SNP_REQ_CERTS           2u
+#define ABI_X86_GRP_SEV           1u
+#define ABI_X86_SEV_VMSA_FEATURES 0u
+#define ABI_X86_SNP_POLICY_BITS   1u
+#define ABI_X86_SNP_REQ_CERTS     2u
 
 /* Requests. ABI 1.1. */
-#define ABI_SET_USER_MEMORY_REGION2     0x40a0ae49ul
-#define ABI_CREATE_GUEST_MEMFD          0xc040aed4ul
-#define ABI_SET_MEMORY_ATTRIBUTES       0x4020aed2ul
-#define ABI_PRE_FAULT_MEMORY            0xc040aed5ul
-#define ABI_MEMORY_ENCRYPT_OP           0xc008aebaul
-#define ABI_SEV_ISSUE_CMD               0xc0105300ul
+#define ABI_SET_USER_MEMORY_REGION2  0x40a0ae49ul
+#define ABI_CREATE_GUEST_MEMFD       0xc040aed4ul
+#define ABI_SET_MEMORY_ATTRIBUTES    0x4020aed2ul
+#define ABI_PRE_FAULT_MEMORY         0xc040aed5ul
+#define ABI_MEMORY_ENCRYPT_OP        0xc008aebaul
+#define ABI_SEV_ISSUE_CMD            0xc0105300ul
 
-#define ABI_MEM_GUEST_MEMFD             (1u << 2)
-#define ABI_MEMORY_ATTRIBUTE_PRIVATE    (1ull << 3)
+#define ABI_MEM_GUEST_MEMFD          (1u << 2)
+#define ABI_MEMORY_ATTRIBUTE_PRIVATE (1ull << 3)
 
 /* Exits. ABI 1.7. */
-#define ABI_EXIT_MEMORY_FAULT           39u
-#define ABI_MEMORY_FAULT_PRIVATE        (1ull << 3)
+#define ABI_EXIT_MEMORY_FAULT    39u
+#define ABI_MEMORY_FAULT_PRIVATE (1ull << 3)
 
 /* KVM_EXIT_HYPERCALL, nr 12: args {gpa, pages of 4 KiB, attributes}. ABI 1.7. */
-#define ABI_HC_MAP_GPA_RANGE            12u
-#define ABI_MAP_GPA_ENCRYPTED           (1ull << 4)
+#define ABI_HC_MAP_GPA_RANGE  12u
+#define ABI_MAP_GPA_ENCRYPTED (1ull << 4)
 
 /* KVM_EXIT_SYSTEM_EVENT type: the guest ended itself. ABI 1.7. */
-#define ABI_SYSTEM_EVENT_SEV_TERM       6u
+#define ABI_SYSTEM_EVENT_SEV_TERM 6u
 
 struct abi_guest_memfd {
 	uint64_t size;
@@ -97,7 +97,7 @@ struct abi_memory_fault {
 	uint64_t size;
 };
 WIRE_SIZE(struct abi_memory_fault, 24);
-#define ABI_RUN_UNION_AT                32u
+#define ABI_RUN_UNION_AT 32u
 WIRE_AT(struct kvm_run, hw, ABI_RUN_UNION_AT);
 
 /* The envelope of KVM_MEMORY_ENCRYPT_OP. ABI 2.3. */
@@ -120,7 +120,7 @@ enum abi_sev_id {
 };
 
 /* `error` before a call; if it is still there the firmware was never reached. ABI 2.2. */
-#define ABI_SEV_NO_FW_CALL              0xffffffffu
+#define ABI_SEV_NO_FW_CALL 0xffffffffu
 
 /* ABI 2.4. */
 struct abi_sev_init {

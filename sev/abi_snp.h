@@ -14,33 +14,33 @@
 #include "base/cdefs.h"
 #include "base/le.h"
 
-#define SNP_PAGE_BYTES          4096u
-#define SNP_DIGEST_BYTES        48u /* SHA-384 */
+#define SNP_PAGE_BYTES   4096u
+#define SNP_DIGEST_BYTES 48u /* SHA-384 */
 
 /* Page types of LAUNCH_UPDATE and of the digest. ABI 2.8. */
-#define SNP_PAGE_NORMAL         1u
-#define SNP_PAGE_VMSA           2u
-#define SNP_PAGE_ZERO           3u
-#define SNP_PAGE_UNMEASURED     4u
-#define SNP_PAGE_SECRETS        5u
-#define SNP_PAGE_CPUID          6u
+#define SNP_PAGE_NORMAL     1u
+#define SNP_PAGE_VMSA       2u
+#define SNP_PAGE_ZERO       3u
+#define SNP_PAGE_UNMEASURED 4u
+#define SNP_PAGE_SECRETS    5u
+#define SNP_PAGE_CPUID      6u
 
 /* The address under which KVM measures every VMSA. ABI 2.9. */
-#define SNP_VMSA_GPA            0xFFFFFFFFF000ull
+#define SNP_VMSA_GPA 0xFFFFFFFFF000ull
 
 /* Guest policy bits. ABI 2.7, ATT 1.2. */
-#define SNP_POLICY_ABI_MINOR    0xFFull
-#define SNP_POLICY_ABI_MAJOR    0xFF00ull
-#define SNP_POLICY_SMT          (1ull << 16)
-#define SNP_POLICY_ONE          (1ull << 17) /* must be set */
-#define SNP_POLICY_MIGRATE_MA   (1ull << 18)
-#define SNP_POLICY_DEBUG        (1ull << 19)
-#define SNP_POLICY_SOCKET       (1ull << 20)
+#define SNP_POLICY_ABI_MINOR  0xFFull
+#define SNP_POLICY_ABI_MAJOR  0xFF00ull
+#define SNP_POLICY_SMT        (1ull << 16)
+#define SNP_POLICY_ONE        (1ull << 17) /* must be set */
+#define SNP_POLICY_MIGRATE_MA (1ull << 18)
+#define SNP_POLICY_DEBUG      (1ull << 19)
+#define SNP_POLICY_SOCKET     (1ull << 20)
 
 /* SEV_FEATURES. ABI 2.4. */
-#define SNP_FEATURE_ACTIVE      (1ull << 0)
-#define SNP_FEATURE_DEBUG_SWAP  (1ull << 5)
-#define SNP_FEATURE_SECURE_TSC  (1ull << 9)
+#define SNP_FEATURE_ACTIVE     (1ull << 0)
+#define SNP_FEATURE_DEBUG_SWAP (1ull << 5)
+#define SNP_FEATURE_SECURE_TSC (1ull << 9)
 
 /* Input of one step of the launch digest. ABI 2.10. */
 struct snp_page_info {
@@ -58,7 +58,7 @@ WIRE_AT(struct snp_page_info, length, 0x60);
 WIRE_AT(struct snp_page_info, gpa, 0x68);
 
 /* A number of 48 bytes in 72, little-endian. ABI 2.11. */
-#define SNP_NUM_BYTES           72u
+#define SNP_NUM_BYTES 72u
 
 /* ECDSA P-384 signature, in reports and ID authentication. ABI 2.11. */
 struct snp_signature {
@@ -68,7 +68,7 @@ struct snp_signature {
 };
 WIRE_SIZE(struct snp_signature, 512);
 
-#define SNP_CURVE_P384          2u
+#define SNP_CURVE_P384 2u
 struct snp_public_key {
 	le32 curve;
 	uint8_t qx[SNP_NUM_BYTES];
@@ -108,7 +108,7 @@ WIRE_AT(struct snp_id_auth, id_key_sig, 0x680);
 WIRE_AT(struct snp_id_auth, author_pubkey, 0x880);
 
 /* CPUID page. ABI 2.8. */
-#define SNP_CPUID_ENTRIES_MAX   64u
+#define SNP_CPUID_ENTRIES_MAX 64u
 struct snp_cpuid_entry {
 	le32 eax_in;
 	le32 ecx_in;
@@ -134,7 +134,7 @@ WIRE_SIZE(struct snp_cpuid_page, 4096);
 WIRE_AT(struct snp_cpuid_page, entry, 16);
 
 /* Secrets page, the part the firmware writes. ABI 2.8. */
-#define SNP_SECRETS_VERSION     3u
+#define SNP_SECRETS_VERSION 3u
 struct snp_secrets_page {
 	le32 version;
 	le32 flags;
@@ -336,11 +336,23 @@ struct snp_cert_entry {
 };
 WIRE_SIZE(struct snp_cert_entry, 24);
 
-#define SNP_GUID_VCEK { 0x63, 0xda, 0x75, 0x8d, 0xe6, 0x64, 0x45, 0x64, \
-	0xad, 0xc5, 0xf4, 0xb9, 0x3b, 0xe8, 0xac, 0xcd }
-#define SNP_GUID_VLEK { 0xa8, 0x07, 0x4b, 0xc2, 0xa2, 0x5a, 0x48, 0x3e, \
-	0xaa, 0xe6, 0x39, 0xc0, 0x45, 0xa0, 0xb8, 0xa1 }
-#define SNP_GUID_ASK { 0x4a, 0xb7, 0xb3, 0x79, 0xbb, 0xac, 0x4f, 0xe4, \
-	0xa0, 0x2f, 0x05, 0xae, 0xf3, 0x27, 0xc7, 0x82 }
-#define SNP_GUID_ARK { 0xc0, 0xb4, 0x06, 0xa4, 0xa8, 0x03, 0x49, 0x52, \
-	0x97, 0x43, 0x3f, 0xb6, 0x01, 0x4c, 0xd0, 0xae }
+#define SNP_GUID_VCEK                                                                              \
+	{                                                                                          \
+		0x63, 0xda, 0x75, 0x8d, 0xe6, 0x64, 0x45, 0x64, 0xad, 0xc5, 0xf4, 0xb9, 0x3b,      \
+			0xe8, 0xac, 0xcd                                                           \
+	}
+#define SNP_GUID_VLEK                                                                              \
+	{                                                                                          \
+		0xa8, 0x07, 0x4b, 0xc2, 0xa2, 0x5a, 0x48, 0x3e, 0xaa, 0xe6, 0x39, 0xc0, 0x45,      \
+			0xa0, 0xb8, 0xa1                                                           \
+	}
+#define SNP_GUID_ASK                                                                               \
+	{                                                                                          \
+		0x4a, 0xb7, 0xb3, 0x79, 0xbb, 0xac, 0x4f, 0xe4, 0xa0, 0x2f, 0x05, 0xae, 0xf3,      \
+			0x27, 0xc7, 0x82                                                           \
+	}
+#define SNP_GUID_ARK                                                                               \
+	{                                                                                          \
+		0xc0, 0xb4, 0x06, 0xa4, 0xa8, 0x03, 0x49, 0x52, 0x97, 0x43, 0x3f, 0xb6, 0x01,      \
+			0x4c, 0xd0, 0xae                                                           \
+	}

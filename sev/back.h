@@ -51,7 +51,7 @@ struct guest {
 
 	/* Conversions come from several vCPU threads and must not interleave (ABI 3.2). */
 	pthread_mutex_t convert_lock;
-	uint64_t idle_gpa;    /* the last conversion that changed nothing, ... */
+	uint64_t idle_gpa; /* the last conversion that changed nothing, ... */
 	bool idle_to_private;
-	unsigned int n_idle;  /* ... and how often it came in a row */
+	unsigned int n_idle; /* ... and how often it came in a row */
 };

@@ -60,8 +60,8 @@ static int none_finish(struct guest *g, const struct guest_identity *id, struct 
 	return 0;
 }
 
-static int none_convert(struct guest *g, struct ram_region *r, uint64_t gpa, uint64_t len,
-	bool is_to_private)
+static int none_convert(
+	struct guest *g, struct ram_region *r, uint64_t gpa, uint64_t len, bool is_to_private)
 {
 	return -EOPNOTSUPP;
 }

@@ -24,8 +24,8 @@ static const uint8_t firmware_type[PAGE_TYPE_COUNT] = {
 };
 
 /* One command. -EREMOTEIO: the firmware refused; else the kernel's errno. `what` names it. */
-static MUST_USE int snp_issue(struct guest *g, enum abi_sev_id id, void *arg, const char *what,
-	struct why *why)
+static MUST_USE int snp_issue(
+	struct guest *g, enum abi_sev_id id, void *arg, const char *what, struct why *why)
 {
 	struct abi_sev_cmd cmd = {
 		.id = id,
@@ -244,8 +244,8 @@ static int snp_finish(struct guest *g, const struct guest_identity *id, struct w
 	return snp_issue(g, ABI_SNP_LAUNCH_FINISH, &finish, "SNP_LAUNCH_FINISH", why);
 }
 
-static int snp_convert(struct guest *g, struct ram_region *r, uint64_t gpa, uint64_t len,
-	bool is_to_private)
+static int snp_convert(
+	struct guest *g, struct ram_region *r, uint64_t gpa, uint64_t len, bool is_to_private)
 {
 	uint64_t at = gpa - r->gpa;
 	int err = attributes_write(g, gpa, len, is_to_private);

@@ -5,9 +5,9 @@
 #include <stdbool.h>
 #include <string.h>
 
-#define ANY      UINT32_MAX
-#define ALL      UINT32_MAX
-#define BIT(n)   (1u << (n))
+#define ANY    UINT32_MAX
+#define ALL    UINT32_MAX
+#define BIT(n) (1u << (n))
 /* Speculation control bits that KVM offers whatever the CPU has (ABI 2.8, "What QEMU feeds it"). */
 #define SPEC_EDX (BIT(26) | BIT(27) | BIT(28) | BIT(29) | BIT(30) | BIT(31))
 
@@ -46,14 +46,14 @@ static const struct keep keeps[] = {
 };
 /* clang-format on */
 
-#define BASIC_LEAF_MAX    0x10u       /* the firmware's rows end here */
+#define BASIC_LEAF_MAX    0x10u /* the firmware's rows end here */
 #define EXTENDED_LEAF_MAX 0x80000028u
-#define XSAVE_LEGACY_SIZE 0x240u      /* x87 and SSE: what xcr0_in = 1 needs */
+#define XSAVE_LEGACY_SIZE 0x240u /* x87 and SSE: what xcr0_in = 1 needs */
 
 /* Leaf 0x8000001F as an SNP guest sees it: SEV, SEV-ES, SEV-SNP; C-bit, one address bit less. */
-#define SEV_LEAF          0x8000001Fu
-#define SEV_LEAF_EAX      (BIT(1) | BIT(3) | BIT(4))
-#define SEV_LEAF_EBX(c)   ((c) | 1u << 6)
+#define SEV_LEAF        0x8000001Fu
+#define SEV_LEAF_EAX    (BIT(1) | BIT(3) | BIT(4))
+#define SEV_LEAF_EBX(c) ((c) | 1u << 6)
 
 static const struct keep *keep_find(uint32_t leaf, uint32_t sub)
 {
@@ -99,8 +99,8 @@ static bool entry_is_zero(const struct snp_cpuid_entry *e)
 	return (le32_get(e->eax) | le32_get(e->ebx) | le32_get(e->ecx) | le32_get(e->edx)) == 0;
 }
 
-static MUST_USE int entry_add(struct snp_cpuid_page *page, const struct snp_cpuid_entry *e,
-	struct why *why)
+static MUST_USE int entry_add(
+	struct snp_cpuid_page *page, const struct snp_cpuid_entry *e, struct why *why)
 {
 	uint32_t n = le32_get(page->count);
 
@@ -112,8 +112,8 @@ static MUST_USE int entry_add(struct snp_cpuid_page *page, const struct snp_cpui
 	return 0;
 }
 
-int cpuid_page_build(struct snp_cpuid_page *ret, const struct kvm_cpuid2 *table, uint32_t c_bit,
-	struct why *why)
+int cpuid_page_build(
+	struct snp_cpuid_page *ret, const struct kvm_cpuid2 *table, uint32_t c_bit, struct why *why)
 {
 	struct snp_cpuid_page page = { 0 };
 	const struct snp_cpuid_entry sev = {

@@ -9,6 +9,7 @@
 
 #include <stdint.h>
 
+/* clang-format off */
 #define FW_ERROR(x) \
 	x(0x00, SUCCESS) \
 	x(0x01, INVALID_PLATFORM_STATE) \
@@ -51,6 +52,7 @@
 	x(0x27, INVALID_KEY) \
 	x(0x28, SHUTDOWN_INCOMPLETE) \
 	x(0x30, INCORRECT_BUFFER_LENGTH)
+/* clang-format on */
 
 #define FW_ERROR_ENUM(code, name) FW_##name = (code),
 enum fw_error { FW_ERROR(FW_ERROR_ENUM) };

@@ -53,8 +53,8 @@ int fw_map_run(int vcpu_fd, size_t size, struct kvm_run **ret)
 
 int fw_punch(int gmem_fd, uint64_t offset, uint64_t len)
 {
-	int ret = fallocate(gmem_fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)offset,
-		(off_t)len);
+	int ret = fallocate(
+		gmem_fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)offset, (off_t)len);
 
 	return ret < 0 ? -errno : 0;
 }

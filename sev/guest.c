@@ -80,8 +80,8 @@ bool guest_is_launched(const struct guest *g)
 	return g->state == LAUNCH_RUNNING;
 }
 
-int guest_add_memory(struct guest *g, uint32_t slot, uint64_t gpa, uint64_t size, void *host,
-	struct why *why)
+int guest_add_memory(
+	struct guest *g, uint32_t slot, uint64_t gpa, uint64_t size, void *host, struct why *why)
 {
 	struct ram_region *r = NULL;
 	int err = launch_check(g->state, STEP_ADD_MEMORY, why);
@@ -201,8 +201,8 @@ static uint32_t c_bit_position(void)
 	return ebx & 0x3Fu;
 }
 
-int guest_measure_cpuid(struct guest *g, uint64_t gpa, const struct kvm_cpuid2 *table,
-	struct why *why)
+int guest_measure_cpuid(
+	struct guest *g, uint64_t gpa, const struct kvm_cpuid2 *table, struct why *why)
 {
 	struct snp_cpuid_page page;
 	int err = cpuid_page_build(&page, table, c_bit_position(), why);

@@ -84,8 +84,8 @@ bool guest_is_launched(const struct guest *g);
  * the caller's mapping at host (of a MAP_SHARED memfd; it must outlive the guest). SNP: also makes
  * the guest_memfd for the private view. At most LIMIT_SEV_SLOTS.
  */
-MUST_USE int guest_add_memory(struct guest *g, uint32_t slot, uint64_t gpa, uint64_t size,
-	void *host, struct why *why);
+MUST_USE int guest_add_memory(
+	struct guest *g, uint32_t slot, uint64_t gpa, uint64_t size, void *host, struct why *why);
 
 /* Make all RAM added so far private (SNP); nothing for GUEST_NONE. */
 MUST_USE int guest_set_private(struct guest *g, struct why *why);
@@ -106,15 +106,14 @@ MUST_USE int guest_measure_pages(struct guest *g, enum page_type type, uint64_t 
  * Build the CPUID page from the table the vCPUs were given, filtered to what the firmware checks
  * (ABI 2.8), and put it at gpa. -ERANGE: the filtered table has more than 64 entries.
  */
-MUST_USE int guest_measure_cpuid(struct guest *g, uint64_t gpa, const struct kvm_cpuid2 *table,
-	struct why *why);
+MUST_USE int guest_measure_cpuid(
+	struct guest *g, uint64_t gpa, const struct kvm_cpuid2 *table, struct why *why);
 
 /*
  * Measure the vCPUs' state and end the launch. All vCPUs must exist with their final CPUID and
  * registers. After a failure the guest is dead: every later call but guest_close() is -ENOTCONN.
  */
-MUST_USE int guest_finish_launch(struct guest *g, const struct guest_identity *id,
-	struct why *why);
+MUST_USE int guest_finish_launch(struct guest *g, const struct guest_identity *id, struct why *why);
 
 /*
  * Make [gpa, gpa + len) private or shared, for KVM_EXIT_HYPERCALL (MAP_GPA_RANGE) and

@@ -37,8 +37,8 @@ int launch_check(enum launch_state state, enum launch_step step, struct why *why
 {
 	assert(state < LAUNCH_STATE_COUNT && step < LAUNCH_STEP_COUNT);
 	if (state == LAUNCH_DEAD)
-		return why_set(why, -ENOTCONN, "cannot %s: the launch failed before",
-			step_names[step]);
+		return why_set(
+			why, -ENOTCONN, "cannot %s: the launch failed before", step_names[step]);
 	if (next[state][step] == NO)
 		return why_set(why, -EPROTO, "cannot %s: the guest is %s", step_names[step],
 			state_names[state]);

@@ -60,8 +60,9 @@ int ram_add(struct ram *ram, uint32_t slot, uint64_t gpa, uint64_t size, void *h
 	struct ram_region **ret)
 {
 	uint64_t end;
-	struct ram_region r = { .slot = slot, .gpa = gpa, .size = size, .host = host,
-		.gmem_fd = -1 };
+	struct ram_region r = {
+		.slot = slot, .gpa = gpa, .size = size, .host = host, .gmem_fd = -1
+	};
 
 	if (size == 0 || !num_is_aligned(gpa | size | (uintptr_t)host, PAGE_BYTES) ||
 		num_add(&end, gpa, size) < 0)

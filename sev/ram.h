@@ -24,8 +24,8 @@ struct ram_region {
 	uint32_t slot;
 	uint64_t gpa;
 	uint64_t size;
-	uint8_t *host;  /* shared view */
-	int gmem_fd;    /* private view, -1 for none; offset 0 is gpa */
+	uint8_t *host; /* shared view */
+	int gmem_fd;   /* private view, -1 for none; offset 0 is gpa */
 	struct bits measured;
 	struct bits is_private;
 };

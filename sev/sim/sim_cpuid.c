@@ -10,12 +10,7 @@
 #define LEAF_SEV       0x8000001Fu
 #define C_BIT_POSITION 51u
 
-enum reg {
-	EAX,
-	EBX,
-	ECX,
-	EDX
-};
+enum reg { EAX, EBX, ECX, EDX };
 
 /* How a register is compared with the real one. */
 enum rule {
@@ -23,14 +18,14 @@ enum rule {
 	FREE,     /* unchecked */
 	SUBSET,   /* no bit that the real one lacks */
 	EXACT,
-	AT_MOST,  /* as a number */
-	FMS,      /* family, model, stepping, in this order */
-	BYTES,    /* each of the low three bytes at most the real one */
-	HALVES,   /* each half at most the real one */
-	XCR0,     /* a subset that has x87 and SSE */
-	XSIZE_0,  /* size that belongs to xcr0_in */
-	XSIZE_1,  /* size that belongs to xcr0_in and xss_in */
-	SEV_EBX,  /* C-bit exact, reduction free, at most 4 VMPLs */
+	AT_MOST, /* as a number */
+	FMS,     /* family, model, stepping, in this order */
+	BYTES,   /* each of the low three bytes at most the real one */
+	HALVES,  /* each half at most the real one */
+	XCR0,    /* a subset that has x87 and SSE */
+	XSIZE_0, /* size that belongs to xcr0_in */
+	XSIZE_1, /* size that belongs to xcr0_in and xss_in */
+	SEV_EBX, /* C-bit exact, reduction free, at most 4 VMPLs */
 };
 
 struct check {
@@ -85,7 +80,8 @@ struct amend {
 
 static const struct amend amends[] = {
 	{ 0x0, 0,        { 0, ~0u, ~0u, ~0u },               { 0x10 } },
-	{ 0x1, 0,        { ~0u, ~0u, ~BIT(24), ~0u },        { 0, 0, 0, BIT(28) } }, /* TSC_DEADLINE is KVM's; HTT is on every part, but KVM leaves it to the VMM */
+	/* TSC_DEADLINE is KVM's; HTT is on every part, but KVM leaves it to the VMM */
+	{ 0x1, 0,        { ~0u, ~0u, ~BIT(24), ~0u },        { 0, 0, 0, BIT(28) } },
 	{ 0x6, 0,        { 0 },                              { BIT(2), 0, BIT(0), 0 } },
 	{ 0x7, 0,        { ~0u, ~BIT(1), ~0u, 0x03FFFFFFu }, { 0 } },   /* TSC_ADJUST, speculation */
 	{ 0x80000000, 0, { 0, ~0u, ~0u, ~0u },               { 0x80000028u } },
@@ -139,8 +135,8 @@ static void profile_amend(struct sim_cpuid_profile *p)
 	}
 }
 
-int sim_cpuid_load(struct sim_cpuid_profile *ret, const struct sim_host *host, int kvm_fd,
-	struct why *why)
+int sim_cpuid_load(
+	struct sim_cpuid_profile *ret, const struct sim_host *host, int kvm_fd, struct why *why)
 {
 	const uint32_t room = SIM_CPUID_ROWS_MAX - ARRAY_LEN(amends);
 	struct sim_cpuid_profile p = { 0 };
@@ -216,8 +212,8 @@ static uint32_t fields_at_most(uint32_t v, uint32_t real, unsigned int bits, uns
 }
 
 /* The value the firmware would accept in place of v: v itself when it is right. */
-static uint32_t reg_correct(enum rule rule, uint32_t v, uint32_t real,
-	const struct snp_cpuid_entry *e)
+static uint32_t reg_correct(
+	enum rule rule, uint32_t v, uint32_t real, const struct snp_cpuid_entry *e)
 {
 	switch (rule) {
 	case ZERO:
@@ -278,14 +274,14 @@ static void entry_correct(const struct sim_cpuid_profile *profile, struct snp_cp
 	}
 }
 
-bool sim_cpuid_check(const struct sim_cpuid_profile *profile, struct snp_cpuid_page *page,
-	bool *ret_is_fixable)
+bool sim_cpuid_check(
+	const struct sim_cpuid_profile *profile, struct snp_cpuid_page *page, bool *ret_is_fixable)
 {
 	uint32_t n = le32_get(page->count);
 	struct snp_cpuid_page good = *page;
 
 	*ret_is_fixable = n <= SNP_CPUID_ENTRIES_MAX && le32_get(page->reserved_a) == 0 &&
-		le64_get(page->reserved_b) == 0;
+			  le64_get(page->reserved_b) == 0;
 	if (!*ret_is_fixable)
 		return false;
 	for (uint32_t i = 0; i < n; i++)

@@ -31,12 +31,12 @@ struct sim_cpuid_profile {
 };
 
 /* Ask KVM_GET_SUPPORTED_CPUID. */
-MUST_USE int sim_cpuid_load(struct sim_cpuid_profile *ret, const struct sim_host *host, int kvm_fd,
-	struct why *why);
+MUST_USE int sim_cpuid_load(
+	struct sim_cpuid_profile *ret, const struct sim_host *host, int kvm_fd, struct why *why);
 
 /*
  * Check the page; what is wrong is corrected in place. True: nothing was wrong. *ret_is_fixable is
  * false when the header is wrong, which has no correction.
  */
-bool sim_cpuid_check(const struct sim_cpuid_profile *profile, struct snp_cpuid_page *page,
-	bool *ret_is_fixable);
+bool sim_cpuid_check(
+	const struct sim_cpuid_profile *profile, struct snp_cpuid_page *page, bool *ret_is_fixable);

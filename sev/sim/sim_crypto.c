@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define P384_BYTES 48
+#define P384_BYTES  48
 #define DER_SIG_MAX 128 /* an ECDSA P-384 signature in DER has at most 104 bytes */
 
 static bool bytes_are_zero(const uint8_t *p, size_t len)
@@ -28,7 +28,7 @@ static bool key_is_certified(EVP_PKEY *key, struct sim_bytes der)
 	const unsigned char *p = der.p;
 	X509 *cert = d2i_X509(NULL, &p, (long)der.len);
 	bool is_same = cert != NULL && p == der.p + der.len &&
-		EVP_PKEY_eq(X509_get0_pubkey(cert), key) == 1;
+		       EVP_PKEY_eq(X509_get0_pubkey(cert), key) == 1;
 
 	X509_free(cert);
 	return is_same;
@@ -44,8 +44,7 @@ int sim_crypto_init(struct sim_crypto *ret, const struct sim_platform *p, struct
 	c.sha384 = EVP_MD_fetch(NULL, "SHA2-384", NULL);
 	c.vcek = d2i_AutoPrivateKey(NULL, &der, (long)p->blob[SIM_BLOB_KEY].len);
 	if (c.sha384 == NULL || c.vcek == NULL || EVP_PKEY_get_bits(c.vcek) != 384 ||
-		!EVP_PKEY_is_a(c.vcek, "EC") ||
-		!key_is_certified(c.vcek, p->blob[SIM_BLOB_VCEK])) {
+		!EVP_PKEY_is_a(c.vcek, "EC") || !key_is_certified(c.vcek, p->blob[SIM_BLOB_VCEK])) {
 		sim_crypto_done(&c);
 		return why_set(why, -EBADMSG,
 			"platform file: no P-384 key that belongs to the VCEK certificate");
@@ -68,8 +67,8 @@ void sim_crypto_done(struct sim_crypto *c)
 	*c = (struct sim_crypto){ 0 };
 }
 
-void sim_sha384(const struct sim_crypto *c, const void *p, size_t len,
-	uint8_t ret[SNP_DIGEST_BYTES])
+void sim_sha384(
+	const struct sim_crypto *c, const void *p, size_t len, uint8_t ret[SNP_DIGEST_BYTES])
 {
 	if (EVP_Digest(p, len, ret, NULL, c->sha384, NULL) != 1)
 		abort();
@@ -163,16 +162,16 @@ static size_t sig_load(const struct snp_signature *s, uint8_t der[DER_SIG_MAX])
 	return len > 0 ? (size_t)len : 0;
 }
 
-bool sim_is_signed(const struct snp_public_key *key, const struct snp_signature *sig,
-	const void *p, size_t len)
+bool sim_is_signed(const struct snp_public_key *key, const struct snp_signature *sig, const void *p,
+	size_t len)
 {
 	uint8_t der[DER_SIG_MAX];
 	size_t der_len = sig_load(sig, der);
 	EVP_PKEY *k = key_load(key);
 	EVP_MD_CTX *ctx = EVP_MD_CTX_new();
 	bool is_good = der_len > 0 && k != NULL && ctx != NULL &&
-		EVP_DigestVerifyInit_ex(ctx, NULL, "SHA2-384", NULL, NULL, k, NULL) == 1 &&
-		EVP_DigestVerify(ctx, der, der_len, p, len) == 1;
+		       EVP_DigestVerifyInit_ex(ctx, NULL, "SHA2-384", NULL, NULL, k, NULL) == 1 &&
+		       EVP_DigestVerify(ctx, der, der_len, p, len) == 1;
 
 	EVP_MD_CTX_free(ctx);
 	EVP_PKEY_free(k);

@@ -45,7 +45,8 @@ int sim_fault_parse(const char *text, struct sim_fault *ret, struct why *why)
 	if (used == 0 || text[used] != 0 || f.command == SIM_COMMAND_COUNT || f.nth == 0 ||
 		f.status == 0)
 		return why_set(why, -EINVAL,
-			"fault '%s': want COMMAND N STATUS, as SNP_LAUNCH_UPDATE 3 INVALID_PAGE_STATE",
+			"fault '%s': want COMMAND N STATUS, as SNP_LAUNCH_UPDATE 3 "
+			"INVALID_PAGE_STATE",
 			text);
 	*ret = f;
 	return 0;
@@ -55,8 +56,7 @@ uint32_t sim_script_step(struct sim_script *s, enum sim_command command)
 {
 	s->seen[command]++;
 	for (uint32_t i = 0; i < s->n; i++)
-		if (s->fault[i].command == (uint32_t)command &&
-			s->fault[i].nth == s->seen[command])
+		if (s->fault[i].command == (uint32_t)command && s->fault[i].nth == s->seen[command])
 			return s->fault[i].status;
 	return 0;
 }

@@ -16,11 +16,13 @@
 #include "base/why.h"
 
 /* Commands that can be made to fail; an UPDATE is counted page by page, as firmware sees it. */
+/* clang-format off */
 #define SIM_COMMAND(x) \
 	x(SNP_LAUNCH_START) \
 	x(SNP_LAUNCH_UPDATE) \
 	x(SNP_LAUNCH_FINISH) \
 	x(SNP_GUEST_REQUEST)
+/* clang-format on */
 
 #define SIM_COMMAND_ENUM(name) SIM_##name,
 enum sim_command { SIM_COMMAND(SIM_COMMAND_ENUM) SIM_COMMAND_COUNT };

@@ -409,9 +409,23 @@ static MUST_USE int other_ioctl(int fd, unsigned long request, unsigned long arg
 
 /* Refused once the vCPU's state is encrypted. ABI 5.1. */
 static const unsigned long register_requests[] = {
-	KVM_GET_REGS, KVM_SET_REGS, KVM_GET_SREGS, KVM_SET_SREGS, KVM_GET_SREGS2, KVM_SET_SREGS2,
-	KVM_GET_XCRS, KVM_SET_XCRS, KVM_GET_FPU, KVM_SET_FPU, KVM_GET_XSAVE, KVM_GET_XSAVE2,
-	KVM_SET_XSAVE, KVM_GET_DEBUGREGS, KVM_SET_DEBUGREGS, KVM_TRANSLATE, KVM_SET_GUEST_DEBUG,
+	KVM_GET_REGS,
+	KVM_SET_REGS,
+	KVM_GET_SREGS,
+	KVM_SET_SREGS,
+	KVM_GET_SREGS2,
+	KVM_SET_SREGS2,
+	KVM_GET_XCRS,
+	KVM_SET_XCRS,
+	KVM_GET_FPU,
+	KVM_SET_FPU,
+	KVM_GET_XSAVE,
+	KVM_GET_XSAVE2,
+	KVM_SET_XSAVE,
+	KVM_GET_DEBUGREGS,
+	KVM_SET_DEBUGREGS,
+	KVM_TRANSLATE,
+	KVM_SET_GUEST_DEBUG,
 };
 
 /* MSRs that are part of the encrypted state: KVM stops at the first of them. ABI 5.1. */
@@ -481,8 +495,7 @@ static MUST_USE int vcpu_ioctl(const struct sim_vcpu *vcpu, enum sim_guest_state
 
 /* --- the seam ------------------------------------------------------------------------------ */
 
-static MUST_USE int simulated_ioctl(const struct thing *t, unsigned long request,
-	unsigned long arg)
+static MUST_USE int simulated_ioctl(const struct thing *t, unsigned long request, unsigned long arg)
 {
 	switch (t->kind) {
 	case THING_KVM:
@@ -525,9 +538,10 @@ static MUST_USE int sim_ioctl(int fd, unsigned long request, unsigned long arg)
 /* Regular file or not, the platform file is what sev_fd reads as. */
 static MUST_USE int platform_load(struct sim_machine *m, struct why *why)
 {
-	int err = lseek(m->sev_fd, 0, SEEK_SET) < 0
-		? -errno
-		: fd_read_file(m->sev_fd, LIMIT_SIM_PLATFORM_BYTES, &m->file, &m->file_len);
+	int err =
+		lseek(m->sev_fd, 0, SEEK_SET) < 0
+			? -errno
+			: fd_read_file(m->sev_fd, LIMIT_SIM_PLATFORM_BYTES, &m->file, &m->file_len);
 
 	if (err < 0)
 		return why_set(why, err, "cannot read the simulator's platform file");
@@ -587,7 +601,7 @@ int fw_ioctl_int(int fd, unsigned long request, unsigned long arg)
 static bool hypercall_is_answered(const struct kvm_run *run)
 {
 	return run->hypercall.ret == 0 || run->hypercall.ret == EINVAL ||
-		run->hypercall.ret == EAGAIN;
+	       run->hypercall.ret == EAGAIN;
 }
 
 /* What KVM refuses before the vCPU runs; *ret_run is its shared page (NULL: not mapped). */

@@ -28,18 +28,18 @@
  */
 #pragma once
 
-#define SIM_PORT_DATA        0x5E0u
-#define SIM_PORT_CONTROL     0x5E1u
+#define SIM_PORT_DATA    0x5E0u
+#define SIM_PORT_CONTROL 0x5E1u
 
 /* written to SIM_PORT_CONTROL; other values are ignored */
-#define SIM_CMD_BEGIN        0x01u
-#define SIM_CMD_EXECUTE      0x02u
+#define SIM_CMD_BEGIN   0x01u
+#define SIM_CMD_EXECUTE 0x02u
 
 /* read from SIM_PORT_CONTROL */
 #define SIM_STATE_IDLE       0x53u
 #define SIM_STATE_COLLECTING 0x54u
 #define SIM_STATE_READY      0x55u
 
-#define SIM_REQUEST_BYTES    96u     /* struct snp_report_req */
+#define SIM_REQUEST_BYTES    96u /* struct snp_report_req */
 #define SIM_REPORT_BYTES     0x4A0u
-#define SIM_TABLE_BYTES_MAX  16384u  /* ABI 3.5: 16 KiB in practice */
+#define SIM_TABLE_BYTES_MAX  16384u /* ABI 3.5: 16 KiB in practice */

@@ -15,12 +15,12 @@
 #include "sev/abi_snp.h"
 #include "sev/sim/sim_crypto.h"
 
-#define ORGANISATION    "casemate simulated AMD"
-#define PSS_SALT_BYTES  48
-#define DAYS_CA         (25 * 365)
-#define DAYS_VCEK       (7 * 365)
-#define CHIP_ID_TURIN   8u
-#define OID_MAX         64
+#define ORGANISATION   "casemate simulated AMD"
+#define PSS_SALT_BYTES 48
+#define DAYS_CA        (25 * 365)
+#define DAYS_VCEK      (7 * 365)
+#define CHIP_ID_TURIN  8u
+#define OID_MAX        64
 
 /* What differs between products. "Attestation facts" 1.2 to 1.5, 2.2. */
 struct product {
@@ -63,16 +63,19 @@ static MUST_USE int name_set(X509_NAME *name, const struct kind *kind, enum sim_
 		const char *field;
 		const char *text;
 	} rows[] = {
-		{ "OU", "Engineering" }, { "C", "US" }, { "L", "Santa Clara" }, { "ST", "CA" },
-		{ "O", ORGANISATION }, { "CN", cn },
+		{ "OU", "Engineering" },
+		{ "C", "US" },
+		{ "L", "Santa Clara" },
+		{ "ST", "CA" },
+		{ "O", ORGANISATION },
+		{ "CN", cn },
 	};
 
 	/* Two steps, so that every format stands in the table and is a constant here. */
 	const char *prefix = strchr(kind->cn_format, '%');
-	int n = prefix == NULL
-		? snprintf(cn, sizeof cn, "%s", kind->cn_format)
-		: snprintf(cn, sizeof cn, "%.*s%s", (int)(prefix - kind->cn_format),
-			  kind->cn_format, sim_product_name(product));
+	int n = prefix == NULL ? snprintf(cn, sizeof cn, "%s", kind->cn_format)
+			       : snprintf(cn, sizeof cn, "%.*s%s", (int)(prefix - kind->cn_format),
+					 kind->cn_format, sim_product_name(product));
 	if (n < 0 || (size_t)n >= sizeof cn)
 		return -EIO;
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++)
@@ -98,8 +101,7 @@ static MUST_USE int raw_extension(X509 *cert, const char *oid, const uint8_t *de
 	ASN1_OCTET_STRING *value = ASN1_OCTET_STRING_new();
 	X509_EXTENSION *ext = NULL;
 
-	if (object != NULL && value != NULL &&
-		ASN1_OCTET_STRING_set(value, der, (int)len) == 1)
+	if (object != NULL && value != NULL && ASN1_OCTET_STRING_set(value, der, (int)len) == 1)
 		ext = X509_EXTENSION_create_by_OBJ(NULL, object, 0, value);
 	int ok = ext != NULL && X509_add_ext(cert, ext, -1) == 1;
 	X509_EXTENSION_free(ext);
@@ -125,7 +127,7 @@ static MUST_USE int vcek_extensions(X509 *cert, const struct sim_platform *p)
 	const struct product *product = &products[p->product];
 	const size_t name_len = strlen(product->name_in_vcek);
 	const size_t id_len = p->product == SIM_TURIN ? CHIP_ID_TURIN : SIM_CHIP_ID_BYTES;
-	uint8_t name[32] = { 0x16, (uint8_t)name_len };       /* IA5String */
+	uint8_t name[32] = { 0x16, (uint8_t)name_len };                /* IA5String */
 	uint8_t id[2 + SIM_CHIP_ID_BYTES] = { 0x04, (uint8_t)id_len }; /* OCTET STRING */
 	int err = number_extension(cert, ARC ".1", (uint8_t)product->struct_version);
 
@@ -150,8 +152,8 @@ static MUST_USE int ca_extensions(X509 *cert, const struct kind *kind)
 	char constraints[48];
 	int err;
 
-	(void)snprintf(constraints, sizeof constraints, "critical,CA:TRUE,pathlen:%d",
-		kind->path_len);
+	(void)snprintf(
+		constraints, sizeof constraints, "critical,CA:TRUE,pathlen:%d", kind->path_len);
 	err = text_extension(cert, NID_basic_constraints, constraints);
 	if (err == 0)
 		err = text_extension(cert, NID_key_usage,
@@ -166,11 +168,11 @@ static MUST_USE int cert_sign(X509 *cert, EVP_PKEY *key)
 	EVP_MD_CTX *ctx = EVP_MD_CTX_new();
 	EVP_PKEY_CTX *pkey = NULL;
 	int ok = ctx != NULL &&
-		EVP_DigestSignInit_ex(ctx, &pkey, "SHA2-384", NULL, NULL, key, NULL) == 1 &&
-		EVP_PKEY_CTX_set_rsa_padding(pkey, RSA_PKCS1_PSS_PADDING) == 1 &&
-		EVP_PKEY_CTX_set_rsa_pss_saltlen(pkey, PSS_SALT_BYTES) == 1 &&
-		EVP_PKEY_CTX_set_rsa_mgf1_md(pkey, EVP_sha384()) == 1 &&
-		X509_sign_ctx(cert, ctx) > 0;
+		 EVP_DigestSignInit_ex(ctx, &pkey, "SHA2-384", NULL, NULL, key, NULL) == 1 &&
+		 EVP_PKEY_CTX_set_rsa_padding(pkey, RSA_PKCS1_PSS_PADDING) == 1 &&
+		 EVP_PKEY_CTX_set_rsa_pss_saltlen(pkey, PSS_SALT_BYTES) == 1 &&
+		 EVP_PKEY_CTX_set_rsa_mgf1_md(pkey, EVP_sha384()) == 1 &&
+		 X509_sign_ctx(cert, ctx) > 0;
 
 	EVP_MD_CTX_free(ctx);
 	return ok ? 0 : -EIO;
@@ -203,8 +205,8 @@ static MUST_USE int cert_make(struct pair *subject, const struct pair *issuer,
 	if (subject->cert == NULL)
 		return -ENOMEM;
 	int err = cert_fill(subject->cert, kind, subject, p);
-	if (err == 0 && X509_set_issuer_name(subject->cert,
-				X509_get_subject_name(issuer->cert)) != 1)
+	if (err == 0 &&
+		X509_set_issuer_name(subject->cert, X509_get_subject_name(issuer->cert)) != 1)
 		err = -EIO;
 	if (err == 0)
 		err = cert_sign(subject->cert, issuer->key);
@@ -250,8 +252,8 @@ static MUST_USE int chain_make(struct sim_minted *m, struct pair chain[3], int r
 	return err == 0 ? key_put(m, chain[2].key) : err;
 }
 
-static MUST_USE int values_default(struct sim_platform *p, enum sim_product product,
-	uint32_t report_version)
+static MUST_USE int values_default(
+	struct sim_platform *p, enum sim_product product, uint32_t report_version)
 {
 	*p = (struct sim_platform){
 		.product = product,
@@ -266,7 +268,7 @@ static MUST_USE int values_default(struct sim_platform *p, enum sim_product prod
 		.api_build = 25,
 		.vmsa_features = SNP_FEATURE_DEBUG_SWAP,
 		.policy_mask = SNP_POLICY_ABI_MINOR | SNP_POLICY_ABI_MAJOR | SNP_POLICY_SMT |
-			SNP_POLICY_ONE | SNP_POLICY_DEBUG | SNP_POLICY_SOCKET,
+			       SNP_POLICY_ONE | SNP_POLICY_DEBUG | SNP_POLICY_SOCKET,
 		.mit_vector = report_version >= 5 ? 0x3F : 0,
 	};
 	memcpy(p->current_tcb, products[product].tcb, sizeof p->current_tcb);

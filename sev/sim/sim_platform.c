@@ -6,12 +6,12 @@
 #include "base/rd.h"
 #include "base/wr.h"
 
-#define MAGIC         "CMSIMPLT"
-#define MAGIC_BYTES   8u
-#define VERSION       1u
-#define BLOB_MAX      8192u /* an RSA-4096 certificate is 1.7 KiB */
-#define RECORDS_MAX   (1u + SIM_BLOB_COUNT + LIMIT_SIM_FAULTS)
-#define ASIDS_MAX     1006u /* SNP guests of a large server; any number would do */
+#define MAGIC       "CMSIMPLT"
+#define MAGIC_BYTES 8u
+#define VERSION     1u
+#define BLOB_MAX    8192u /* an RSA-4096 certificate is 1.7 KiB */
+#define RECORDS_MAX (1u + SIM_BLOB_COUNT + LIMIT_SIM_FAULTS)
+#define ASIDS_MAX   1006u /* SNP guests of a large server; any number would do */
 
 enum tag {
 	TAG_VALUES = 1,
@@ -61,8 +61,8 @@ static MUST_USE int values_check(const struct sim_platform *p, struct why *why)
 		return why_set(why, -ERANGE, "platform file: report version %u, want 3 or 5",
 			p->report_version);
 	if (p->asids > ASIDS_MAX || (p->flags & ~SIM_FLAG_SMT) != 0)
-		return why_set(why, -ERANGE, "platform file: %u ASIDs, flags 0x%x", p->asids,
-			p->flags);
+		return why_set(
+			why, -ERANGE, "platform file: %u ASIDs, flags 0x%x", p->asids, p->flags);
 	return 0;
 }
 
@@ -125,8 +125,8 @@ int sim_platform_parse(struct sim_platform *ret, const void *buf, size_t len, st
 		return why_set(why, -EPROTONOSUPPORT, "platform file: version %u, want %u", version,
 			VERSION);
 	if (n > RECORDS_MAX)
-		return why_set(why, -EBADMSG, "platform file: %u records, at most %u", n,
-			RECORDS_MAX);
+		return why_set(
+			why, -EBADMSG, "platform file: %u records, at most %u", n, RECORDS_MAX);
 	for (uint32_t i = 0; i < n; i++)
 		record_parse(&p, &seen, &r);
 	const uint32_t all = (1u << TAG_FAULT) - (1u << TAG_VALUES);

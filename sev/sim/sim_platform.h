@@ -25,14 +25,9 @@
 #include "base/why.h"
 #include "sev/sim/sim_fault.h"
 
-enum sim_product {
-	SIM_MILAN,
-	SIM_GENOA,
-	SIM_TURIN,
-	SIM_PRODUCT_COUNT
-};
+enum sim_product { SIM_MILAN, SIM_GENOA, SIM_TURIN, SIM_PRODUCT_COUNT };
 
-#define SIM_FLAG_SMT (1u << 0) /* SMT is on: a policy without bit 16 is refused */
+#define SIM_FLAG_SMT      (1u << 0) /* SMT is on: a policy without bit 16 is refused */
 #define SIM_CHIP_ID_BYTES 64u
 
 /* Record 1. */
@@ -61,13 +56,7 @@ WIRE_SIZE(struct sim_wire_values, 152);
 WIRE_AT(struct sim_wire_values, chip_id, 56);
 WIRE_AT(struct sim_wire_values, vmsa_features, 128);
 
-enum sim_blob {
-	SIM_BLOB_KEY,
-	SIM_BLOB_ARK,
-	SIM_BLOB_ASK,
-	SIM_BLOB_VCEK,
-	SIM_BLOB_COUNT
-};
+enum sim_blob { SIM_BLOB_KEY, SIM_BLOB_ARK, SIM_BLOB_ASK, SIM_BLOB_VCEK, SIM_BLOB_COUNT };
 
 struct sim_bytes {
 	const uint8_t *p;
@@ -100,12 +89,12 @@ struct sim_platform {
  * Parse; the blobs point into buf, which must outlive *ret. -EBADMSG: malformed;
  * -EPROTONOSUPPORT: another version; -ERANGE: a value outside its range.
  */
-MUST_USE int sim_platform_parse(struct sim_platform *ret, const void *buf, size_t len,
-	struct why *why);
+MUST_USE int sim_platform_parse(
+	struct sim_platform *ret, const void *buf, size_t len, struct why *why);
 
 /* Write into buf of size bytes; *ret_len is what was used. -EMSGSIZE. */
-MUST_USE int sim_platform_print(const struct sim_platform *p, void *buf, size_t size,
-	size_t *ret_len);
+MUST_USE int sim_platform_print(
+	const struct sim_platform *p, void *buf, size_t size, size_t *ret_len);
 
 /* "Milan", "Genoa", "Turin". */
 const char *sim_product_name(enum sim_product product);

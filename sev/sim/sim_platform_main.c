@@ -36,8 +36,8 @@ static MUST_USE int product_parse(const char *name, enum sim_product *ret, struc
 	return why_set(why, -EINVAL, "--product %s: want Milan, Genoa or Turin", name);
 }
 
-static MUST_USE int number_parse(const char *name, const char *text, unsigned long long max,
-	uint32_t *ret, struct why *why)
+static MUST_USE int number_parse(
+	const char *name, const char *text, unsigned long long max, uint32_t *ret, struct why *why)
 {
 	unsigned long long v = *ret;
 	int err = text != NULL ? opts_parse_u64(name, text, 0, max, &v, why) : 0;
@@ -47,8 +47,8 @@ static MUST_USE int number_parse(const char *name, const char *text, unsigned lo
 	return err;
 }
 
-static MUST_USE int script_parse(const struct opt_list *faults, struct sim_script *ret,
-	struct why *why)
+static MUST_USE int script_parse(
+	const struct opt_list *faults, struct sim_script *ret, struct why *why)
 {
 	struct sim_script s = { 0 };
 
@@ -87,8 +87,7 @@ static MUST_USE int chain_write(const char *path, const struct sim_platform *p, 
 		enum sim_blob blob[2];
 		size_t n;
 	} files[] = {
-		{ "ark.pem", { SIM_BLOB_ARK }, 1 },
-		{ "ask.pem", { SIM_BLOB_ASK }, 1 },
+		{ "ark.pem", { SIM_BLOB_ARK }, 1 }, { "ask.pem", { SIM_BLOB_ASK }, 1 },
 		{ "vcek.pem", { SIM_BLOB_VCEK }, 1 },
 		{ "chain.pem", { SIM_BLOB_ASK, SIM_BLOB_ARK }, 2 }, /* in the order AMD serves it */
 	};
@@ -107,8 +106,7 @@ static MUST_USE int chain_write(const char *path, const struct sim_platform *p, 
 	return 0;
 }
 
-static MUST_USE int platform_write(const char *path, const struct sim_platform *p,
-	struct why *why)
+static MUST_USE int platform_write(const char *path, const struct sim_platform *p, struct why *why)
 {
 	static uint8_t buf[LIMIT_SIM_PLATFORM_BYTES];
 	size_t len = 0;
@@ -157,7 +155,8 @@ int main(int argc, char **argv)
 	const struct opt options[] = {
 		{ "ark-dir", OPT_TEXT, &args.ark_dir, "DIR",
 			"where ark.pem, ask.pem, vcek.pem and chain.pem go" },
-		{ "report-version", OPT_TEXT, &args.version, "3|5", "of the reports; 3 if not given" },
+		{ "report-version", OPT_TEXT, &args.version, "3|5",
+			"of the reports; 3 if not given" },
 		{ "product", OPT_TEXT, &args.product, "Milan|Genoa|Turin", "Milan if not given" },
 		{ "seed", OPT_TEXT, &args.seed, "N",
 			"of the early stops of page measurements; 0 for none" },

@@ -18,7 +18,7 @@ void sim_port_init(struct sim_port *port)
 bool sim_port_owns(const struct kvm_run *run)
 {
 	return run->exit_reason == KVM_EXIT_IO && run->io.size == 1 &&
-		(run->io.port == SIM_PORT_DATA || run->io.port == SIM_PORT_CONTROL);
+	       (run->io.port == SIM_PORT_DATA || run->io.port == SIM_PORT_CONTROL);
 }
 
 static uint32_t report_answer(struct sim_vm *vm, struct snp_report *report)
@@ -81,8 +81,8 @@ static void data_write(struct sim_port *port, uint8_t v)
 static uint8_t data_read(struct sim_port *port)
 {
 	return port->state == SIM_STATE_READY && port->at_out < port->n_out
-		? port->out[port->at_out++]
-		: 0;
+		       ? port->out[port->at_out++]
+		       : 0;
 }
 
 void sim_port_step(struct sim_vm *vm, struct kvm_run *run)

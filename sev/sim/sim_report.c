@@ -6,9 +6,9 @@
 #include "base/wr.h"
 #include "sev/fw_error.h"
 
-#define VMPL_MAX         3u
-#define KEY_SEL_VLEK     2u
-#define KEY_INFO_AUTHOR  1u
+#define VMPL_MAX        3u
+#define KEY_SEL_VLEK    2u
+#define KEY_INFO_AUTHOR 1u
 
 /* Family and model as the report has them: base and extended added up. ATT 1.1, 0x188. */
 static uint8_t family_of(uint32_t fms)
@@ -68,11 +68,11 @@ static bool request_is_valid(const struct snp_report_req *req)
 	for (size_t i = 0; i < sizeof req->zero; i++)
 		any |= req->zero[i];
 	return any == 0 && le32_get(req->vmpl) <= VMPL_MAX &&
-		le32_get(req->key_sel) <= KEY_SEL_VLEK;
+	       le32_get(req->key_sel) <= KEY_SEL_VLEK;
 }
 
-uint32_t sim_report_make(const struct sim_vm *vm, const struct snp_report_req *req,
-	struct snp_report *ret)
+uint32_t sim_report_make(
+	const struct sim_vm *vm, const struct snp_report_req *req, struct snp_report *ret)
 {
 	struct snp_report r = { .signature_algo = le32_of(SNP_ALGO_ECDSA_P384_SHA384) };
 

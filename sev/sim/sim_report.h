@@ -16,9 +16,8 @@
 #include "sev/sim/sim_vm.h"
 
 /* Firmware status: 0 and the signed report in *ret, INVALID_PARAM or INVALID_KEY. */
-uint32_t sim_report_make(const struct sim_vm *vm, const struct snp_report_req *req,
-	struct snp_report *ret);
+uint32_t sim_report_make(
+	const struct sim_vm *vm, const struct snp_report_req *req, struct snp_report *ret);
 
 /* VCEK, ASK, ARK in DER; -EMSGSIZE when size is too small. */
-MUST_USE int sim_table_write(const struct sim_platform *p, void *buf, size_t size,
-	size_t *ret_len);
+MUST_USE int sim_table_write(const struct sim_platform *p, void *buf, size_t size, size_t *ret_len);

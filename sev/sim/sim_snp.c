@@ -120,8 +120,8 @@ static uint32_t cpuid_judge(struct sim_vm *vm, uint8_t *page)
 }
 
 /* One page through the firmware; the guest's memory and the digest change only on success. */
-static uint32_t page_load(struct sim_vm *vm, const struct sim_slot *slot, uint8_t type,
-	uint64_t gpa, uint8_t *src)
+static uint32_t page_load(
+	struct sim_vm *vm, const struct sim_slot *slot, uint8_t type, uint64_t gpa, uint8_t *src)
 {
 	uint32_t status = sim_script_step(&vm->m->platform.script, SIM_SNP_LAUNCH_UPDATE);
 
@@ -205,8 +205,8 @@ static MUST_USE int launch_update(struct sim_vm *vm, struct abi_sev_cmd *cmd)
 	if (err < 0)
 		return err;
 	const struct sim_slot *slot = u.gfn_start > UINT64_MAX / PAGE_BYTES
-		? NULL
-		: sim_vm_find_slot(vm, u.gfn_start * PAGE_BYTES);
+					      ? NULL
+					      : sim_vm_find_slot(vm, u.gfn_start * PAGE_BYTES);
 	if (slot == NULL)
 		return -EINVAL;
 	uint64_t gpa = u.gfn_start * PAGE_BYTES;
@@ -251,8 +251,8 @@ static MUST_USE int vmsas_load(struct sim_vm *vm, struct abi_sev_cmd *cmd)
 	return 0;
 }
 
-static MUST_USE int identity_load(struct sim_vm *vm, const struct abi_snp_finish *f,
-	struct abi_sev_cmd *cmd)
+static MUST_USE int identity_load(
+	struct sim_vm *vm, const struct abi_snp_finish *f, struct abi_sev_cmd *cmd)
 {
 	struct snp_id_auth auth;
 	struct sim_launch launch = { .policy = vm->policy };
@@ -276,8 +276,8 @@ static MUST_USE int identity_load(struct sim_vm *vm, const struct abi_snp_finish
 	return 0;
 }
 
-static MUST_USE int firmware_finish(struct sim_vm *vm, const struct abi_snp_finish *f,
-	struct abi_sev_cmd *cmd)
+static MUST_USE int firmware_finish(
+	struct sim_vm *vm, const struct abi_snp_finish *f, struct abi_sev_cmd *cmd)
 {
 	uint32_t status = sim_script_step(&vm->m->platform.script, SIM_SNP_LAUNCH_FINISH);
 

@@ -31,7 +31,7 @@ int sim_vm_create_gmem(struct sim_vm *vm, const struct abi_guest_memfd *arg)
 /* Make the contents of guest memory go away, as a conversion does. */
 static void memory_erase(uint8_t *p, uint64_t len)
 {
-	if (madvise(p, len, MADV_REMOVE) < 0 && madvise(p, len, MADV_DONTNEED) < 0)
+	if (madvise(p, len, MADV_REMOVE) < 0) /* huge pages, or no shared memory */
 		memset(p, 0, len);
 }
 
@@ -93,8 +93,8 @@ static bool ranges_overlap(uint64_t a, uint64_t a_len, uint64_t b, uint64_t b_le
 }
 
 /* Bind a range of a guest_memfd. ABI 1.4: EBADF, EINVAL, EEXIST. */
-static MUST_USE int gmem_bind(struct sim_vm *vm, const struct abi_region2 *arg,
-	struct sim_gmem **ret)
+static MUST_USE int gmem_bind(
+	struct sim_vm *vm, const struct abi_region2 *arg, struct sim_gmem **ret)
 {
 	struct sim_gmem *g = NULL;
 
@@ -111,8 +111,8 @@ static MUST_USE int gmem_bind(struct sim_vm *vm, const struct abi_region2 *arg,
 	for (size_t i = 0; i < ARRAY_LEN(vm->slot); i++) {
 		const struct sim_slot *s = &vm->slot[i];
 		if (s->is_used && s->gmem == g &&
-			ranges_overlap(s->gmem_offset, s->size, arg->guest_memfd_offset,
-				arg->memory_size))
+			ranges_overlap(
+				s->gmem_offset, s->size, arg->guest_memfd_offset, arg->memory_size))
 			return -EEXIST;
 	}
 	*ret = g;
@@ -139,8 +139,8 @@ int sim_vm_set_region(struct sim_vm *vm, const struct abi_region2 *arg)
 	/* LOG_DIRTY_PAGES with private memory and READONLY on a protected VM: ABI 1.4. */
 	if ((arg->flags & ~ABI_MEM_GUEST_MEMFD) != 0)
 		return -EINVAL;
-	if (!num_is_aligned(arg->guest_phys_addr | arg->memory_size | arg->userspace_addr,
-		    PAGE_BYTES) ||
+	if (!num_is_aligned(
+		    arg->guest_phys_addr | arg->memory_size | arg->userspace_addr, PAGE_BYTES) ||
 		num_add(&end, arg->guest_phys_addr, arg->memory_size) < 0)
 		return -EINVAL;
 	if (arg->memory_size == 0)
@@ -148,9 +148,8 @@ int sim_vm_set_region(struct sim_vm *vm, const struct abi_region2 *arg)
 	if (arg->userspace_addr == 0 || slot_by_number(vm, arg->slot) != NULL)
 		return -EINVAL; /* a slot with private memory never changes */
 	for (size_t i = 0; i < ARRAY_LEN(vm->slot); i++)
-		if (vm->slot[i].is_used &&
-			ranges_overlap(vm->slot[i].gpa, vm->slot[i].size, arg->guest_phys_addr,
-				arg->memory_size))
+		if (vm->slot[i].is_used && ranges_overlap(vm->slot[i].gpa, vm->slot[i].size,
+						   arg->guest_phys_addr, arg->memory_size))
 			return -EEXIST;
 	if ((arg->flags & ABI_MEM_GUEST_MEMFD) != 0) {
 		int err = gmem_bind(vm, arg, &gmem);
@@ -196,8 +195,7 @@ int sim_vm_set_attributes(struct sim_vm *vm, const struct abi_attributes *arg)
 }
 
 /* Only what is private now: the shared view of a page is another memory on real hardware. */
-static void private_erase(struct sim_vm *vm, const struct sim_slot *s, uint64_t first,
-	uint64_t end)
+static void private_erase(struct sim_vm *vm, const struct sim_slot *s, uint64_t first, uint64_t end)
 {
 	for (uint64_t gpa = first; gpa < end;) {
 		uint64_t until;
@@ -209,8 +207,8 @@ static void private_erase(struct sim_vm *vm, const struct sim_slot *s, uint64_t 
 	}
 }
 
-static void gmem_erase(struct sim_vm *vm, const struct sim_gmem *gmem, uint64_t offset,
-	uint64_t len)
+static void gmem_erase(
+	struct sim_vm *vm, const struct sim_gmem *gmem, uint64_t offset, uint64_t len)
 {
 	for (size_t i = 0; i < ARRAY_LEN(vm->slot); i++) {
 		const struct sim_slot *s = &vm->slot[i];

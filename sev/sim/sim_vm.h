@@ -31,10 +31,10 @@
 
 /* Firmware's guest context. ABI 2.6. */
 enum sim_guest_state {
-	SIM_GUEST_NONE,    /* no context yet: before LAUNCH_START */
+	SIM_GUEST_NONE, /* no context yet: before LAUNCH_START */
 	SIM_GUEST_LAUNCH,
 	SIM_GUEST_RUNNING,
-	SIM_GUEST_BROKEN,  /* FINISH failed after the VMSAs were taken */
+	SIM_GUEST_BROKEN, /* FINISH failed after the VMSAs were taken */
 };
 
 struct sim_gmem {
@@ -53,8 +53,8 @@ struct sim_slot {
 };
 
 struct sim_vcpu {
-	int fd;             /* -1: unused or closed */
-	bool is_protected;  /* its VMSA was measured */
+	int fd;            /* -1: unused or closed */
+	bool is_protected; /* its VMSA was measured */
 	bool has_run;
 	bool has_hypercall; /* the last run ended in one whose ret is to be checked */
 	struct kvm_run *run;
@@ -74,7 +74,7 @@ struct sim_port {
 struct sim_machine {
 	const struct sim_host *host;
 	int kvm_fd;
-	int sev_fd; /* -1: no secure processor, nothing but plain VMs */
+	int sev_fd;    /* -1: no secure processor, nothing but plain VMs */
 	uint8_t *file; /* the platform file */
 	size_t file_len;
 	struct sim_platform platform;

@@ -39,8 +39,8 @@ static const struct msr_field msr_fields[] = {
 static struct snp_segment segment_of(const struct kvm_segment *s)
 {
 	unsigned int attrib = (unsigned int)(s->type & 0xF) | (s->s & 1u) << 4 |
-		(s->dpl & 3u) << 5 | (s->present & 1u) << 7 | (s->avl & 1u) << 8 |
-		(s->l & 1u) << 9 | (s->db & 1u) << 10 | (s->g & 1u) << 11;
+			      (s->dpl & 3u) << 5 | (s->present & 1u) << 7 | (s->avl & 1u) << 8 |
+			      (s->l & 1u) << 9 | (s->db & 1u) << 10 | (s->g & 1u) << 11;
 
 	return (struct snp_segment){ le16_of(s->selector), le16_of((uint16_t)attrib),
 		le32_of(s->limit), le64_of(s->base) };
@@ -144,8 +144,8 @@ static uint64_t xcr0_read(const struct sim_host *host, int fd)
 	return 1;
 }
 
-int sim_vmsa_read(const struct sim_host *host, int vcpu_fd, uint64_t sev_features,
-	struct snp_vmsa *ret)
+int sim_vmsa_read(
+	const struct sim_host *host, int vcpu_fd, uint64_t sev_features, struct snp_vmsa *ret)
 {
 	struct snp_vmsa v = { 0 };
 	struct kvm_regs regs = { 0 };

@@ -15,5 +15,5 @@
 #include "sev/sim/sim_host.h"
 
 /* -EINVAL: DR7 is not 0x400 (ABI 2.9); or the errno of the KVM underneath. */
-MUST_USE int sim_vmsa_read(const struct sim_host *host, int vcpu_fd, uint64_t sev_features,
-	struct snp_vmsa *ret);
+MUST_USE int sim_vmsa_read(
+	const struct sim_host *host, int vcpu_fd, uint64_t sev_features, struct snp_vmsa *ret);

@@ -8,10 +8,10 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-#define THINGS_MAX    64
-#define RUN_BYTES     12288
-#define DATA_OFFSET   4096
-#define INDEXED       KVM_CPUID_FLAG_SIGNIFCANT_INDEX
+#define THINGS_MAX  64
+#define RUN_BYTES   12288
+#define DATA_OFFSET 4096
+#define INDEXED     KVM_CPUID_FLAG_SIGNIFCANT_INDEX
 
 struct vcpu {
 	struct kvm_regs regs;
@@ -22,12 +22,7 @@ struct vcpu {
 	uint8_t *run;
 };
 
-enum kind {
-	KIND_NONE,
-	KIND_KVM,
-	KIND_VM,
-	KIND_VCPU
-};
+enum kind { KIND_NONE, KIND_KVM, KIND_VM, KIND_VCPU };
 
 struct thing {
 	enum kind kind;
@@ -106,14 +101,33 @@ void fake_kvm_cpuid(union fake_cpuid *ret)
 {
 	/* A made-up CPU; values of one kind or another in every leaf the firmware looks at. */
 	static const struct kvm_cpuid_entry2 entries[] = {
-		{ .function = 0, .eax = 0x1F, .ebx = 0x68747541, .ecx = 0x444D4163, .edx = 0x69746E65 },
-		{ .function = 1, .eax = 0x00A00F11, .ebx = 0x00000800, .ecx = 0xFEFA3203, .edx = 0x178BFBFF },
+		{ .function = 0,
+			.eax = 0x1F,
+			.ebx = 0x68747541,
+			.ecx = 0x444D4163,
+			.edx = 0x69746E65 },
+		{ .function = 1,
+			.eax = 0x00A00F11,
+			.ebx = 0x00000800,
+			.ecx = 0xFEFA3203,
+			.edx = 0x178BFBFF },
 		{ .function = 4, .index = 0, .flags = INDEXED, .eax = 0x121 },
 		{ .function = 6, .eax = 0x77, .ecx = 9 },
-		{ .function = 7, .index = 0, .flags = INDEXED, .eax = 1, .ebx = 0x219C07AB, .ecx = 0x40069C, .edx = 0xBC000400 },
+		{ .function = 7,
+			.index = 0,
+			.flags = INDEXED,
+			.eax = 1,
+			.ebx = 0x219C07AB,
+			.ecx = 0x40069C,
+			.edx = 0xBC000400 },
 		{ .function = 7, .index = 1, .flags = INDEXED, .eax = 0x30, .edx = 0x10 },
 		{ .function = 0xB, .index = 0, .flags = INDEXED, .ebx = 1, .ecx = 0x100 },
-		{ .function = 0xD, .index = 0, .flags = INDEXED, .eax = 7, .ebx = 0x340, .ecx = 0x340 },
+		{ .function = 0xD,
+			.index = 0,
+			.flags = INDEXED,
+			.eax = 7,
+			.ebx = 0x340,
+			.ecx = 0x340 },
 		{ .function = 0xD, .index = 1, .flags = INDEXED, .eax = 0xF, .ebx = 0x340 },
 		{ .function = 0xD, .index = 2, .flags = INDEXED, .eax = 0x100, .ebx = 0x240 },
 		{ .function = 0x14, .index = 0, .flags = INDEXED, .eax = 1, .ebx = 3 },
@@ -167,8 +181,8 @@ static int vcpu_new(void)
 	v->run = calloc(1, RUN_BYTES);
 	v->dbg.dr6 = 0xFFFF0FF0;
 	v->dbg.dr7 = 0x400;
-	v->fpu[0] = 0x37F;   /* FCW */
-	v->fpu[6] = 0x1F80;  /* MXCSR */
+	v->fpu[0] = 0x37F;  /* FCW */
+	v->fpu[6] = 0x1F80; /* MXCSR */
 	v->pat = 0x0007040600070406;
 	v->regs.rflags = 2;
 	return fd;
@@ -222,7 +236,8 @@ static int vcpu_request(struct vcpu *v, unsigned long request, void *arg)
 	if (request == KVM_SET_CPUID2)
 		return 0;
 	if (request == KVM_GET_XCRS) {
-		*(struct kvm_xcrs *)arg = (struct kvm_xcrs){ .nr_xcrs = 1, .xcrs = { { .value = 1 } } };
+		*(struct kvm_xcrs *)arg =
+			(struct kvm_xcrs){ .nr_xcrs = 1, .xcrs = { { .value = 1 } } };
 		return 0;
 	}
 	return -ENOTTY;

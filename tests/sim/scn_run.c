@@ -53,10 +53,19 @@ static const struct {
 	const char *name;
 	int err;
 } errnos[] = {
-	{ "-EPROTO", -EPROTO }, { "-EREMOTEIO", -EREMOTEIO }, { "-EINVAL", -EINVAL },
-	{ "-EFAULT", -EFAULT }, { "-ENOTCONN", -ENOTCONN }, { "-ERANGE", -ERANGE },
-	{ "-EIO", -EIO }, { "-EBUSY", -EBUSY }, { "-EEXIST", -EEXIST }, { "-ENOTTY", -ENOTTY },
-	{ "-EOPNOTSUPP", -EOPNOTSUPP }, { "-ELOOP", -ELOOP }, { "-EPERM", -EPERM },
+	{ "-EPROTO", -EPROTO },
+	{ "-EREMOTEIO", -EREMOTEIO },
+	{ "-EINVAL", -EINVAL },
+	{ "-EFAULT", -EFAULT },
+	{ "-ENOTCONN", -ENOTCONN },
+	{ "-ERANGE", -ERANGE },
+	{ "-EIO", -EIO },
+	{ "-EBUSY", -EBUSY },
+	{ "-EEXIST", -EEXIST },
+	{ "-ENOTTY", -ENOTTY },
+	{ "-EOPNOTSUPP", -EOPNOTSUPP },
+	{ "-ELOOP", -ELOOP },
+	{ "-EPERM", -EPERM },
 };
 
 static void bad_scenario(const char *what)
@@ -136,8 +145,8 @@ static int on_backend(struct scenario *s, const struct line *l)
 
 static int on_memory(struct scenario *s, const struct line *l)
 {
-	return kit_add_memory(&s->kit, number_of(l, "gpa", 0), number_of(l, "size", DEFAULT_RAM),
-		&s->why);
+	return kit_add_memory(
+		&s->kit, number_of(l, "gpa", 0), number_of(l, "size", DEFAULT_RAM), &s->why);
 }
 
 static int on_start(struct scenario *s, const struct line *l)
@@ -155,8 +164,11 @@ static int on_start(struct scenario *s, const struct line *l)
 static enum page_type type_parse(const char *name)
 {
 	static const char *const names[PAGE_TYPE_COUNT] = {
-		[PAGE_NORMAL] = "normal", [PAGE_ZERO] = "zero", [PAGE_UNMEASURED] = "unmeasured",
-		[PAGE_SECRETS] = "secrets", [PAGE_CPUID] = "cpuid",
+		[PAGE_NORMAL] = "normal",
+		[PAGE_ZERO] = "zero",
+		[PAGE_UNMEASURED] = "unmeasured",
+		[PAGE_SECRETS] = "secrets",
+		[PAGE_CPUID] = "cpuid",
 	};
 
 	for (unsigned int i = 0; name != NULL && i < PAGE_TYPE_COUNT; i++)
@@ -177,8 +189,8 @@ static int on_update(struct scenario *s, const struct line *l)
 	memset(bytes, is_text(l, "data", "f4") ? 0xF4 : 0, size + 1);
 	/* An odd address: the back end takes any. */
 	const void *src = type == PAGE_ZERO || type == PAGE_SECRETS ? NULL : bytes + 1;
-	int err = guest_measure_pages(s->kit.guest, type, number_of(l, "gpa", 0), src, size,
-		&s->why);
+	int err =
+		guest_measure_pages(s->kit.guest, type, number_of(l, "gpa", 0), src, size, &s->why);
 	free(bytes);
 	return err;
 }
@@ -254,8 +266,8 @@ static int on_byte(struct scenario *s, const struct line *l)
 	if (gpa >= s->kit.ram_size[0])
 		bad_scenario("byte: only in the first memory slot, at 0");
 	return s->kit.ram[0][gpa] == number_of(l, "is", 0)
-		? 0
-		: why_set(&s->why, -EBADMSG, "the byte is 0x%x", s->kit.ram[0][gpa]);
+		       ? 0
+		       : why_set(&s->why, -EBADMSG, "the byte is 0x%x", s->kit.ram[0][gpa]);
 }
 
 static int on_registers(struct scenario *s, const struct line *l)
@@ -299,11 +311,20 @@ static const struct {
 	int (*run)(struct scenario *s, const struct line *l);
 	size_t min_words;
 } steps[] = {
-	{ "platform", on_platform, 2 }, { "fault", on_fault, 4 }, { "backend", on_backend, 2 },
-	{ "memory", on_memory, 1 }, { "start", on_start, 1 }, { "update", on_update, 2 },
-	{ "cpuid", on_cpuid, 1 }, { "vcpu", on_vcpu, 1 }, { "finish", on_finish, 1 },
-	{ "digest", on_digest, 2 }, { "convert", on_convert, 2 }, { "byte", on_byte, 2 },
-	{ "registers", on_registers, 1 }, { "report", on_report, 1 },
+	{ "platform", on_platform, 2 },
+	{ "fault", on_fault, 4 },
+	{ "backend", on_backend, 2 },
+	{ "memory", on_memory, 1 },
+	{ "start", on_start, 1 },
+	{ "update", on_update, 2 },
+	{ "cpuid", on_cpuid, 1 },
+	{ "vcpu", on_vcpu, 1 },
+	{ "finish", on_finish, 1 },
+	{ "digest", on_digest, 2 },
+	{ "convert", on_convert, 2 },
+	{ "byte", on_byte, 2 },
+	{ "registers", on_registers, 1 },
+	{ "report", on_report, 1 },
 };
 
 /* --- files ----------------------------------------------------------------------------------- */
@@ -334,8 +355,7 @@ static int line_run(struct scenario *s, const struct line *l, const char *path, 
 		if (strcmp(steps[i].name, l->word[0]) != 0 || l->n < steps[i].min_words)
 			continue;
 		int err = steps[i].run(s, l);
-		if (err == l->expect &&
-			(l->says == NULL || strstr(s->why.text, l->says) != NULL))
+		if (err == l->expect && (l->says == NULL || strstr(s->why.text, l->says) != NULL))
 			return 0;
 		printf("# %s:%u: %s gave %d (%s), want %d\n", path, at, l->word[0], err,
 			why_text(&s->why, err), l->expect);

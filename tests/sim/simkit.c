@@ -79,7 +79,11 @@ int kit_add_vcpu(struct kit *k, uint64_t rdx)
 	const struct kvm_segment ds = segment(0, 0x93, 0);
 	struct kvm_regs regs = { .rflags = 2, .rip = 0xFFF0, .rdx = rdx };
 	struct kvm_sregs sregs = {
-		.es = ds, .ss = ds, .ds = ds, .fs = ds, .gs = ds,
+		.es = ds,
+		.ss = ds,
+		.ds = ds,
+		.fs = ds,
+		.gs = ds,
 		.cs = segment(0xF000, 0x9B, 0xFFFF0000),
 		.ldt = segment(0, 0x82, 0),
 		.tr = segment(0, 0x8B, 0),
@@ -214,10 +218,10 @@ bool kit_is_signed(const struct kit *k, const struct snp_report *report)
 	must(ECDSA_SIG_set0(sig, BN_lebin2bn(report->signature.r, SNP_NUM_BYTES, NULL),
 		     BN_lebin2bn(report->signature.s, SNP_NUM_BYTES, NULL)) == 1);
 	int sig_len = i2d_ECDSA_SIG(sig, &sig_der);
-	bool is_good = EVP_DigestVerifyInit(ctx, NULL, EVP_sha384(), NULL,
-			       X509_get0_pubkey(cert)) == 1 &&
-		EVP_DigestVerify(ctx, sig_der, (size_t)sig_len, (const unsigned char *)report,
-			0x2A0) == 1;
+	bool is_good =
+		EVP_DigestVerifyInit(ctx, NULL, EVP_sha384(), NULL, X509_get0_pubkey(cert)) == 1 &&
+		EVP_DigestVerify(
+			ctx, sig_der, (size_t)sig_len, (const unsigned char *)report, 0x2A0) == 1;
 	OPENSSL_free(sig_der);
 	ECDSA_SIG_free(sig);
 	EVP_MD_CTX_free(ctx);
@@ -251,15 +255,14 @@ static void sign(EVP_PKEY *key, const void *p, size_t len, struct snp_signature 
 		EVP_DigestSign(ctx, der, &der_len, p, len) == 1);
 	ECDSA_SIG *sig = d2i_ECDSA_SIG(NULL, &at, (long)der_len);
 	memset(ret, 0, sizeof *ret);
-	must(sig != NULL &&
-		BN_bn2lebinpad(ECDSA_SIG_get0_r(sig), ret->r, SNP_NUM_BYTES) > 0 &&
+	must(sig != NULL && BN_bn2lebinpad(ECDSA_SIG_get0_r(sig), ret->r, SNP_NUM_BYTES) > 0 &&
 		BN_bn2lebinpad(ECDSA_SIG_get0_s(sig), ret->s, SNP_NUM_BYTES) > 0);
 	ECDSA_SIG_free(sig);
 	EVP_MD_CTX_free(ctx);
 }
 
-void kit_make_id(const uint8_t ld[48], uint64_t policy, struct snp_id_block *block,
-	struct snp_id_auth *auth)
+void kit_make_id(
+	const uint8_t ld[48], uint64_t policy, struct snp_id_block *block, struct snp_id_auth *auth)
 {
 	EVP_PKEY *id = EVP_EC_gen("P-384");
 	EVP_PKEY *author = EVP_EC_gen("P-384");

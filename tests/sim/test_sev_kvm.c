@@ -2,8 +2,6 @@
  * The simulator over the machine's own KVM: a guest of a few instructions, launched as docs/launch.md
  * lays down, asks for its report with string I/O. Skipped where there is no /dev/kvm.
  */
-#include "tests/unit/cm.h"
-
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/kvm.h>
@@ -20,35 +18,36 @@
 #include "sev/sim/sim_state.h"
 #include "sev/sim/sim_vmsa.h"
 #include "tests/sim/simkit.h"
+#include "tests/unit/cm.h"
 
-#define RAM_BYTES   (1u << 20)
-#define CODE_AT     0x1000u
-#define REQUEST_AT  0x2000u
-#define ANSWER_AT   0x3000u
-#define ANSWER_LEN  0x2000u
-#define EXIT_SKIP   77
+#define RAM_BYTES  (1u << 20)
+#define CODE_AT    0x1000u
+#define REQUEST_AT 0x2000u
+#define ANSWER_AT  0x3000u
+#define ANSWER_LEN 0x2000u
+#define EXIT_SKIP  77
 
 /* 16-bit code; one instruction a line. */
 static const uint8_t code[] = {
-	0xBA, 0xE1, 0x05,       /* mov dx, SIM_PORT_CONTROL */
-	0xB0, 0x01,             /* mov al, SIM_CMD_BEGIN */
-	0xEE,                   /* out dx, al */
-	0xBA, 0xE0, 0x05,       /* mov dx, SIM_PORT_DATA */
-	0xBE, 0x00, 0x20,       /* mov si, REQUEST_AT */
-	0xB9, 0x60, 0x00,       /* mov cx, 96 */
-	0xFC,                   /* cld */
-	0xF3, 0x6E,             /* rep outsb */
-	0xBA, 0xE1, 0x05,       /* mov dx, SIM_PORT_CONTROL */
-	0xB0, 0x02,             /* mov al, SIM_CMD_EXECUTE */
-	0xEE,                   /* out dx, al */
-	0xBA, 0xE0, 0x05,       /* mov dx, SIM_PORT_DATA */
-	0xBF, 0x00, 0x30,       /* mov di, ANSWER_AT */
-	0xB9, 0x00, 0x20,       /* mov cx, ANSWER_LEN */
-	0xF3, 0x6C,             /* rep insb */
-	0xBA, 0x04, 0x06,       /* mov dx, 0x604 */
-	0xB0, 0x2A,             /* mov al, 42 */
-	0xEE,                   /* out dx, al: the monitor sees this one */
-	0xF4,                   /* hlt */
+	0xBA, 0xE1, 0x05, /* mov dx, SIM_PORT_CONTROL */
+	0xB0, 0x01,       /* mov al, SIM_CMD_BEGIN */
+	0xEE,             /* out dx, al */
+	0xBA, 0xE0, 0x05, /* mov dx, SIM_PORT_DATA */
+	0xBE, 0x00, 0x20, /* mov si, REQUEST_AT */
+	0xB9, 0x60, 0x00, /* mov cx, 96 */
+	0xFC,             /* cld */
+	0xF3, 0x6E,       /* rep outsb */
+	0xBA, 0xE1, 0x05, /* mov dx, SIM_PORT_CONTROL */
+	0xB0, 0x02,       /* mov al, SIM_CMD_EXECUTE */
+	0xEE,             /* out dx, al */
+	0xBA, 0xE0, 0x05, /* mov dx, SIM_PORT_DATA */
+	0xBF, 0x00, 0x30, /* mov di, ANSWER_AT */
+	0xB9, 0x00, 0x20, /* mov cx, ANSWER_LEN */
+	0xF3, 0x6C,       /* rep insb */
+	0xBA, 0x04, 0x06, /* mov dx, 0x604 */
+	0xB0, 0x2A,       /* mov al, 42 */
+	0xEE,             /* out dx, al: the monitor sees this one */
+	0xF4,             /* hlt */
 };
 
 static uint8_t platform_file[LIMIT_SIM_PLATFORM_BYTES];
@@ -62,8 +61,9 @@ static void seam_open(int kvm_fd)
 	size_t len = 0;
 
 	kit_init(&kit, SIM_MILAN, 3);
-	assert_int_equal(sim_platform_print(&kit.minted.platform, platform_file,
-				 sizeof platform_file, &len), 0);
+	assert_int_equal(
+		sim_platform_print(&kit.minted.platform, platform_file, sizeof platform_file, &len),
+		0);
 	kit.sev_fd = memfd_create("platform", MFD_CLOEXEC);
 	assert_int_equal(fd_pwrite_all(kit.sev_fd, platform_file, len, 0), 0);
 	sim_set_host(NULL);
@@ -109,13 +109,15 @@ static void guest_of_a_few_instructions_gets_its_report(void **state)
 	assert_true(vcpu >= 0);
 	cpuid_set(kvm_fd, table, 256);
 	vcpu_set();
-	assert_int_equal(fw_map_run(vcpu, (size_t)fw_ioctl_int(kvm_fd, KVM_GET_VCPU_MMAP_SIZE, 0),
-				 &run), 0);
+	assert_int_equal(
+		fw_map_run(vcpu, (size_t)fw_ioctl_int(kvm_fd, KVM_GET_VCPU_MMAP_SIZE, 0), &run), 0);
 	assert_int_equal(guest_set_private(guest, &why), 0);
 	assert_int_equal(guest_start_launch(guest, 0x30000, &why), 0);
 	memcpy(ram + 0x8000, code, sizeof code); /* not launched: must be gone */
-	assert_int_equal(guest_measure_pages(guest, PAGE_NORMAL, CODE_AT, code, sizeof code, &why), 0);
-	assert_int_equal(guest_measure_pages(guest, PAGE_NORMAL, REQUEST_AT, &req, sizeof req, &why), 0);
+	assert_int_equal(
+		guest_measure_pages(guest, PAGE_NORMAL, CODE_AT, code, sizeof code, &why), 0);
+	assert_int_equal(
+		guest_measure_pages(guest, PAGE_NORMAL, REQUEST_AT, &req, sizeof req, &why), 0);
 	int err = guest_measure_cpuid(guest, 0xD000, table, &why);
 	if (err < 0)
 		print_error("%s\n", why.text);
@@ -148,24 +150,41 @@ static struct snp_vmsa vmsa_predicted(void)
 		le64_of(0) };
 
 	return (struct snp_vmsa){
-		.es = data, .ds = data, .fs = data, .gs = data, .ss = data,
+		.es = data,
+		.ds = data,
+		.fs = data,
+		.gs = data,
+		.ss = data,
 		.cs = { le16_of(0x10), le16_of(0xC9B), le32_of(0xFFFFFFFF), le64_of(0) },
 		.ldtr = { le16_of(0), le16_of(0x82), le32_of(0xFFFF), le64_of(0) },
 		.tr = { le16_of(0), le16_of(0x8B), le32_of(0xFFFF), le64_of(0) },
 		.gdtr = { le16_of(0), le16_of(0), le32_of(0x1F), le64_of(0xA000) },
-		.efer = le64_of(0x1000), .cr0 = le64_of(0x11), .cr4 = le64_of(0x40),
-		.dr6 = le64_of(0xFFFF0FF0), .dr7 = le64_of(0x400), .rflags = le64_of(2),
-		.g_pat = le64_of(0x0007040600070406), .xcr0 = le64_of(1),
-		.mxcsr = le32_of(0x1F80), .x87_fcw = le16_of(0x37F), .sev_features = le64_of(1),
-		.rip = le64_of(0x1000000), .rsi = le64_of(0x7000),
+		.efer = le64_of(0x1000),
+		.cr0 = le64_of(0x11),
+		.cr4 = le64_of(0x40),
+		.dr6 = le64_of(0xFFFF0FF0),
+		.dr7 = le64_of(0x400),
+		.rflags = le64_of(2),
+		.g_pat = le64_of(0x0007040600070406),
+		.xcr0 = le64_of(1),
+		.mxcsr = le32_of(0x1F80),
+		.x87_fcw = le16_of(0x37F),
+		.sev_features = le64_of(1),
+		.rip = le64_of(0x1000000),
+		.rsi = le64_of(0x7000),
 	};
 }
 
 static struct kvm_segment segment(uint16_t selector, unsigned int attrib, uint32_t limit)
 {
 	return (struct kvm_segment){
-		.selector = selector, .limit = limit, .type = attrib & 0xF, .s = attrib >> 4 & 1,
-		.present = attrib >> 7 & 1, .db = attrib >> 10 & 1, .g = attrib >> 11 & 1,
+		.selector = selector,
+		.limit = limit,
+		.type = attrib & 0xF,
+		.s = attrib >> 4 & 1,
+		.present = attrib >> 7 & 1,
+		.db = attrib >> 10 & 1,
+		.g = attrib >> 11 & 1,
 	};
 }
 
@@ -174,10 +193,17 @@ static void real_kvm_gives_the_vmsa_that_is_predicted(void **state)
 	const struct kvm_segment data = segment(0x18, 0xC93, 0xFFFFFFFF);
 	struct kvm_regs regs = { .rflags = 2, .rip = 0x1000000, .rsi = 0x7000 };
 	struct kvm_sregs sregs = {
-		.es = data, .ds = data, .fs = data, .gs = data, .ss = data,
+		.es = data,
+		.ds = data,
+		.fs = data,
+		.gs = data,
+		.ss = data,
 		.cs = segment(0x10, 0xC9B, 0xFFFFFFFF),
-		.ldt = segment(0, 0x82, 0xFFFF), .tr = segment(0, 0x8B, 0xFFFF),
-		.gdt = { .base = 0xA000, .limit = 0x1F }, .cr0 = 0x11, .apic_base = 0xFEE00900,
+		.ldt = segment(0, 0x82, 0xFFFF),
+		.tr = segment(0, 0x8B, 0xFFFF),
+		.gdt = { .base = 0xA000, .limit = 0x1F },
+		.cr0 = 0x11,
+		.apic_base = 0xFEE00900,
 	};
 	struct snp_vmsa want = vmsa_predicted();
 	struct snp_vmsa got;

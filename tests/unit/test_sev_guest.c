@@ -1,6 +1,4 @@
 /* The back end's own parts, and whole launches with every step made to fail in turn. */
-#include "tests/unit/cm.h"
-
 #include <errno.h>
 #include <linux/kvm.h>
 #include <string.h>
@@ -12,6 +10,7 @@
 #include "sev/sim/sim_cpuid.h"
 #include "sev/sim/sim_state.h"
 #include "tests/sim/simkit.h"
+#include "tests/unit/cm.h"
 
 #define RAM_BYTES (4u << 20)
 #define PAGES     300u
@@ -33,7 +32,8 @@ static int launch(struct kit *k, uint8_t digest[SNP_DIGEST_BYTES], struct why *w
 	if (err == 0)
 		err = guest_start_launch(k->guest, 0x30000, why);
 	if (err == 0)
-		err = guest_measure_pages(k->guest, PAGE_NORMAL, 0x100000, image, sizeof image, why);
+		err = guest_measure_pages(
+			k->guest, PAGE_NORMAL, 0x100000, image, sizeof image, why);
 	if (err == 0)
 		err = guest_measure_pages(k->guest, PAGE_ZERO, 0x1000, NULL, 0x10000, why);
 	if (err == 0)
@@ -196,7 +196,8 @@ static void cpuid_table_with_too_many_entries_is_refused(void **state)
 
 	(void)state;
 	for (uint32_t i = 0; i < 80; i++)
-		t.head.entries[i] = (struct kvm_cpuid_entry2){ .function = 0x40000000 + i, .eax = 1 };
+		t.head.entries[i] =
+			(struct kvm_cpuid_entry2){ .function = 0x40000000 + i, .eax = 1 };
 	assert_int_equal(cpuid_page_build(&page, &t.head, 51, &why), -ERANGE);
 	t.head.nent = 63; /* and leaf 0x8000001F */
 	assert_int_equal(cpuid_page_build(&page, &t.head, 51, NULL), 0);

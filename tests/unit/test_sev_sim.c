@@ -1,6 +1,4 @@
 /* The simulator at its own boundary: requests as a careless monitor might make them. ABI 7.1, 7.2. */
-#include "tests/unit/cm.h"
-
 #include <errno.h>
 #include <openssl/evp.h>
 #include <string.h>
@@ -16,6 +14,7 @@
 #include "sev/sim/sim_state.h"
 #include "sev/sim/sim_vmsa.h"
 #include "tests/sim/simkit.h"
+#include "tests/unit/cm.h"
 
 #define POLICY    0x30000u
 #define RAM_BYTES (1u << 20)
@@ -56,8 +55,8 @@ static int op(uint32_t id, void *data)
 	return ret;
 }
 
-static int region(uint32_t slot, uint32_t flags, uint64_t gpa, uint64_t size, int gmem,
-	uint64_t offset)
+static int region(
+	uint32_t slot, uint32_t flags, uint64_t gpa, uint64_t size, int gmem, uint64_t offset)
 {
 	struct abi_region2 r = {
 		.slot = slot,
@@ -102,8 +101,9 @@ static int start(uint64_t policy)
 
 static int update(uint8_t type, uint64_t gfn, const void *src, uint64_t len)
 {
-	struct abi_snp_update u = { .gfn_start = gfn, .uaddr = (uintptr_t)src, .len = len,
-		.type = type };
+	struct abi_snp_update u = {
+		.gfn_start = gfn, .uaddr = (uintptr_t)src, .len = len, .type = type
+	};
 
 	return op(ABI_SNP_LAUNCH_UPDATE, &u);
 }
@@ -171,7 +171,8 @@ static void digest_matches_vectors_v1_to_v4(void **state)
 		{ SNP_PAGE_CPUID, 0x80E000, 0 },
 	};
 	static const char *const want[] = {
-		"e6e4d78904d9d6b3", "4bd4147976a1e755", "506c3d7a7c45f8a4", /* ABI 8; scenarios hold all */
+		"e6e4d78904d9d6b3", "4bd4147976a1e755",
+		"506c3d7a7c45f8a4", /* ABI 8; scenarios hold all */
 	};
 	struct sim_crypto c = { .sha384 = EVP_MD_fetch(NULL, "SHA2-384", NULL) };
 	uint8_t ld[3][SNP_DIGEST_BYTES] = { 0 };
@@ -203,8 +204,8 @@ static void vmsa_of_qemu_reset_state_matches_vector_vm(void **state)
 	uint8_t got[SNP_DIGEST_BYTES];
 
 	(void)state;
-	assert_int_equal(guest_open(GUEST_SNP, raw.kit.kvm_fd, raw.kit.sev_fd, 0, &raw.kit.guest,
-				 NULL), 0);
+	assert_int_equal(
+		guest_open(GUEST_SNP, raw.kit.kvm_fd, raw.kit.sev_fd, 0, &raw.kit.guest, NULL), 0);
 	int fd = kit_add_vcpu(&raw.kit, 0x00800F12);
 	assert_true(fd >= 0);
 	assert_int_equal(sim_vmsa_read(&fake_kvm, fd, 1, &vmsa), 0);
@@ -283,7 +284,8 @@ static void guest_memfd_cannot_be_mapped_or_read(void **state)
 
 static void memory_slots_follow_the_rules_of_guest_memfd(void **state)
 {
-	struct kvm_userspace_memory_region v1 = { .flags = ABI_MEM_GUEST_MEMFD, .memory_size = 4096,
+	struct kvm_userspace_memory_region v1 = { .flags = ABI_MEM_GUEST_MEMFD,
+		.memory_size = 4096,
 		.userspace_addr = (uintptr_t)raw.ram };
 	int other = fw_ioctl_int(raw.kit.kvm_fd, KVM_CREATE_VM, ABI_VM_TYPE_SNP);
 
@@ -420,8 +422,7 @@ static void asids_run_out_and_come_back(void **state)
 	assert_int_equal(kit_open(&raw.kit, NULL), 0);
 	for (int i = 0; i < 3; i++) {
 		fds[i] = fw_ioctl_int(raw.kit.kvm_fd, KVM_CREATE_VM, ABI_VM_TYPE_SNP);
-		assert_int_equal(fw_ioctl(fds[i], ABI_MEMORY_ENCRYPT_OP, &cmd),
-			i < 2 ? 0 : -EBUSY);
+		assert_int_equal(fw_ioctl(fds[i], ABI_MEMORY_ENCRYPT_OP, &cmd), i < 2 ? 0 : -EBUSY);
 	}
 	int vcpu = fw_ioctl_int(fds[0], KVM_CREATE_VCPU, 0);
 	fw_close(fds[0]);
@@ -467,14 +468,13 @@ static void start_judges_the_policy_as_kvm_and_firmware_do(void **state)
 		int err;
 		uint32_t status;
 	} rows[] = {
-		{ 0x10000, -EINVAL, ABI_SEV_NO_FW_CALL },      /* bit 17 clear */
-		{ 0x70000, -EINVAL, ABI_SEV_NO_FW_CALL },      /* bit 18 */
+		{ 0x10000, -EINVAL, ABI_SEV_NO_FW_CALL }, /* bit 17 clear */
+		{ 0x70000, -EINVAL, ABI_SEV_NO_FW_CALL }, /* bit 18 */
 		{ 1ull << 40 | 0x30000, -EINVAL, ABI_SEV_NO_FW_CALL },
-		{ 0x20000, -EIO, FW_POLICY_FAILURE },          /* no SMT on a host with SMT */
-		{ 0x30200, -EIO, FW_POLICY_FAILURE },          /* API 2.0 */
-		{ 0x30138, -EIO, FW_POLICY_FAILURE },          /* API 1.56 */
-		{ 0x30137, 0, FW_SUCCESS },
-		{ 0x30137, -EINVAL, ABI_SEV_NO_FW_CALL },      /* twice */
+		{ 0x20000, -EIO, FW_POLICY_FAILURE }, /* no SMT on a host with SMT */
+		{ 0x30200, -EIO, FW_POLICY_FAILURE }, /* API 2.0 */
+		{ 0x30138, -EIO, FW_POLICY_FAILURE }, /* API 1.56 */
+		{ 0x30137, 0, FW_SUCCESS }, { 0x30137, -EINVAL, ABI_SEV_NO_FW_CALL }, /* twice */
 	};
 	struct abi_snp_start flags = { .policy = POLICY, .flags = 1 };
 
@@ -489,8 +489,9 @@ static void start_judges_the_policy_as_kvm_and_firmware_do(void **state)
 
 static void update_refuses_what_it_must(void **state)
 {
-	struct abi_snp_update flags = { .uaddr = (uintptr_t)raw.page, .len = 4096, .type = 1,
-		.flags = 1 };
+	struct abi_snp_update flags = {
+		.uaddr = (uintptr_t)raw.page, .len = 4096, .type = 1, .flags = 1
+	};
 
 	(void)state;
 	launch();
@@ -515,8 +516,10 @@ static void update_refuses_what_it_must(void **state)
 
 static void update_stops_at_the_end_of_the_slot_and_says_so(void **state)
 {
-	struct abi_snp_update u = { .gfn_start = RAM_BYTES / 4096 - 2, .uaddr = (uintptr_t)raw.page,
-		.len = 4 * 4096, .type = SNP_PAGE_NORMAL };
+	struct abi_snp_update u = { .gfn_start = RAM_BYTES / 4096 - 2,
+		.uaddr = (uintptr_t)raw.page,
+		.len = 4 * 4096,
+		.type = SNP_PAGE_NORMAL };
 
 	(void)state;
 	launch();
@@ -552,8 +555,9 @@ static void a_caller_without_a_loop_meets_early_stops(void **state)
 	raw.vm = fw_ioctl_int(raw.kit.kvm_fd, KVM_CREATE_VM, ABI_VM_TYPE_SNP);
 	launch();
 	for (uint64_t gfn = 0; gfn < 128; gfn += 8) {
-		struct abi_snp_update u = { .gfn_start = gfn, .uaddr = (uintptr_t)raw.page,
-			.len = 8 * 4096, .type = 1 };
+		struct abi_snp_update u = {
+			.gfn_start = gfn, .uaddr = (uintptr_t)raw.page, .len = 8 * 4096, .type = 1
+		};
 		assert_int_equal(op(ABI_SNP_LAUNCH_UPDATE, &u), 0);
 		n_stops += u.len > 0;
 	}
@@ -596,18 +600,21 @@ static void cpuid_page_is_checked_and_corrected(void **state)
 	assert_int_equal(le32_get(page->count), 65); /* nothing to correct it with */
 
 	page->count = le32_of(3);
-	page->entry[0] = (struct snp_cpuid_entry){ .eax_in = le32_of(0x40000000), .eax = le32_of(9) };
+	page->entry[0] =
+		(struct snp_cpuid_entry){ .eax_in = le32_of(0x40000000), .eax = le32_of(9) };
 	page->entry[1] = (struct snp_cpuid_entry){ .eax_in = le32_of(0x14), .eax = le32_of(1) };
-	page->entry[2] = (struct snp_cpuid_entry){ .eax_in = le32_of(0xD), .xcr0_in = le64_of(7),
-		.eax = le32_of(7), .ebx = le32_of(0x240) };
+	page->entry[2] = (struct snp_cpuid_entry){ .eax_in = le32_of(0xD),
+		.xcr0_in = le64_of(7),
+		.eax = le32_of(7),
+		.ebx = le32_of(0x240) };
 	assert_int_equal(sim_get_digest(raw.vm, before), 0);
 	assert_int_equal(update(SNP_PAGE_CPUID, 3, page, 4096), -EIO);
 	assert_int_equal(raw.error, FW_INVALID_PARAM);
 	assert_int_equal(sim_get_digest(raw.vm, after), 0);
 	assert_memory_equal(before, after, sizeof before);
-	assert_int_equal(le32_get(page->entry[0].eax), 9);     /* hypervisor leaves are free */
-	assert_int_equal(le32_get(page->entry[1].eax), 0);     /* no row: zeros */
-	assert_int_equal(le32_get(page->entry[2].ebx), 0x340); /* AVX in xcr0_in */
+	assert_int_equal(le32_get(page->entry[0].eax), 9);          /* hypervisor leaves are free */
+	assert_int_equal(le32_get(page->entry[1].eax), 0);          /* no row: zeros */
+	assert_int_equal(le32_get(page->entry[2].ebx), 0x340);      /* AVX in xcr0_in */
 	assert_int_equal(update(SNP_PAGE_CPUID, 3, page, 4096), 0); /* the corrected one is taken */
 }
 
@@ -705,8 +712,8 @@ static void report_holds_what_the_launch_was(void **state)
 	uint8_t ld[SNP_DIGEST_BYTES], want[SNP_DIGEST_BYTES];
 
 	(void)state;
-	assert_int_equal(guest_open(GUEST_SNP, raw.kit.kvm_fd, raw.kit.sev_fd, 0, &raw.kit.guest,
-				 NULL), 0);
+	assert_int_equal(
+		guest_open(GUEST_SNP, raw.kit.kvm_fd, raw.kit.sev_fd, 0, &raw.kit.guest, NULL), 0);
 	assert_int_equal(kit_add_memory(&raw.kit, 0, RAM_BYTES, NULL), 0);
 	assert_int_equal(guest_set_private(raw.kit.guest, NULL), 0);
 	assert_int_equal(guest_start_launch(raw.kit.guest, POLICY, NULL), 0);
@@ -765,8 +772,8 @@ static void guest_port_takes_exactly_one_request(void **state)
 	struct kit_answer a;
 
 	(void)state;
-	assert_int_equal(guest_open(GUEST_SNP, raw.kit.kvm_fd, raw.kit.sev_fd, 0, &raw.kit.guest,
-				 NULL), 0);
+	assert_int_equal(
+		guest_open(GUEST_SNP, raw.kit.kvm_fd, raw.kit.sev_fd, 0, &raw.kit.guest, NULL), 0);
 	assert_true(kit_add_vcpu(&raw.kit, 0) >= 0);
 	assert_int_equal(guest_start_launch(raw.kit.guest, POLICY, NULL), 0);
 	assert_int_equal(guest_finish_launch(raw.kit.guest, &id, NULL), 0);
@@ -793,8 +800,8 @@ static void a_disabled_vcek_signs_nothing(void **state)
 	struct kit_answer a;
 
 	(void)state;
-	assert_int_equal(guest_open(GUEST_SNP, raw.kit.kvm_fd, raw.kit.sev_fd, 0, &raw.kit.guest,
-				 NULL), 0);
+	assert_int_equal(
+		guest_open(GUEST_SNP, raw.kit.kvm_fd, raw.kit.sev_fd, 0, &raw.kit.guest, NULL), 0);
 	assert_true(kit_add_vcpu(&raw.kit, 0) >= 0);
 	assert_int_equal(guest_start_launch(raw.kit.guest, POLICY, NULL), 0);
 	assert_int_equal(guest_finish_launch(raw.kit.guest, &id, NULL), 0);
