@@ -17,8 +17,8 @@ struct walk {
 	struct ledger_report *report;
 	struct why *why;
 	struct tile_edge edge;       /* recomputed from the entries alone */
-	uint8_t *bundle;             /* TILE_BUNDLE_MAX */
-	uint8_t *partial;            /* TILE_BUNDLE_MAX + 1: older versions of a tile or bundle */
+	uint8_t *bundle;             /* room for the widest bundle there is */
+	uint8_t *partial;            /* the same for older versions of a tile or bundle */
 	struct tile_entry entries[TILE_WIDTH];
 	struct merkle_hash tile[TILE_WIDTH]; /* level 0 as found in the file */
 	bool is_entry_wrong;         /* an entry differs from its leaf hash: judged at the end */
@@ -390,8 +390,9 @@ int ledger_verify(int dir_fd, const struct note_key *key, ledger_entry_fn take, 
 		return -ENOMEM;
 	*w = (struct walk){ .dir_fd = dir_fd, .size = ret->head.size, .take = take, .owner = owner,
 		.report = ret, .why = why != NULL ? why : &local };
-	w->bundle = malloc(TILE_BUNDLE_MAX);
-	w->partial = malloc(TILE_BUNDLE_MAX + 1);
+	size_t room = TILE_BUNDLE_ROOM(MIN(w->size, (uint64_t)TILE_WIDTH));
+	w->bundle = malloc(room);
+	w->partial = malloc(room);
 	if (w->bundle == NULL || w->partial == NULL)
 		return -ENOMEM;
 	err = walk_run(w, &ret->head);

@@ -182,7 +182,7 @@ int proof_make(int dir_fd, const struct note_key *key, uint64_t index, struct wr
 	if (index >= head.size)
 		return why_set(why, -ERANGE, "no entry %llu: the ledger has %llu",
 			(unsigned long long)index, (unsigned long long)head.size);
-	AUTO(mem) uint8_t *bundle = malloc(TILE_BUNDLE_MAX);
+	AUTO(mem) uint8_t *bundle = malloc(TILE_BUNDLE_ROOM(MIN(head.size, (uint64_t)TILE_WIDTH)));
 	if (bundle == NULL)
 		return -ENOMEM;
 	err = proof_print(dir_fd, index, head.size, bundle, w, why);

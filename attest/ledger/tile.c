@@ -148,7 +148,7 @@ int tile_read_bundle(int dir_fd, uint64_t index, unsigned int width, uint8_t *bu
 	int err = tile_open(dir_fd, TILE_ENTRIES, index, width, &fd, &found, ret_path, why);
 	if (err < 0)
 		return err;
-	err = file_read(fd, buf, TILE_BUNDLE_MAX, &len);
+	err = file_read(fd, buf, TILE_BUNDLE_ROOM(width), &len);
 	if (err < 0)
 		return why_set(why, err, "cannot read %s: %s", ret_path, strerrordesc_np(-err));
 	struct rd r = rd_of(buf, len);

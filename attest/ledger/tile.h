@@ -32,8 +32,9 @@
 #define TILE_ENTRIES    TILE_LEVELS
 /* "tile/entries/x065/535.p/255" and its zero. */
 #define TILE_PATH_MAX   40u
-/* A full bundle of the longest entries. */
-#define TILE_BUNDLE_MAX (TILE_WIDTH * (2 + LIMIT_LEDGER_ENTRY_BYTES))
+/* The longest bundle of that many entries, and one byte that shows when a file is longer. */
+#define TILE_BUNDLE_ROOM(width) ((size_t)(width) * (2 + LIMIT_LEDGER_ENTRY_BYTES) + 1)
+#define TILE_BUNDLE_MAX         TILE_BUNDLE_ROOM(TILE_WIDTH)
 
 #define LEDGER_CHECKPOINT "checkpoint"
 #define LEDGER_VKEY       "vkey"
@@ -74,8 +75,8 @@ struct tile_entry {
 };
 
 /*
- * Read a bundle of `width` entries into buf (TILE_BUNDLE_MAX bytes) and find them. The entries
- * point into buf. *ret_n is how many were found before anything was wrong, also on failure.
+ * Read a bundle of `width` entries into buf (TILE_BUNDLE_ROOM(width) bytes) and find them. The
+ * entries point into buf. *ret_n is how many were found before anything was wrong, also on failure.
  * -EBADMSG: a length beyond the limit or the end of the file, or bytes left over.
  */
 MUST_USE int tile_read_bundle(int dir_fd, uint64_t index, unsigned int width, uint8_t *buf,
