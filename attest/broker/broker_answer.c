@@ -1,6 +1,8 @@
 #include "attest/broker/broker_answer.h"
 
 #include <errno.h>
+#include <openssl/bio.h>
+#include <openssl/pem.h>
 #include <openssl/evp.h>
 #include <stdio.h>
 #include <string.h>
@@ -200,6 +202,45 @@ static MUST_USE int attest_parse(struct judge *judge, const struct broker_reques
 	return err;
 }
 
+/* The certificates that came with the evidence, as PEM; NULL when memory is short. */
+static BIO *certs_print(const struct kbs_snp *e)
+{
+	BIO *out = BIO_new(BIO_s_mem());
+
+	for (size_t i = 0; out != NULL && i < e->n_certs; i++) {
+		const struct kbs_snp_cert *c = &e->certs[i];
+		const char *name = c->type != NULL && strcmp(c->type, "CRL") == 0 ? "X509 CRL" : "CERTIFICATE";
+		if (PEM_write_bio(out, name, "", e->bytes + c->offset, (long)c->len) <= 0) {
+			BIO_free(out);
+			return NULL;
+		}
+	}
+	return out;
+}
+
+/* Auditors judge again what the ledger says we judged. A failure to keep it refuses nobody. */
+static void evidence_keep(struct broker *b, const struct proof *proof)
+{
+	const struct kbs_snp *e = &b->judge.evidence;
+	struct why why = { 0 };
+	char *pem = NULL;
+
+	if (!b->judge.is_genuine)
+		return;
+	if (b->n_evidence++ >= LIMIT_BROKER_EVIDENCE) {
+		log_warn("evidence: %u pieces kept in this run, no more are", LIMIT_BROKER_EVIDENCE);
+		return;
+	}
+	BIO *certs = certs_print(e);
+	long len = certs != NULL ? BIO_get_mem_data(certs, &pem) : -1;
+	int err = len < 0 ? -ENOMEM :
+		store_write_evidence(&b->store, proof->evidence_hash, e->report, sizeof e->report, pem,
+			(size_t)len, &why);
+	BIO_free(certs);
+	if (err < 0)
+		log_err("%s", why_text(&why, err));
+}
+
 static MUST_USE int proven_keep(
 	struct broker *b, struct session *s, struct claim_of_guest *c, struct why *why)
 {
@@ -246,6 +287,8 @@ static void attest_answer(struct broker *b, const struct broker_request *rq, str
 	}
 	err = judge_evidence(
 		&b->judge, &b->store, c.report_data, rq->now, &s->proof, &why);
+	if (err == 0 || err == -EACCES)
+		evidence_keep(b, &s->proof);
 	if (err == -EACCES) {
 		struct why ignored = { 0 };
 		log_info("refused: %s", why.text);

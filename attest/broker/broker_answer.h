@@ -27,6 +27,7 @@ struct broker {
 	struct judge judge;
 	struct sessions sessions;
 	struct broker_ledger ledger;
+	unsigned int n_evidence; /* kept in this run */
 };
 
 enum broker_method { BROKER_GET, BROKER_POST, BROKER_METHOD_COUNT };

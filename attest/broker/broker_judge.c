@@ -102,6 +102,7 @@ int judge_evidence(struct judge *j, const struct store *store, const uint8_t rep
 	struct snp_report report;
 	struct proof proof = { 0 };
 
+	j->is_genuine = false;
 	int err = snp_report_parse(&report, j->evidence.report, sizeof j->evidence.report, why);
 	if (err < 0)
 		return -EBADMSG;
@@ -118,6 +119,9 @@ int judge_evidence(struct judge *j, const struct store *store, const uint8_t rep
 		proof.serial = j->policy.serial;
 		err = report_verify(j, &p, report_data, now, why);
 	}
+	j->is_genuine = err == 0 &&
+		j->verdict.rows[ROW_SIGNATURE].status == VERDICT_AFFIRMING &&
+		j->verdict.rows[ROW_CHAIN].status == VERDICT_AFFIRMING;
 	if (err == 0)
 		err = verdict_check(j, why);
 	if (err == 0) {

@@ -8,6 +8,7 @@
  */
 #pragma once
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <time.h>
 
@@ -28,6 +29,7 @@ struct judge {
 	struct attest_blob crls[LIMIT_BROKER_BLOBS];
 	size_t n_crls;
 
+	bool is_genuine; /* the last evidence: signature and chain hold, whatever else does not */
 	struct policy policy;
 	struct verdict verdict;
 	struct kbs_snp evidence;

@@ -20,7 +20,7 @@
 #define FILE_NAME_MAX (HEX_HASH + 16)
 #define TREE_DEPTH    4u /* secrets/REPOSITORY/TYPE/TAG */
 
-static const char *const folders[] = { "secrets", "policies", "released" };
+static const char *const folders[] = { "secrets", "policies", "released", "evidence" };
 
 static MUST_USE int folder_open(int dir_fd, const char *name, bool is_making, int *ret)
 {
@@ -334,6 +334,42 @@ int store_mark_released(
 	if (err == -EEXIST)
 		return why_set(why, err, "this boot of the guest has had the key already");
 	return err < 0 ? why_set(why, err, "cannot remember a release: %s", strerrordesc_np(-err)) : 0;
+}
+
+/* A new file, whole and on the disk; 0 also when it is there already. */
+static MUST_USE int new_file_write(int folder, const char *name, const void *bytes, size_t len)
+{
+	AUTO(fd) int fd = openat(
+		folder, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+
+	if (fd < 0)
+		return errno == EEXIST ? 0 : -errno;
+	int err = fd_write_all(fd, bytes, len);
+	if (err == 0 && fsync(fd) < 0)
+		err = -errno;
+	if (err < 0)
+		(void)unlinkat(folder, name, 0);
+	return err;
+}
+
+int store_write_evidence(const struct store *s, const uint8_t hash[STORE_HASH_BYTES],
+	const void *report, size_t report_len, const void *certs, size_t certs_len, struct why *why)
+{
+	AUTO(fd) int folder = -1;
+	char name[FILE_NAME_MAX];
+
+	int err = folder_open(s->dir_fd, folders[3], false, &folder);
+	if (err == 0) {
+		policy_name(hash, ".report", name);
+		err = new_file_write(folder, name, report, report_len);
+	}
+	if (err == 0) {
+		policy_name(hash, ".certs", name);
+		err = new_file_write(folder, name, certs, certs_len);
+	}
+	if (err == 0 && fsync(folder) < 0)
+		err = -errno;
+	return err < 0 ? why_set(why, err, "cannot keep evidence: %s", strerrordesc_np(-err)) : 0;
 }
 
 void store_forget_released(const struct store *s, const uint8_t id[STORE_HASH_BYTES])

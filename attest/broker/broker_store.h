@@ -6,6 +6,8 @@
  *   policies/HASH.digests         launch digests it may have, a line each
  *   policies/HASH.revoked         empty: nothing is released to it any more
  *   released/HASH                 empty: a boot got a once-per-boot key
+ *   evidence/HASH.report, .certs  a report that was judged and its certificates (PEM): what an auditor
+ *                                 needs to judge again; HASH is in the ledger's entry
  *
  *   Files are 0600, folders 0700, names are checked before they become paths. Everything goes
  *   through the folder's descriptor, so that it works with an empty root. What is written is on the
@@ -86,6 +88,13 @@ MUST_USE int store_revoke_policy(
 MUST_USE int store_mark_released(
 	const struct store *s, const uint8_t id[STORE_HASH_BYTES], struct why *why);
 void store_forget_released(const struct store *s, const uint8_t id[STORE_HASH_BYTES]);
+
+/*
+ * Keep evidence under its hash: report and certificates as a file each. 0 also when it is there
+ * already. For evidence whose signature and chain hold only: anybody can send bytes.
+ */
+MUST_USE int store_write_evidence(const struct store *s, const uint8_t hash[STORE_HASH_BYTES],
+	const void *report, size_t report_len, const void *certs, size_t certs_len, struct why *why);
 
 /* Call back for each secret's path, each policy's hash in hexadecimal; stops at an error. */
 typedef int (*store_each)(void *owner, const char *name);

@@ -39,8 +39,10 @@ static size_t depth_of(const char *text, size_t len)
 			i++;
 		else if (c == '"')
 			is_text = !is_text;
-		else if (!is_text && (c == '{' || c == '['))
-			deepest = MAX(deepest, ++depth);
+		else if (!is_text && (c == '{' || c == '[')) {
+			depth++;
+			deepest = MAX(deepest, depth);
+		}
 		else if (!is_text && (c == '}' || c == ']') && depth > 0)
 			depth--;
 	}

@@ -47,12 +47,10 @@ static void json_refuses_what_is_not_one_clean_object(void **state)
 
 static void json_refuses_deep_nesting(void **state)
 {
-	char text[128] = "{\"a\":";
-
-	memset(text + 5, '[', 60);
-	memset(text + 65, ']', 60);
-	text[125] = '}';
-	assert_int_equal(load(text), -EBADMSG);
+	/* The object and 15 lists in it are as deep as it may be; one more is too deep. */
+	assert_int_equal(load("{\"a\":[[[[[[[[[[[[[[[]]]]]]]]]]]]]]]}"), 0);
+	assert_int_equal(load("{\"a\":[[[[[[[[[[[[[[[[]]]]]]]]]]]]]]]]}"), -EBADMSG);
+	assert_int_equal(load("{\"a\":[1],\"b\":[2],\"c\":{\"d\":[]}}"), 0);
 }
 
 static void json_refuses_a_long_body(void **state)

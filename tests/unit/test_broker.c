@@ -1,0 +1,314 @@
+/* The broker without a network: sessions by an injected clock, the store, the configuration. */
+#include "tests/unit/cm.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "attest/broker/broker_answer.h"
+#include "attest/broker/broker_config.h"
+#include "attest/broker/broker_store.h"
+#include "attest/broker/kbs_json.h"
+#include "base/fd.h"
+
+#define AUTH_BODY "{\"version\":\"0.4.0\",\"tee\":\"snp\",\"extra-params\":\"\"}"
+
+static char folder[64];
+static struct broker broker;
+
+static const char *in_folder(const char *name)
+{
+	static char path[256];
+
+	(void)snprintf(path, sizeof path, "%s/%s", folder, name);
+	return path;
+}
+
+static int folder_make(void **state)
+{
+	(void)snprintf(folder, sizeof folder, "/tmp/casemate-test-XXXXXX");
+	broker.store = STORE_NONE;
+	broker.ledger = BROKER_LEDGER_NONE;
+	return mkdtemp(folder) == NULL || store_open(in_folder("store"), &broker.store, NULL) < 0;
+}
+
+static int folder_remove(void **state)
+{
+	char command[128];
+
+	for (size_t i = 0; i < ARRAY_LEN(broker.sessions.at); i++)
+		session_drop(&broker.sessions.at[i]);
+	store_close(&broker.store);
+	(void)snprintf(command, sizeof command, "rm -rf %s", folder);
+	return system(command);
+}
+
+/* --- sessions -------------------------------------------------------------------------------- */
+
+static int ask(enum broker_method method, const char *path, const char *body, const char *cookie,
+	uint64_t now_ms, char ret_cookie[BROKER_COOKIE_MAX])
+{
+	struct broker_request rq = { .method = method, .path = path, .cookie = cookie, .body = body,
+		.body_len = strlen(body), .now_ms = now_ms, .now = 1790000000 };
+	struct broker_reply r;
+
+	broker_answer(&broker, &rq, &r);
+	assert_non_null(r.body);
+	kbs_text_free(r.body);
+	if (ret_cookie != NULL) {
+		(void)snprintf(ret_cookie, BROKER_COOKIE_MAX, "%s", r.set_cookie);
+		ret_cookie[strcspn(ret_cookie, ";")] = '\0';
+	}
+	return r.status;
+}
+
+static void sessions_are_bounded_and_run_out(void **state)
+{
+	for (size_t i = 0; i < LIMIT_KBS_SESSIONS; i++)
+		assert_int_equal(ask(BROKER_POST, "/kbs/v0/auth", AUTH_BODY, NULL, 1000, NULL), 200);
+	assert_int_equal(ask(BROKER_POST, "/kbs/v0/auth", AUTH_BODY, NULL, 2000, NULL), 503);
+	assert_int_equal(ask(BROKER_POST, "/kbs/v0/auth", AUTH_BODY, NULL,
+						 1001 + LIMIT_KBS_SESSION_MS, NULL), 200);
+}
+
+static void a_session_is_known_by_its_cookie_alone(void **state)
+{
+	char cookie[BROKER_COOKIE_MAX], other[BROKER_COOKIE_MAX + 8];
+	const uint64_t now = 10000000;
+
+	assert_int_equal(ask(BROKER_POST, "/kbs/v0/auth", AUTH_BODY, NULL, now, cookie), 200);
+	/* 400: the session is known, the body is not taken; 401: no session */
+	assert_int_equal(ask(BROKER_POST, "/kbs/v0/attest", "{}", NULL, now, NULL), 401);
+	assert_int_equal(ask(BROKER_POST, "/kbs/v0/attest", "{}", "", now, NULL), 401);
+	(void)snprintf(other, sizeof other, "%s0", cookie);
+	assert_int_equal(ask(BROKER_POST, "/kbs/v0/attest", "{}", other, now, NULL), 401);
+	(void)snprintf(other, sizeof other, "x%s", cookie);
+	assert_int_equal(ask(BROKER_POST, "/kbs/v0/attest", "{}", other, now, NULL), 401);
+	other[0] = 0;
+	(void)snprintf(other, sizeof other, "%.*s", (int)strlen(cookie) - 1, cookie);
+	assert_int_equal(ask(BROKER_POST, "/kbs/v0/attest", "{}", other, now, NULL), 401);
+	assert_int_equal(ask(BROKER_GET, "/kbs/v0/resource/a/b/c", "", cookie, now, NULL), 401);
+	(void)snprintf(other, sizeof other, "a=b; %s", cookie);
+	assert_int_equal(ask(BROKER_POST, "/kbs/v0/attest", "{}", other, now, NULL), 400);
+	assert_int_equal(ask(BROKER_POST, "/kbs/v0/attest", "{}", cookie, now, NULL), 401); /* spent */
+}
+
+static void a_session_ends(void **state)
+{
+	char cookie[BROKER_COOKIE_MAX];
+	const uint64_t now = 20000000;
+
+	assert_int_equal(ask(BROKER_POST, "/kbs/v0/auth", AUTH_BODY, NULL, now, cookie), 200);
+	assert_int_equal(ask(BROKER_POST, "/kbs/v0/attest", "{}", cookie,
+						 now + LIMIT_KBS_SESSION_MS + 1, NULL), 401);
+}
+
+/* --- the store ------------------------------------------------------------------------------- */
+
+static int secret_put(const char *path, const char *text)
+{
+	AUTO(secret) struct secret s = { 0 };
+	struct kbs_path parsed;
+
+	int err = kbs_path_parse(path, &parsed, NULL);
+	if (err == 0)
+		err = secret_init_copy(&s, text, strlen(text));
+	return err < 0 ? err : store_write_secret(&broker.store, &parsed, &s, NULL);
+}
+
+static int secret_check(const char *path, const char *text)
+{
+	AUTO(secret) struct secret s = { 0 };
+	struct kbs_path parsed;
+
+	int err = kbs_path_parse(path, &parsed, NULL);
+	if (err == 0)
+		err = store_read_secret(&broker.store, &parsed, &s, NULL);
+	if (err == 0) {
+		assert_int_equal(s.len, strlen(text));
+		assert_memory_equal(s.p, text, s.len);
+	}
+	return err;
+}
+
+static void secrets_come_back_and_go(void **state)
+{
+	struct kbs_path path;
+	struct stat st;
+
+	assert_int_equal(secret_put("a/b/c", "one"), 0);
+	assert_int_equal(secret_put("a/b/c", "two"), 0);
+	assert_int_equal(secret_put("a/b.x/c-1_2", "three"), 0);
+	assert_int_equal(secret_check("a/b/c", "two"), 0);
+	assert_int_equal(secret_check("a/b.x/c-1_2", "three"), 0);
+	assert_int_equal(stat(in_folder("store/secrets/a/b/c"), &st), 0);
+	assert_int_equal(st.st_mode & 07777, 0600);
+	assert_int_equal(stat(in_folder("store/secrets/a"), &st), 0);
+	assert_int_equal(st.st_mode & 07777, 0700);
+	assert_int_equal(kbs_path_parse("a/b/c", &path, NULL), 0);
+	assert_int_equal(store_remove_secret(&broker.store, &path, NULL), 0);
+	assert_int_equal(secret_check("a/b/c", ""), -ENOENT);
+	assert_int_equal(store_remove_secret(&broker.store, &path, NULL), -ENOENT);
+}
+
+static void names_that_are_paths_are_refused(void **state)
+{
+	static const char *const bad[] = { "", "a", "a/b", "a/b/c/d", "/a/b/c", "a//c", "a/b/", "../b/c",
+		"a/../c", "a/b/..", "a/b/.hidden", "a/b/c d", "a/b/c\n", "a/b/\xc3\xa9",
+		"a/b/0123456789012345678901234567890123456789012345678901234567890123x" };
+	struct kbs_path path;
+
+	for (size_t i = 0; i < ARRAY_LEN(bad); i++)
+		if (kbs_path_parse(bad[i], &path, NULL) != -EBADMSG)
+			fail_msg("taken: %s", bad[i]);
+}
+
+static void links_in_the_store_lead_nowhere(void **state)
+{
+	assert_int_equal(secret_put("l/b/c", "x"), 0);
+	assert_int_equal(symlinkat("/etc/hostname", broker.store.dir_fd, "secrets/l/b/link"), 0);
+	assert_int_equal(symlinkat("/etc", broker.store.dir_fd, "secrets/etc"), 0);
+	assert_int_equal(secret_check("l/b/link", ""), -ELOOP);
+	assert_true(secret_check("etc/ssl/openssl.cnf", "") < 0);
+	assert_int_equal(unlinkat(broker.store.dir_fd, "secrets/etc", 0), 0);
+	assert_int_equal(unlinkat(broker.store.dir_fd, "secrets/l/b/link", 0), 0);
+}
+
+static void policies_are_kept_by_their_hash(void **state)
+{
+	static const uint8_t digests[2][STORE_DIGEST_BYTES] = { { 1 }, { 2 } };
+	AUTO(store_policy) struct store_policy p = { 0 };
+	uint8_t hash[32], same[32];
+
+	assert_int_equal(store_write_policy(&broker.store, "{}", 2, digests, 1, hash, NULL), 0);
+	assert_int_equal(store_write_policy(&broker.store, "{}", 2, digests, 2, same, NULL), 0);
+	assert_memory_equal(hash, same, 32);
+	assert_int_equal(store_read_policy(&broker.store, hash, &p, NULL), 0);
+	assert_int_equal(p.len, 2);
+	assert_int_equal(p.n_digests, 2);
+	assert_memory_equal(p.digests, digests, sizeof digests);
+	assert_false(p.is_revoked);
+	store_policy_done(&p);
+	assert_int_equal(store_revoke_policy(&broker.store, hash, NULL), 0);
+	assert_int_equal(store_read_policy(&broker.store, hash, &p, NULL), 0);
+	assert_true(p.is_revoked);
+	assert_int_equal(
+		store_write_policy(&broker.store, "{}", 2, digests, 1, hash, NULL), -EACCES);
+	hash[0] ^= 1;
+	assert_int_equal(store_revoke_policy(&broker.store, hash, NULL), -ENOENT);
+}
+
+static void a_changed_policy_is_not_the_policy(void **state)
+{
+	AUTO(store_policy) struct store_policy p = { 0 };
+	uint8_t hash[32];
+	char name[128] = "store/policies/";
+
+	assert_int_equal(store_write_policy(&broker.store, "{ }", 3, NULL, 0, hash, NULL), 0);
+	for (size_t i = 0; i < 32; i++)
+		(void)snprintf(name + strlen(name), 3, "%02x", hash[i]);
+	(void)strcat(name, ".jsonc");
+	assert_int_equal(fd_replace_file(AT_FDCWD, in_folder(name), "{x}", 3, 0600, NULL), 0);
+	assert_int_equal(store_read_policy(&broker.store, hash, &p, NULL), -EBADMSG);
+}
+
+static void a_boot_is_remembered_once(void **state)
+{
+	static const uint8_t id[32] = { 9 };
+
+	assert_int_equal(store_mark_released(&broker.store, id, NULL), 0);
+	assert_int_equal(store_mark_released(&broker.store, id, NULL), -EEXIST);
+	store_forget_released(&broker.store, id);
+	assert_int_equal(store_mark_released(&broker.store, id, NULL), 0);
+}
+
+static void a_file_with_a_second_name_is_not_given_away(void **state)
+{
+	assert_int_equal(fd_replace_file(AT_FDCWD, in_folder("victim"), "x", 1, 0600, NULL), 0);
+	char from[256];
+	(void)snprintf(from, sizeof from, "%s/victim", folder);
+	assert_int_equal(linkat(AT_FDCWD, from, broker.store.dir_fd, "secrets/hard", 0), 0);
+	assert_int_equal(store_give_to(&broker.store, geteuid(), NULL), -EBADF);
+	assert_int_equal(unlinkat(broker.store.dir_fd, "secrets/hard", 0), 0);
+	assert_int_equal(store_give_to(&broker.store, geteuid(), NULL), 0);
+}
+
+/* --- the configuration ----------------------------------------------------------------------- */
+
+static int config(const char *text, struct broker_config *c, struct why *why)
+{
+	assert_int_equal(
+		fd_replace_file(AT_FDCWD, in_folder("config"), text, strlen(text), 0600, NULL), 0);
+	return broker_config_read(in_folder("config"), c, why);
+}
+
+#define TLS    "\"tls\": {\"certificate\": \"a\", \"key\": \"/b\"}"
+#define LEDGER "\"ledger\": {\"folder\": \"l\", \"key\": \"k\", \"origin\": \"o\"}"
+#define STORE  "\"store\": \"s\""
+
+static void config_is_read_below_its_folder(void **state)
+{
+	AUTO(broker_config) struct broker_config c = { 0 };
+
+	assert_int_equal(config("{ // comment\n\"listen\": \"x.sock\", \"listen_tcp\": \"127.0.0.1:1\", "
+							"\"roots\": [\"r1\", \"/r2\"], " STORE ", " TLS ", " LEDGER "}\n",
+						 &c, NULL), 0);
+	assert_string_equal(c.listen, in_folder("x.sock"));
+	assert_string_equal(c.listen_tcp, "127.0.0.1:1");
+	assert_string_equal(c.key, "/b");
+	assert_int_equal(c.n_roots, 2);
+	assert_string_equal(c.roots[1], "/r2");
+	assert_string_equal(c.ledger_origin, "o");
+}
+
+static void config_errors_have_a_place(void **state)
+{
+	static const struct {
+		const char *text;
+		const char *place;
+	} rows[] = {
+		{ "{" TLS ", " LEDGER "}\n", ":1:1: \"store\"" },
+		{ "{" STORE ", " LEDGER "}\n", ":1:1: \"tls\"" },
+		{ "{" STORE ", " TLS "}\n", ":1:1: \"ledger\"" },
+		{ "{" STORE ", " TLS ", " LEDGER ",\n\"port\": 1}\n", ":2:9: \"port\"" },
+		{ "{" STORE ", " TLS ", " LEDGER ",\n\"listen\": 1}\n", ":2:11: \"listen\"" },
+		{ "{" STORE ", " TLS ", " LEDGER ",\n\"roots\": \"r\"}\n", ":2:10: \"roots\"" },
+		{ "{" STORE ", " TLS ", " LEDGER ",\n\"roots\": [1]}\n", ":2:10: \"roots\"" },
+		{ "{" STORE ", \"tls\": {\"certificate\": \"a\"}, " LEDGER "}\n", "\"key\"" },
+		{ "{" STORE ", " STORE ", " TLS ", " LEDGER "}\n", ":1:" },
+		{ "{", ":1:" },
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		AUTO(broker_config) struct broker_config c = { 0 };
+		struct why why = { 0 };
+		assert_int_equal(config(rows[i].text, &c, &why), -EBADMSG);
+		if (strstr(why.text, rows[i].place) == NULL)
+			fail_msg("want %s in %s", rows[i].place, why.text);
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(sessions_are_bounded_and_run_out),
+		cmocka_unit_test(a_session_is_known_by_its_cookie_alone),
+		cmocka_unit_test(a_session_ends),
+		cmocka_unit_test(secrets_come_back_and_go),
+		cmocka_unit_test(names_that_are_paths_are_refused),
+		cmocka_unit_test(links_in_the_store_lead_nowhere),
+		cmocka_unit_test(policies_are_kept_by_their_hash),
+		cmocka_unit_test(a_changed_policy_is_not_the_policy),
+		cmocka_unit_test(a_boot_is_remembered_once),
+		cmocka_unit_test(a_file_with_a_second_name_is_not_given_away),
+		cmocka_unit_test(config_is_read_below_its_folder),
+		cmocka_unit_test(config_errors_have_a_place),
+	};
+
+	kbs_json_init();
+	return cmocka_run_group_tests(tests, folder_make, folder_remove);
+}
