@@ -220,7 +220,8 @@ static MUST_USE int order_clone(const struct order *o, struct spawn_child *c, st
 		return why_set(why, errno == ENOMEM || errno == EAGAIN ? -errno : -EPERM,
 			"cannot start %s in namespaces of its own: %s; allow them with sysctl "
 			"user.max_user_namespaces and, where it exists, "
-			"kernel.unprivileged_userns_clone=1", o->row->binary, strerrordesc_np(errno));
+			"kernel.unprivileged_userns_clone=1", o->row->binary,
+			errno == ENOSPC ? "their limit is reached" : strerrordesc_np(errno));
 	c->pid = (pid_t)pid;
 	return 0;
 }

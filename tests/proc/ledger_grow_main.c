@@ -16,8 +16,10 @@ static void mem_auto(uint8_t **p)
 
 static MUST_USE int entry_append(struct ledger *l, unsigned int i, struct why *why)
 {
-	struct entry e = { .event = (enum ledger_event)(LEDGER_LAUNCHED + i % (LEDGER_EVENT_COUNT - 1)),
-		.time_ns = 1763721480000000000u + i, .serial = 1 };
+	struct entry e = { .event = (enum ledger_event)(
+				   LEDGER_LAUNCHED + i % (LEDGER_EVENT_COUNT - 1)),
+		.time_ns = 1763721480000000000u + i,
+		.serial = 1 };
 	uint64_t index = 0;
 
 	(void)snprintf(e.guest, sizeof e.guest, "test/grow");

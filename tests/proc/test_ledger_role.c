@@ -1,6 +1,4 @@
 /* casemate-ledger as its starter sees it: started for real, in its sandbox. */
-#include "tests/unit/cm.h"
-
 #include <errno.h>
 #include <fcntl.h>
 #include <ftw.h>
@@ -22,6 +20,7 @@
 #include "base/opts.h"
 #include "sandbox/child.h"
 #include "sandbox/spawn.h"
+#include "tests/unit/cm.h"
 
 #define WAIT_MS 20000
 #define ORIGIN  "example.com/role"
@@ -98,8 +97,10 @@ static int end_wait(struct writer *w)
 
 static struct wire_ledger_entry entry_wire(uint32_t cookie)
 {
-	struct wire_ledger_entry e = { .cookie = le32_of(cookie), .event = le32_of(LEDGER_RELEASED),
-		.time_ns = le64_of(1763721480000000000u), .serial = le64_of(3) };
+	struct wire_ledger_entry e = { .cookie = le32_of(cookie),
+		.event = le32_of(LEDGER_RELEASED),
+		.time_ns = le64_of(1763721480000000000u),
+		.serial = le64_of(3) };
 
 	memset(e.policy_hash, 7, sizeof e.policy_hash);
 	(void)snprintf(e.guest, sizeof e.guest, "test/one");
@@ -135,7 +136,8 @@ static uint64_t size_read(void)
 }
 
 /* Start with this configuration and expect FAILED with this in its text. */
-static void assert_refused(const char *ledger, const char *key, const char *origin, const char *text)
+static void assert_refused(
+	const char *ledger, const char *key, const char *origin, const char *text)
 {
 	struct writer w;
 
@@ -284,7 +286,8 @@ static void malformed_message_ends_the_relation(void **state)
 		writer_start(&w, ledger_path, key_path);
 		config_send(&w, ORIGIN);
 		ready_wait(&w);
-		assert_int_equal(chan_send(&w.chan, cases[i].type, zeros, cases[i].len, NULL, 0), 0);
+		assert_int_equal(
+			chan_send(&w.chan, cases[i].type, zeros, cases[i].len, NULL, 0), 0);
 		assert_int_equal(message_wait(&w), SUP_MSG_FAILED);
 		assert_int_equal(end_wait(&w), EXIT_OURS);
 	}
@@ -297,10 +300,12 @@ static void wrong_beginning_is_refused_with_its_reason(void **state)
 	struct writer w;
 	struct why why = { 0 };
 
-	assert_refused(ledger_path, key_path, "example.com/other", "not signed by example.com/other");
+	assert_refused(
+		ledger_path, key_path, "example.com/other", "not signed by example.com/other");
 	assert_refused(ledger_path, key_path, "a name", "cannot name a ledger");
 	assert_refused(folder, key_path, ORIGIN, "no ledger there");
-	assert_refused(ledger_path, "/proc/self/exe", ORIGIN, "not an unencrypted Ed25519 private key");
+	assert_refused(
+		ledger_path, "/proc/self/exe", ORIGIN, "not an unencrypted Ed25519 private key");
 	(void)snprintf(other_key, sizeof other_key, "%s/other.pem", folder);
 	AUTO(secret) struct secret pem = { 0 };
 	assert_int_equal(note_make_pem(&pem, &why), 0);
@@ -345,7 +350,7 @@ static int group_teardown(void **state)
 static bool rootless_become(void)
 {
 	return geteuid() == 0 && setgroups(0, NULL) == 0 && setresgid(65534, 65534, 65534) == 0 &&
-		setresuid(65534, 65534, 65534) == 0 && prctl(PR_SET_DUMPABLE, 1) == 0;
+	       setresuid(65534, 65534, 65534) == 0 && prctl(PR_SET_DUMPABLE, 1) == 0;
 }
 
 int main(int argc, char **argv)

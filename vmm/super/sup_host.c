@@ -103,7 +103,10 @@ static void ask_namespaces(struct found *f)
 	if (pid > 0)
 		while (waitpid((pid_t)pid, NULL, 0) < 0 && errno == EINTR)
 			;
-	(void)snprintf(f->what, sizeof f->what, "%s, as %s", pid > 0 ? "to be had" : strerrordesc_np(errno),
+	(void)snprintf(f->what, sizeof f->what, "%s, as %s",
+		pid > 0			 ? "to be had" :
+			errno == ENOSPC ? "their limit is reached" :
+					  strerrordesc_np(errno),
 		geteuid() == 0 ? "root" : "an ordinary user");
 }
 
@@ -216,7 +219,7 @@ static const struct row {
 		"modprobe kvm_amd or kvm_intel, and join the group kvm" },
 	{ "user namespaces", FOR_ALL, ask_namespaces,
 		"sysctl user.max_user_namespaces=10000 and, where it exists, "
-		"kernel.unprivileged_userns_clone=1; or run as root" },
+		"kernel.unprivileged_userns_clone=1" },
 	{ "seccomp", FOR_ALL, ask_seccomp, "a kernel with CONFIG_SECCOMP_FILTER" },
 	{ "monitor", FOR_ALL, ask_monitor, "install casemate whole: its programs lie beside it" },
 	{ "vm types", FOR_SNP, ask_vm_types,
