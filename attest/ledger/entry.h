@@ -25,7 +25,7 @@
 #include "base/why.h"
 #include "base/wr.h"
 
-#define ENTRY_SCHEMA   "casemate/ledger-entry/1"
+#define ENTRY_SCHEMA "casemate/ledger-entry/1"
 /* "2025-01-02T03:04:05.000000006Z" and its zero. */
 #define ENTRY_TIME_MAX 31
 

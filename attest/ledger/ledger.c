@@ -155,7 +155,8 @@ static MUST_USE int checkpoint_write(const struct ledger_disk *disk, int dir_fd,
 	else
 		(void)disk->unlink(dir_fd, CHECKPOINT_NEW, 0);
 	if (err < 0)
-		return why_set(why, err, "cannot write %s: %s", LEDGER_CHECKPOINT, strerrordesc_np(-err));
+		return why_set(
+			why, err, "cannot write %s: %s", LEDGER_CHECKPOINT, strerrordesc_np(-err));
 	return 0;
 }
 
@@ -188,13 +189,14 @@ static MUST_USE int lock_take(int dir_fd, int *ret_fd, struct why *why)
 static MUST_USE int checkpoint_read(
 	int dir_fd, uint8_t ret[CHECKPOINT_MAX], size_t *ret_len, struct why *why)
 {
-	AUTO(fd) int fd =
-		openat(dir_fd, LEDGER_CHECKPOINT, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+	AUTO(fd)
+	int fd = openat(dir_fd, LEDGER_CHECKPOINT, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
 	ssize_t n;
 
 	if (fd < 0 && errno == ENOENT)
 		return why_set(why, -ENOENT,
-			"no ledger there: no file \"checkpoint\" (make one with casemate-ledger init)");
+			"no ledger there: no file \"checkpoint\" (make one with casemate-ledger "
+			"init)");
 	if (fd < 0)
 		return why_set(why, -errno, "cannot open checkpoint");
 	n = pread(fd, ret, CHECKPOINT_MAX, 0);
@@ -217,8 +219,8 @@ static MUST_USE int bundle_load(struct ledger *l, uint64_t size, struct why *why
 	l->bundle_len = 0;
 	if (width == 0)
 		return 0;
-	int err = tile_read_bundle(
-		l->dir_fd, size / TILE_WIDTH, width, l->bundle, at, &n, path, why);
+	int err =
+		tile_read_bundle(l->dir_fd, size / TILE_WIDTH, width, l->bundle, at, &n, path, why);
 	if (err < 0)
 		return err;
 	for (unsigned int i = 0; i < width; i++) {
@@ -227,17 +229,16 @@ static MUST_USE int bundle_load(struct ledger *l, uint64_t size, struct why *why
 		if (err < 0)
 			return err;
 		if (memcmp(&leaf, &l->edge.at[0][i], sizeof leaf) != 0)
-			return why_set(why, -EKEYREJECTED, "%s, byte %zu: entry %llu is not what was signed",
-				path, at[i].offset,
-				(unsigned long long)(size - width + i));
+			return why_set(why, -EKEYREJECTED,
+				"%s, byte %zu: entry %llu is not what was signed", path,
+				at[i].offset, (unsigned long long)(size - width + i));
 	}
 	l->bundle_len = at[width - 1].offset + at[width - 1].len;
 	return 0;
 }
 
 /* Read the state that a checkpoint names. On failure the ledger's size stays what it was. */
-static MUST_USE int state_load(
-	struct ledger *l, const uint8_t *bytes, size_t len, struct why *why)
+static MUST_USE int state_load(struct ledger *l, const uint8_t *bytes, size_t len, struct why *why)
 {
 	struct checkpoint cp = { 0 };
 	struct merkle_hash root;
@@ -245,19 +246,22 @@ static MUST_USE int state_load(
 	int err = checkpoint_parse(bytes, len, &l->signer.key, &cp, why);
 	if (err < 0)
 		return why_prefix(why, err, "checkpoint");
-	l->checkpoint_len = 0; /* from here on the state is neither; the next append reads it again */
+	l->checkpoint_len =
+		0; /* from here on the state is neither; the next append reads it again */
 	for (unsigned int level = 0; level < TILE_LEVELS && err == 0; level++) {
 		char path[TILE_PATH_MAX];
 		uint64_t index = cp.size >> (8 * (level + 1));
 		unsigned int width = tile_get_width(cp.size, level, index);
 		if (width > 0)
-			err = tile_read(l->dir_fd, level, index, width, l->edge.at[level], path, why);
+			err = tile_read(
+				l->dir_fd, level, index, width, l->edge.at[level], path, why);
 	}
 	if (err == 0)
 		err = tile_hash_root(&l->edge, cp.size, &root);
 	if (err == 0 && memcmp(&root, &cp.root, sizeof root) != 0)
 		err = why_set(why, -EKEYREJECTED,
-			"the tiles of the ledger do not lead to the signed root (see casemate-ledger verify)");
+			"the tiles of the ledger do not lead to the signed root (see "
+			"casemate-ledger verify)");
 	if (err == 0)
 		err = bundle_load(l, cp.size, why);
 	if (err < 0)
@@ -335,8 +339,8 @@ static void unfinished_remove(const struct ledger *l)
 
 /* --- opening -------------------------------------------------------------------------------- */
 
-int ledger_init_disk(int dir_fd, const struct note_signer *signer,
-	const struct ledger_disk *disk, struct why *why)
+int ledger_init_disk(int dir_fd, const struct note_signer *signer, const struct ledger_disk *disk,
+	struct why *why)
 {
 	AUTO(fd) int lock = -1;
 	struct checkpoint cp = { .root = merkle_empty };
@@ -428,8 +432,8 @@ static MUST_USE int bundle_append(struct ledger *l, const void *bytes, size_t le
 	int err = wr_check(&w);
 	if (err < 0)
 		return err;
-	tile_print_path(path, TILE_ENTRIES, l->size / TILE_WIDTH,
-		(unsigned int)(l->size % TILE_WIDTH) + 1);
+	tile_print_path(
+		path, TILE_ENTRIES, l->size / TILE_WIDTH, (unsigned int)(l->size % TILE_WIDTH) + 1);
 	return tile_write(l->disk, l->dir_fd, path, l->bundle, l->bundle_len + w.len, why);
 }
 
@@ -475,8 +479,8 @@ static MUST_USE int head_advance(struct ledger *l, bool *ret_is_placed, struct w
 	return 0;
 }
 
-int ledger_append_bytes(struct ledger *l, const void *bytes, size_t len, uint64_t *ret_index,
-	struct why *why)
+int ledger_append_bytes(
+	struct ledger *l, const void *bytes, size_t len, uint64_t *ret_index, struct why *why)
 {
 	AUTO(fd) int lock = -1;
 	struct merkle_hash leaf;
@@ -507,8 +511,7 @@ int ledger_append_bytes(struct ledger *l, const void *bytes, size_t len, uint64_
 	return 0;
 }
 
-int ledger_append(
-	struct ledger *l, const struct entry *entry, uint64_t *ret_index, struct why *why)
+int ledger_append(struct ledger *l, const struct entry *entry, uint64_t *ret_index, struct why *why)
 {
 	uint8_t bytes[LIMIT_LEDGER_ENTRY_BYTES];
 	struct wr w = wr_of(bytes, sizeof bytes);

@@ -38,7 +38,8 @@ static MUST_USE int folder_open(const char *path, int *ret_fd, struct why *why)
 
 	if (fd < 0) {
 		int err = -errno;
-		return why_set(why, err, "cannot open the folder %s: %s", path, strerrordesc_np(-err));
+		return why_set(
+			why, err, "cannot open the folder %s: %s", path, strerrordesc_np(-err));
 	}
 	*ret_fd = fd;
 	return 0;
@@ -86,8 +87,8 @@ static const char *vkey_text(const struct note_key *key, char ret[NOTE_VKEY_MAX]
 
 /* --- verify --------------------------------------------------------------------------------- */
 
-static int verify_print_json(const struct ledger_report *r, bool is_key_given, int err,
-	const struct why *why)
+static int verify_print_json(
+	const struct ledger_report *r, bool is_key_given, int err, const struct why *why)
 {
 	uint8_t buf[JSON_MAX];
 	char vkey[NOTE_VKEY_MAX];
@@ -131,10 +132,12 @@ static void verify_print_text(const char *path, const struct ledger_report *r, b
 	printf("  root     %s\n", wr_end_str(&w) == 0 ? root : "");
 	printf("  key      %s\n", vkey_text(&r->key, vkey));
 	if (!is_key_given)
-		printf("  The key is the ledger's own: the folder agrees with itself. Whose it is, only\n"
-			"  --key with a key you got from its owner can tell.\n");
+		printf("  The key is the ledger's own: the folder agrees with itself. Whose it is, "
+		       "only\n"
+		       "  --key with a key you got from its owner can tell.\n");
 	if (r->is_unfinished)
-		printf("  An append was interrupted before it counted; the next writer removes its files.\n");
+		printf("  An append was interrupted before it counted; the next writer removes its "
+		       "files.\n");
 }
 
 static MUST_USE int verify_run(int argc, char **argv)
@@ -142,7 +145,8 @@ static MUST_USE int verify_run(int argc, char **argv)
 	const char *key_arg = NULL;
 	bool is_json = false;
 	const struct opt options[] = {
-		{ "key", OPT_TEXT, &key_arg, "PUB", "the signer's verifier key, or a file with it" },
+		{ "key", OPT_TEXT, &key_arg, "PUB",
+			"the signer's verifier key, or a file with it" },
 		{ "json", OPT_FLAG, &is_json, NULL, "one JSON object instead of text" },
 		{ 0 },
 	};
@@ -279,8 +283,8 @@ static MUST_USE int list_run(int argc, char **argv)
 		return err_report("", err, &why);
 	if (is_json)
 		printf("{\"schema\":\"casemate/ledger-list/1\",\"entries\":[");
-	err = ledger_verify(dir, NULL, is_json ? entry_print_json : entry_print_text, &list, &report,
-		&why);
+	err = ledger_verify(
+		dir, NULL, is_json ? entry_print_json : entry_print_text, &list, &report, &why);
 	if (is_json && list_end_json(&report, err, &why) < 0)
 		return EXIT_OURS;
 	return err < 0 ? err_report(args[0], err, &why) : EXIT_YES;
@@ -292,7 +296,8 @@ static MUST_USE int prove_run(int argc, char **argv)
 {
 	const char *out = NULL;
 	const struct opt options[] = {
-		{ "out", OPT_TEXT, &out, "FILE", "write the proof there instead of standard output" },
+		{ "out", OPT_TEXT, &out, "FILE",
+			"write the proof there instead of standard output" },
 		{ 0 },
 	};
 	const struct opt_spec spec = { "casemate-ledger prove DIR INDEX [--out FILE]",
@@ -361,12 +366,14 @@ static MUST_USE int check_proof_run(int argc, char **argv)
 	const char *key_arg = NULL;
 	bool is_json = false;
 	const struct opt options[] = {
-		{ "key", OPT_TEXT, &key_arg, "PUB", "the signer's verifier key, or a file with it" },
+		{ "key", OPT_TEXT, &key_arg, "PUB",
+			"the signer's verifier key, or a file with it" },
 		{ "json", OPT_FLAG, &is_json, NULL, "one JSON object instead of text" },
 		{ 0 },
 	};
 	const struct opt_spec spec = { "casemate-ledger check-proof FILE --key PUB [--json]",
-		"Check that an entry stands in the ledger whose head the key signed.", options, 1, 1 };
+		"Check that an entry stands in the ledger whose head the key signed.", options, 1,
+		1 };
 	AUTO(mem) uint8_t *file = NULL;
 	size_t len = 0;
 	struct note_key key = { 0 };
@@ -438,8 +445,10 @@ static MUST_USE int init_run(int argc, char **argv)
 	const char *origin = NULL;
 	const char *key_path = NULL;
 	const struct opt options[] = {
-		{ "origin", OPT_TEXT, &origin, "NAME", "the ledger's name, such as example.com/payments" },
-		{ "key", OPT_TEXT, &key_path, "FILE", "private key (PEM, Ed25519); made if it is not there" },
+		{ "origin", OPT_TEXT, &origin, "NAME",
+			"the ledger's name, such as example.com/payments" },
+		{ "key", OPT_TEXT, &key_path, "FILE",
+			"private key (PEM, Ed25519); made if it is not there" },
 		{ 0 },
 	};
 	const struct opt_spec spec = { "casemate-ledger init DIR --origin NAME --key FILE",
@@ -463,7 +472,8 @@ static MUST_USE int init_run(int argc, char **argv)
 		return usage_report(&why);
 	if (mkdir(args[0], 0755) < 0 && errno != EEXIST) {
 		err = -errno;
-		(void)why_set(&why, err, "cannot make the folder %s: %s", args[0], strerrordesc_np(-err));
+		(void)why_set(
+			&why, err, "cannot make the folder %s: %s", args[0], strerrordesc_np(-err));
 		return err_report("", err, &why);
 	}
 	err = folder_open(args[0], &dir, &why);

@@ -32,5 +32,5 @@ MUST_USE int ledger_init_disk(int dir_fd, const struct note_signer *signer,
 	const struct ledger_disk *disk, struct why *why);
 
 /* Append bytes as they are: for tests that need entries of a chosen form. */
-MUST_USE int ledger_append_bytes(struct ledger *l, const void *bytes, size_t len,
-	uint64_t *ret_index, struct why *why);
+MUST_USE int ledger_append_bytes(
+	struct ledger *l, const void *bytes, size_t len, uint64_t *ret_index, struct why *why);

@@ -16,13 +16,12 @@ struct walk {
 	void *owner;
 	struct ledger_report *report;
 	struct why *why;
-	struct tile_edge edge;       /* recomputed from the entries alone */
-	uint8_t *bundle;             /* room for the widest bundle there is */
-	uint8_t *partial;            /* the same for older versions of a tile or bundle */
+	struct tile_edge edge; /* recomputed from the entries alone */
+	uint8_t *bundle;       /* room for the widest bundle there is */
+	uint8_t *partial;      /* the same for older versions of a tile or bundle */
 	struct tile_entry entries[TILE_WIDTH];
 	struct merkle_hash tile[TILE_WIDTH]; /* level 0 as found in the file */
-	bool is_entry_wrong;         /* an entry differs from its leaf hash: judged at the end */
-	struct why entry_why;
+	bool is_entry_wrong; /* an entry differs from its leaf hash: judged at the end */
 	struct ledger_report entry_report; /* only its place */
 };
 
@@ -47,7 +46,8 @@ static void place_copy(struct ledger_report *to, const struct ledger_report *fro
 static MUST_USE int small_file_read(
 	int dir_fd, const char *path, size_t max, uint8_t *ret, size_t *ret_len, struct why *why)
 {
-	AUTO(fd) int fd = openat(dir_fd, path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY);
+	AUTO(fd)
+	int fd = openat(dir_fd, path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY);
 	size_t len = 0;
 
 	if (fd < 0) {
@@ -104,8 +104,10 @@ int ledger_read_head(int dir_fd, const struct note_key *key, struct checkpoint *
 	wr_printf(&w, "%s\n%llu\n", cp.origin, (unsigned long long)cp.size);
 	b64_print(&w, cp.root.b, sizeof cp.root.b);
 	wr_printf(&w, "\n\n\xe2\x80\x94 %s ", key->name);
-	if (wr_check(&w) < 0 || len != w.len + B64_TEXT_LEN(68) + 1 || memcmp(buf, start, w.len) != 0)
-		return why_set(why, -EBADMSG, "checkpoint: more than three lines and one signature");
+	if (wr_check(&w) < 0 || len != w.len + B64_TEXT_LEN(68) + 1 ||
+		memcmp(buf, start, w.len) != 0)
+		return why_set(
+			why, -EBADMSG, "checkpoint: more than three lines and one signature");
 	if (ret_bytes != NULL)
 		wr_copy(ret_bytes, buf, len);
 	*ret = cp;
@@ -138,8 +140,8 @@ static MUST_USE int entry_check(struct walk *w, uint64_t index, const struct til
 		place_set(w->report, path, e->offset);
 		w->report->has_entry = true;
 		w->report->entry = index;
-		return why_prefix(w->why, err, "entry %llu (%s, byte %zu)", (unsigned long long)index,
-			path, e->offset);
+		return why_prefix(w->why, err, "entry %llu (%s, byte %zu)",
+			(unsigned long long)index, path, e->offset);
 	}
 	if (w->take != NULL && !w->is_entry_wrong)
 		w->take(w->owner, index, &entry, e);
@@ -187,7 +189,8 @@ static MUST_USE int partials_check(struct walk *w, unsigned int level, uint64_t 
 		if (at != want_len[i - 1] || len != at) {
 			place_set(w->report, path, at);
 			return why_set(w->why, -EKEYREJECTED,
-				"%s, byte %zu: differs from the same part of the signed ledger", path, at);
+				"%s, byte %zu: differs from the same part of the signed ledger",
+				path, at);
 		}
 	}
 	return 0;
@@ -227,8 +230,8 @@ static MUST_USE int upper_tile_check(struct walk *w, unsigned int level, uint64_
 	for (size_t i = 0; i < width * sizeof found[0]; i++) {
 		if (is[i] != want[i]) {
 			place_set(w->report, path, i);
-			return why_set(w->why, -EKEYREJECTED, "%s, byte %zu: not the hash of the entries",
-				path, i);
+			return why_set(w->why, -EKEYREJECTED,
+				"%s, byte %zu: not the hash of the entries", path, i);
 		}
 	}
 	return tile_partials_check(w, level, index, width);
@@ -299,8 +302,9 @@ static MUST_USE int root_check(struct walk *w, const struct checkpoint *head)
 		w->report->has_entry = true;
 		w->report->entry = index;
 		return why_set(w->why, -EKEYREJECTED,
-			"%s, byte %llu: the hash of entry %llu is damaged; the entry is what was signed", path,
-			(unsigned long long)w->report->offset, (unsigned long long)index);
+			"%s, byte %llu: the hash of entry %llu is damaged; the entry is what was "
+			"signed",
+			path, (unsigned long long)w->report->offset, (unsigned long long)index);
 	}
 	if (!is_root_good) {
 		place_set(w->report, LEDGER_CHECKPOINT, 0);
@@ -338,7 +342,7 @@ static bool unfinished_find(int dir_fd, uint64_t size)
 
 	tile_print_path(path, TILE_ENTRIES, index, width);
 	return faccessat(dir_fd, path, F_OK, AT_SYMLINK_NOFOLLOW) == 0 ||
-		faccessat(dir_fd, LEDGER_CHECKPOINT ".new", F_OK, AT_SYMLINK_NOFOLLOW) == 0;
+	       faccessat(dir_fd, LEDGER_CHECKPOINT ".new", F_OK, AT_SYMLINK_NOFOLLOW) == 0;
 }
 
 static MUST_USE int head_verify(
@@ -354,8 +358,8 @@ static MUST_USE int head_verify(
 	if (key != NULL && (strcmp(key->name, own.name) != 0 ||
 				   memcmp(key->pub, own.pub, sizeof own.pub) != 0))
 		return why_set(why, -EKEYREJECTED,
-			"vkey: the ledger of %s with key %02x%02x%02x%02x, not the one asked for", own.name,
-			own.id[0], own.id[1], own.id[2], own.id[3]);
+			"vkey: the ledger of %s with key %02x%02x%02x%02x, not the one asked for",
+			own.name, own.id[0], own.id[1], own.id[2], own.id[3]);
 	r->key = own;
 	place_set(r, LEDGER_CHECKPOINT, 0);
 	r->has_offset = false;
@@ -388,8 +392,12 @@ int ledger_verify(int dir_fd, const struct note_key *key, ledger_entry_fn take, 
 	AUTO(walk) struct walk *w = calloc(1, sizeof *w);
 	if (w == NULL)
 		return -ENOMEM;
-	*w = (struct walk){ .dir_fd = dir_fd, .size = ret->head.size, .take = take, .owner = owner,
-		.report = ret, .why = why != NULL ? why : &local };
+	*w = (struct walk){ .dir_fd = dir_fd,
+		.size = ret->head.size,
+		.take = take,
+		.owner = owner,
+		.report = ret,
+		.why = why != NULL ? why : &local };
 	size_t room = TILE_BUNDLE_ROOM(MIN(w->size, (uint64_t)TILE_WIDTH));
 	w->bundle = malloc(room);
 	w->partial = malloc(room);

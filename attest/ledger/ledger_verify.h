@@ -22,21 +22,21 @@
 
 /* What was found; filled as far as reading came, also when the answer is no. */
 struct ledger_report {
-	struct note_key key;   /* the one the checkpoint was verified with */
+	struct note_key key; /* the one the checkpoint was verified with */
 	struct checkpoint head;
-	bool is_head_good;     /* key and head hold */
-	bool is_unfinished;    /* files of an interrupted append lie there; no harm */
+	bool is_head_good;  /* key and head hold */
+	bool is_unfinished; /* files of an interrupted append lie there; no harm */
 	/* Of the trouble, where it has such a place: */
 	char file[TILE_PATH_MAX]; /* "" for none */
 	bool has_offset;
-	uint64_t offset;          /* byte within the file */
+	uint64_t offset; /* byte within the file */
 	bool has_entry;
-	uint64_t entry;           /* index */
+	uint64_t entry; /* index */
 };
 
 /* Called for each entry in order, once its hash agrees with the tile; bytes are its canonical form. */
-typedef void (*ledger_entry_fn)(void *owner, uint64_t index, const struct entry *entry,
-	const struct tile_entry *bytes);
+typedef void (*ledger_entry_fn)(
+	void *owner, uint64_t index, const struct entry *entry, const struct tile_entry *bytes);
 
 /*
  * Read the verifier key in the folder. -ENOENT: no ledger there; -EBADMSG: damaged.

@@ -8,10 +8,12 @@
 
 #include "base/limits.h"
 
+/* clang-format off */
 const struct merkle_hash merkle_empty = { {
 	0xe3, 0xb0, 0xc4, 0x42, 0x98, 0xfc, 0x1c, 0x14, 0x9a, 0xfb, 0xf4, 0xc8, 0x99, 0x6f, 0xb9, 0x24,
 	0x27, 0xae, 0x41, 0xe4, 0x64, 0x9b, 0x93, 0x4c, 0xa4, 0x95, 0x99, 0x1b, 0x78, 0x52, 0xb8, 0x55,
 } };
+/* clang-format on */
 
 static MUST_USE int sha256(const void *bytes, size_t len, struct merkle_hash *ret)
 {
@@ -35,8 +37,8 @@ int merkle_hash_leaf(const void *entry, size_t len, struct merkle_hash *ret)
 	return sha256(buf, 1 + len, ret);
 }
 
-int merkle_hash_node(const struct merkle_hash *left, const struct merkle_hash *right,
-	struct merkle_hash *ret)
+int merkle_hash_node(
+	const struct merkle_hash *left, const struct merkle_hash *right, struct merkle_hash *ret)
 {
 	uint8_t buf[1 + 2 * MERKLE_HASH_BYTES];
 
@@ -80,8 +82,8 @@ int merkle_verify_inclusion(const struct merkle_hash *leaf, uint64_t index, uint
 		if (sn == 0)
 			return -EKEYREJECTED;
 		bool is_right = (fn & 1) != 0 || fn == sn;
-		int err = is_right ? merkle_hash_node(&path[i], &r, &r) :
-				     merkle_hash_node(&r, &path[i], &r);
+		int err = is_right ? merkle_hash_node(&path[i], &r, &r)
+				   : merkle_hash_node(&r, &path[i], &r);
 		if (err < 0)
 			return err;
 		while (is_right && (fn & 1) == 0 && fn != 0) {

@@ -14,7 +14,7 @@
 
 #define MERKLE_HASH_BYTES 32u
 /* Steps of an inclusion proof in the largest ledger (LIMIT_LEDGER_ENTRIES is 2 to the 24th). */
-#define MERKLE_PATH_MAX   24u
+#define MERKLE_PATH_MAX 24u
 
 struct merkle_hash {
 	uint8_t b[MERKLE_HASH_BYTES];
@@ -27,8 +27,8 @@ extern const struct merkle_hash merkle_empty;
 MUST_USE int merkle_hash_leaf(const void *entry, size_t len, struct merkle_hash *ret);
 
 /* SHA-256(0x01 || left || right). -ENOMEM. ret may be one of the inputs. */
-MUST_USE int merkle_hash_node(const struct merkle_hash *left, const struct merkle_hash *right,
-	struct merkle_hash *ret);
+MUST_USE int merkle_hash_node(
+	const struct merkle_hash *left, const struct merkle_hash *right, struct merkle_hash *ret);
 
 /* Root over n hashes that are the complete bottom of a tree: n is a power of two, at most 256. */
 MUST_USE int merkle_hash_perfect(const struct merkle_hash *at, size_t n, struct merkle_hash *ret);

@@ -47,7 +47,8 @@ int note_check_name(const char *name, struct why *why)
 	if (name_is_good(name, strlen(name)))
 		return 0;
 	return why_set(why, -EBADMSG,
-		"\"%.100s\" cannot name a ledger: want 1 to %u printable characters without space or plus",
+		"\"%.100s\" cannot name a ledger: want 1 to %u printable characters without space "
+		"or plus",
 		name, LIMIT_NAME_BYTES - 1);
 }
 
@@ -84,7 +85,8 @@ int note_key_parse(const char *vkey, size_t len, struct note_key *ret, struct wh
 	memcpy(key.name, vkey, (size_t)(plus - vkey));
 	size_t rest = len - (size_t)(plus - vkey) - 1;
 	if (rest < 9 || plus[9] != '+')
-		return why_set(why, -EBADMSG, "verifier key: want 8 hex digits and a plus at byte %zu",
+		return why_set(why, -EBADMSG,
+			"verifier key: want 8 hex digits and a plus at byte %zu",
 			(size_t)(plus - vkey) + 1);
 	memcpy(hex, plus + 1, 8);
 	for (size_t i = 0; i < 8; i++)
@@ -103,7 +105,8 @@ int note_key_parse(const char *vkey, size_t len, struct note_key *ret, struct wh
 	if (err < 0)
 		return err;
 	if (memcmp(key.id, id, sizeof id) != 0)
-		return why_set(why, -EBADMSG, "verifier key: the id is not the one of name and key");
+		return why_set(
+			why, -EBADMSG, "verifier key: the id is not the one of name and key");
 	*ret = key;
 	return 0;
 }
@@ -150,11 +153,13 @@ int note_signer_parse(
 		return err;
 	memcpy(s.key.name, name, strlen(name));
 	AUTO(bio) BIO *bio = len <= LIMIT_SECRET_BYTES ? BIO_new_mem_buf(pem, (int)len) : NULL;
-	AUTO(pkey) EVP_PKEY *pkey =
+	AUTO(pkey)
+	EVP_PKEY *pkey =
 		bio != NULL ? PEM_read_bio_PrivateKey(bio, NULL, phrase_refuse, NULL) : NULL;
 	if (pkey == NULL || EVP_PKEY_get_id(pkey) != EVP_PKEY_ED25519)
 		return why_set(why, -EBADMSG,
-			"not an unencrypted Ed25519 private key in PEM (casemate-ledger init makes one)");
+			"not an unencrypted Ed25519 private key in PEM (casemate-ledger init makes "
+			"one)");
 	if (EVP_PKEY_get_raw_private_key(pkey, seed, &n_seed) != 1 ||
 		EVP_PKEY_get_raw_public_key(pkey, s.key.pub, &n_pub) != 1)
 		return why_set(why, -ENOMEM, "cannot unpack the private key");
@@ -197,12 +202,12 @@ int note_sign(const struct note_signer *signer, const char *text, size_t len, st
 {
 	uint8_t sig[SIG_BYTES];
 	size_t n_sig = ED25519_SIG_BYTES;
-	AUTO(pkey) EVP_PKEY *pkey = EVP_PKEY_new_raw_private_key(
+	AUTO(pkey)
+	EVP_PKEY *pkey = EVP_PKEY_new_raw_private_key(
 		EVP_PKEY_ED25519, NULL, signer->seed.p, signer->seed.len);
 	AUTO(md_ctx) EVP_MD_CTX *ctx = EVP_MD_CTX_new();
 
-	if (pkey == NULL || ctx == NULL ||
-		EVP_DigestSignInit(ctx, NULL, NULL, NULL, pkey) != 1 ||
+	if (pkey == NULL || ctx == NULL || EVP_DigestSignInit(ctx, NULL, NULL, NULL, pkey) != 1 ||
 		EVP_DigestSign(ctx, sig + 4, &n_sig, (const uint8_t *)text, len) != 1 ||
 		n_sig != ED25519_SIG_BYTES)
 		return -ENOMEM;
@@ -217,12 +222,12 @@ int note_sign(const struct note_signer *signer, const char *text, size_t len, st
 static MUST_USE int signature_verify(
 	const struct note_key *key, const uint8_t *sig, const uint8_t *text, size_t len)
 {
-	AUTO(pkey) EVP_PKEY *pkey =
+	AUTO(pkey)
+	EVP_PKEY *pkey =
 		EVP_PKEY_new_raw_public_key(EVP_PKEY_ED25519, NULL, key->pub, sizeof key->pub);
 	AUTO(md_ctx) EVP_MD_CTX *ctx = EVP_MD_CTX_new();
 
-	if (pkey == NULL || ctx == NULL ||
-		EVP_DigestVerifyInit(ctx, NULL, NULL, NULL, pkey) != 1)
+	if (pkey == NULL || ctx == NULL || EVP_DigestVerifyInit(ctx, NULL, NULL, NULL, pkey) != 1)
 		return -ENOMEM;
 	return EVP_DigestVerify(ctx, sig, ED25519_SIG_BYTES, text, len) == 1 ? 0 : -EKEYREJECTED;
 }
@@ -276,8 +281,8 @@ static size_t text_find_end(const char *p, size_t len)
  * One signature line against the key: 1 when it is the key's and holds, 0 when it is another's.
  * A line that names the key and does not hold spoils the note (C2SP signed-note, Signatures).
  */
-static MUST_USE int sig_line_verify(const struct sig_line *line, const struct note_key *key,
-	const char *text, size_t text_len)
+static MUST_USE int sig_line_verify(
+	const struct sig_line *line, const struct note_key *key, const char *text, size_t text_len)
 {
 	uint8_t sig[4096]; /* the largest signature type there is: ML-DSA-44, 2420 bytes */
 	size_t n = 0;

@@ -33,8 +33,7 @@ static MUST_USE int line_take(struct lines *l, const char **ret, size_t *ret_len
 }
 
 /* A line that starts with "word "; what follows is returned. */
-static MUST_USE int field_take(
-	struct lines *l, const char *word, const char **ret, size_t *ret_len)
+static MUST_USE int field_take(struct lines *l, const char *word, const char **ret, size_t *ret_len)
 {
 	size_t n = strlen(word);
 
@@ -114,8 +113,9 @@ int proof_verify(const void *bytes, size_t len, const struct note_key *key, stru
 		return why_set(why, -EBADMSG, "longer than %u bytes", LIMIT_LEDGER_PROOF_BYTES);
 	if (head_lines_parse(&l, &p, &path) < 0)
 		return why_set(why, -EBADMSG, "line %u: want %s", l.n,
-			l.n < ARRAY_LEN(wants) ? wants[l.n] :
-						 "at most 24 hashes in base 64, then an empty line");
+			l.n < ARRAY_LEN(wants)
+				? wants[l.n]
+				: "at most 24 hashes in base 64, then an empty line");
 	int err = checkpoint_parse(l.at, (size_t)(l.end - l.at), key, &p.head, why);
 	if (err < 0)
 		return why_prefix(why, err, "checkpoint at byte %zu", (size_t)(l.at - l.start));
@@ -136,8 +136,8 @@ int proof_verify(const void *bytes, size_t len, const struct note_key *key, stru
 }
 
 /* All but the checkpoint. */
-static MUST_USE int proof_print(int dir_fd, uint64_t index, uint64_t size, uint8_t *bundle,
-	struct wr *w, struct why *why)
+static MUST_USE int proof_print(
+	int dir_fd, uint64_t index, uint64_t size, uint8_t *bundle, struct wr *w, struct why *why)
 {
 	struct tile_entry entries[TILE_WIDTH];
 	struct path path = { .n = 0 };
@@ -145,8 +145,8 @@ static MUST_USE int proof_print(int dir_fd, uint64_t index, uint64_t size, uint8
 	unsigned int n = 0;
 	uint64_t tile = index / TILE_WIDTH;
 
-	int err = tile_read_bundle(dir_fd, tile, tile_get_width(size, 0, tile), bundle, entries, &n,
-		file, why);
+	int err = tile_read_bundle(
+		dir_fd, tile, tile_get_width(size, 0, tile), bundle, entries, &n, file, why);
 	if (err == 0)
 		err = tile_read_path(dir_fd, index, size, path.at, &path.n, why);
 	if (err < 0)
@@ -168,7 +168,8 @@ static void mem_auto(uint8_t **p)
 	free(*p);
 }
 
-int proof_make(int dir_fd, const struct note_key *key, uint64_t index, struct wr *w, struct why *why)
+int proof_make(
+	int dir_fd, const struct note_key *key, uint64_t index, struct wr *w, struct why *why)
 {
 	struct checkpoint head = { 0 };
 	struct proof again;

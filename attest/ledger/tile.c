@@ -155,7 +155,8 @@ int tile_read_bundle(int dir_fd, uint64_t index, unsigned int width, uint8_t *bu
 	for (; n < width; n++) {
 		size_t at = len - r.left;
 		size_t entry_len = rd_be16(&r);
-		const uint8_t *p = entry_len <= LIMIT_LEDGER_ENTRY_BYTES ? rd_bytes(&r, entry_len) : NULL;
+		const uint8_t *p =
+			entry_len <= LIMIT_LEDGER_ENTRY_BYTES ? rd_bytes(&r, entry_len) : NULL;
 		if (p == NULL)
 			return why_set(why, -EBADMSG, "%s, byte %zu: no entry of at most %u bytes",
 				ret_path, at, LIMIT_LEDGER_ENTRY_BYTES);
@@ -178,7 +179,8 @@ static MUST_USE int subtree_read(int dir_fd, unsigned int k, uint64_t i, uint64_
 	uint64_t first = i << (k % 8);
 	uint64_t index = first / TILE_WIDTH;
 
-	int err = tile_read(dir_fd, level, index, tile_get_width(size, level, index), tile, path, why);
+	int err = tile_read(
+		dir_fd, level, index, tile_get_width(size, level, index), tile, path, why);
 	return err < 0 ? err : merkle_hash_perfect(&tile[first % TILE_WIDTH], 1u << (k % 8), ret);
 }
 
@@ -225,8 +227,8 @@ int tile_read_path(int dir_fd, uint64_t index, uint64_t size,
 	while (hi - lo > 1) {
 		uint64_t mid = lo + (1ull << split_get(hi - lo));
 		bool is_left = index < mid;
-		int err = is_left ? range_read(dir_fd, mid, hi, size, &down[n], why) :
-				    range_read(dir_fd, lo, mid, size, &down[n], why);
+		int err = is_left ? range_read(dir_fd, mid, hi, size, &down[n], why)
+				  : range_read(dir_fd, lo, mid, size, &down[n], why);
 		if (err < 0)
 			return err;
 		n++;

@@ -25,19 +25,19 @@
 #include "base/limits.h"
 #include "base/why.h"
 
-#define TILE_WIDTH      256u
+#define TILE_WIDTH 256u
 /* Levels of hash tiles that LIMIT_LEDGER_ENTRIES (256 to the third, less one) entries need. */
-#define TILE_LEVELS     3u
+#define TILE_LEVELS 3u
 /* In place of a level: the bundles of entries. */
-#define TILE_ENTRIES    TILE_LEVELS
+#define TILE_ENTRIES TILE_LEVELS
 /* "tile/entries/x065/535.p/255" and its zero. */
-#define TILE_PATH_MAX   40u
+#define TILE_PATH_MAX 40u
 /* The longest bundle of that many entries, and one byte that shows when a file is longer. */
 #define TILE_BUNDLE_ROOM(width) ((size_t)(width) * (2 + LIMIT_LEDGER_ENTRY_BYTES) + 1)
 #define TILE_BUNDLE_MAX         TILE_BUNDLE_ROOM(TILE_WIDTH)
 
-#define LEDGER_CHECKPOINT "checkpoint"
-#define LEDGER_VKEY       "vkey"
+#define LEDGER_CHECKPOINT       "checkpoint"
+#define LEDGER_VKEY             "vkey"
 
 /* The rightmost tile of each level, full hashes only; widths follow from the ledger's size. */
 struct tile_edge {
@@ -52,8 +52,7 @@ void tile_print_path(
 	char ret[TILE_PATH_MAX], unsigned int level, uint64_t index, unsigned int width);
 
 /* Root of a ledger of that size from its right edge (RFC 9162, 2.1.1). */
-MUST_USE int tile_hash_root(
-	const struct tile_edge *edge, uint64_t size, struct merkle_hash *ret);
+MUST_USE int tile_hash_root(const struct tile_edge *edge, uint64_t size, struct merkle_hash *ret);
 
 /*
  * Open the file of a tile of at least that width: the partial one, or else the full one that took

@@ -2,12 +2,11 @@
  * Must reach: entry_parse, note_key_parse, note_verify, checkpoint_parse, proof_verify,
  * merkle_verify_inclusion, b64_parse.
  */
-#include "tests/fuzz/fuzz.h"
-
 #include <assert.h>
 #include <string.h>
 
 #include "attest/ledger/proof.h"
+#include "tests/fuzz/fuzz.h"
 
 /* Signed the checkpoints and proofs of the corpus. */
 static const char vkey[] = "example.com/fuzz+79390e52+AUTG2RMA6HFsEajL8AbE5ETW+e5HGgL54+LJCAEzBbbk";

@@ -1,5 +1,3 @@
-#include "tests/unit/cm.h"
-
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -22,6 +20,7 @@
 #include "attest/ledger/tile.h"
 #include "base/b64.h"
 #include "base/fd.h"
+#include "tests/unit/cm.h"
 
 #define ORIGIN "example.com/test"
 
@@ -247,16 +246,20 @@ static void every_path_of_a_small_tree_holds_and_no_other(void **state)
 			struct merkle_hash wrong = leaves[i];
 			size_t n = 0;
 			assert_int_equal(tile_read_path(f->dir, i, size, path, &n, NULL), 0);
-			assert_int_equal(merkle_verify_inclusion(&leaves[i], i, size, path, n, &root), 0);
-			wrong.b[31] ^= 1;
 			assert_int_equal(
-				merkle_verify_inclusion(&wrong, i, size, path, n, &root), -EKEYREJECTED);
-			assert_int_equal(merkle_verify_inclusion(&leaves[i], (i + 1) % (size + 1), size,
-						 path, n, &root), -EKEYREJECTED);
+				merkle_verify_inclusion(&leaves[i], i, size, path, n, &root), 0);
+			wrong.b[31] ^= 1;
+			assert_int_equal(merkle_verify_inclusion(&wrong, i, size, path, n, &root),
+				-EKEYREJECTED);
+			assert_int_equal(merkle_verify_inclusion(&leaves[i], (i + 1) % (size + 1),
+						 size, path, n, &root),
+				-EKEYREJECTED);
 			if (n > 0)
-				assert_int_equal(merkle_verify_inclusion(&leaves[i], i, size, path, n - 1,
-							 &root), -EKEYREJECTED);
-			assert_int_equal(merkle_verify_inclusion(&leaves[i], i, size, path, n + 1, &root),
+				assert_int_equal(merkle_verify_inclusion(
+							 &leaves[i], i, size, path, n - 1, &root),
+					-EKEYREJECTED);
+			assert_int_equal(
+				merkle_verify_inclusion(&leaves[i], i, size, path, n + 1, &root),
 				-EKEYREJECTED);
 		}
 	}
@@ -286,11 +289,11 @@ static void tile_paths_are_those_of_the_specification(void **state)
 /* The example of C2SP signed-note. */
 static const char spec_vkey[] =
 	"example.com/foo+530d903a+AekyeRrm56hApGFkyQR4ZCbV54Id2LKaANYcrnKv3U2k";
-static const char spec_note[] =
-	"This is an example message.\n"
-	"\n"
-	"\xe2\x80\x94 example.com/foo Uw2QOkn8srV1yJGh2VYRlL1Tnagv1YEq6TfXppzi2ONncAlTgK7Ztg1ERYNZXsYj"
-	"OBH3mFXmRKuwHjG1Yu72IneyaQM=\n";
+static const char spec_note[] = "This is an example message.\n"
+				"\n"
+				"\xe2\x80\x94 example.com/foo "
+				"Uw2QOkn8srV1yJGh2VYRlL1Tnagv1YEq6TfXppzi2ONncAlTgK7Ztg1ERYNZXsYj"
+				"OBH3mFXmRKuwHjG1Yu72IneyaQM=\n";
 
 static void note_of_the_specification_is_verified(void **state)
 {
@@ -334,7 +337,8 @@ static void verifier_key_with_any_changed_byte_is_refused(void **state)
 		for (unsigned int bit = 0; bit < 8; bit++) {
 			memcpy(vkey, spec_vkey, sizeof vkey);
 			vkey[i] = (char)(vkey[i] ^ (1 << bit));
-			assert_int_equal(note_key_parse(vkey, sizeof vkey - 1, &key, NULL), -EBADMSG);
+			assert_int_equal(
+				note_key_parse(vkey, sizeof vkey - 1, &key, NULL), -EBADMSG);
 		}
 	}
 }
@@ -354,7 +358,8 @@ static void signature_of_a_stranger_is_ignored_but_not_enough(void **state)
 	assert_int_equal(note_verify(note, strlen(note), &key, &n, NULL), -EKEYREJECTED);
 	other = key;
 	other.pub[0] ^= 1;
-	assert_int_equal(note_verify(spec_note, strlen(spec_note), &other, &n, NULL), -EKEYREJECTED);
+	assert_int_equal(
+		note_verify(spec_note, strlen(spec_note), &other, &n, NULL), -EKEYREJECTED);
 }
 
 static void checkpoint_of_another_form_is_refused(void **state)
@@ -582,8 +587,8 @@ static void message_with_a_bad_field_is_no_entry(void **state)
 
 static void base64_has_one_text_for_each_value(void **state)
 {
-	static const char *const bad[] = { "A", "AA", "AAA", "AA=A", "====", "AB==", "AAB=", "AA==AAAA",
-		"A===", "AA\n=", "AA-_" };
+	static const char *const bad[] = { "A", "AA", "AAA", "AA=A",
+		"====", "AB==", "AAB=", "AA==AAAA", "A===", "AA\n=", "AA-_" };
 	uint8_t out[8];
 	size_t n = 0;
 
@@ -749,7 +754,8 @@ static void file_flip(const struct fix *f, const char *path, off_t at)
 static void writer_refuses_what_it_cannot_build_upon(void **state)
 {
 	struct fix *f = *state;
-	static const char *const files[] = { "checkpoint", "tile/0/000.p/5", "tile/entries/000.p/5" };
+	static const char *const files[] = { "checkpoint", "tile/0/000.p/5",
+		"tile/entries/000.p/5" };
 
 	AUTO(ledger) struct ledger *l = ledger_make(f, &ledger_disk_real);
 	entries_append(l, 5);
@@ -949,15 +955,15 @@ static void signed_nonsense_is_still_nonsense(void **state)
 /* A disk on which the n-th call goes wrong. */
 static struct {
 	unsigned long calls;
-	unsigned long at;      /* which call; 0: none */
-	int err;               /* what it says */
-	bool is_dead;          /* from then on nothing happens any more: the process is gone */
+	unsigned long at; /* which call; 0: none */
+	int err;          /* what it says */
+	bool is_dead;     /* from then on nothing happens any more: the process is gone */
 	bool is_death;
-	bool is_full;          /* from then on nothing new fits */
-	size_t write_part;     /* a failing write first writes so many bytes */
-	unsigned long writes;  /* write calls so far; with write_at, that write fails */
+	bool is_full;         /* from then on nothing new fits */
+	size_t write_part;    /* a failing write first writes so many bytes */
+	unsigned long writes; /* write calls so far; with write_at, that write fails */
 	unsigned long write_at;
-	size_t write_len;      /* length of that write */
+	size_t write_len; /* length of that write */
 } bad;
 
 /* True when this call must fail. */
@@ -1019,8 +1025,8 @@ static int bad_unlink(int dir_fd, const char *path, int flags)
 	return bad_step(false) ? -1 : unlinkat(dir_fd, path, flags);
 }
 
-static const struct ledger_disk disk_bad = { bad_create, bad_write, bad_fsync, bad_rename, bad_mkdir,
-	bad_unlink };
+static const struct ledger_disk disk_bad = { bad_create, bad_write, bad_fsync, bad_rename,
+	bad_mkdir, bad_unlink };
 
 /* How many entries are there, whole and signed? */
 static uint64_t size_read(const struct fix *f)
@@ -1224,7 +1230,8 @@ static bool ids_map(uid_t uid, gid_t gid)
 	char map[64];
 
 	(void)snprintf(map, sizeof map, "0 %u 1\n", uid);
-	bool is_good = text_write("/proc/self/setgroups", "deny") && text_write("/proc/self/uid_map", map);
+	bool is_good =
+		text_write("/proc/self/setgroups", "deny") && text_write("/proc/self/uid_map", map);
 	(void)snprintf(map, sizeof map, "0 %u 1\n", gid);
 	return is_good && text_write("/proc/self/gid_map", map);
 }
