@@ -17,7 +17,7 @@
 #define UNUSED        __attribute__((unused))
 
 /* Run fn##_auto(&variable) when the variable leaves its scope (style rule 22). */
-#define AUTO(fn)      __attribute__((cleanup(fn##_auto)))
+#define AUTO(fn)      __attribute__((cleanup(fn##_auto), unused)) /* being closed is a use */
 
 #define ARRAY_LEN(a)  (sizeof(a) / sizeof((a)[0]))
 

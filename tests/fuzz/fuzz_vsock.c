@@ -70,7 +70,8 @@ static void guest_send(struct world *w, struct rd *r, bool is_raw)
 	uint32_t len;
 
 	rd_copy(r, hdr, sizeof hdr);
-	const struct buf bufs[2] = { { AT_TX, sizeof hdr, false }, { AT_TX + 64, rd_u8(r), false } };
+	const struct buf bufs[2] = { { AT_TX, sizeof hdr, false },
+		{ AT_TX + 64, rd_u8(r), false } };
 	if (!is_raw)
 		memcpy(hdr, cids, sizeof cids);
 	memcpy(w->f.ram + AT_TX, hdr, sizeof hdr);
@@ -90,7 +91,8 @@ static void super_answer(struct world *w, bool is_yes)
 	memcpy(&answer.cookie, w->super.in->buf + 4, sizeof answer.cookie);
 	if (is_yes && socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, pair) < 0)
 		abort();
-	if (chan_send(&w->super, SUP_MSG_CONNECTED, &answer, sizeof answer, pair, is_yes ? 1 : 0) < 0)
+	if (chan_send(&w->super, SUP_MSG_CONNECTED, &answer, sizeof answer, pair, is_yes ? 1 : 0) <
+		0)
 		abort();
 	if (is_yes) {
 		(void)close(pair[0]);

@@ -1,24 +1,22 @@
 /* The block device, the real program in its sandbox, on files. */
-#include "tests/unit/cm.h"
-
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/loop.h>
 #include <linux/virtio_blk.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/fd.h"
 #include "policy/plan.h"
+#include "tests/unit/cm.h"
 #include "tests/unit/vu_front.h"
 #include "vmm/device/dev_blk.h"
 #include "vmm/super/sup_proto.h"
-
-_Static_assert(BLK_READ_ONLY == PLAN_DISK_READ_ONLY, "one meaning, two names");
-_Static_assert(BLK_DISCARD == PLAN_DISK_DISCARD, "one meaning, two names");
-_Static_assert(BLK_FLAGS_ALL == PLAN_DISK_FLAGS_ALL, "one meaning, two names");
 
 #define DISK_BYTES (1u << 20)
 #define SECTORS    (DISK_BYTES / 512)
@@ -29,36 +27,44 @@ _Static_assert(BLK_FLAGS_ALL == PLAN_DISK_FLAGS_ALL, "one meaning, two names");
 #define AT_PIECES (FRONT_DATA + 0x900)
 #define AT_DATA   (FRONT_DATA + 0x1000)
 
-#define FEATURES \
-	(VRING_F_INDIRECT | 1ull << VIRTIO_BLK_F_FLUSH | 1ull << VIRTIO_BLK_F_SEG_MAX)
+#define FEATURES  (VRING_F_INDIRECT | 1ull << VIRTIO_BLK_F_FLUSH | 1ull << VIRTIO_BLK_F_SEG_MAX)
 
 struct blk {
 	struct front f;
 	int disk;
 };
 
+static void disk_fill(int fd)
+{
+	uint8_t sector[512];
+
+	for (unsigned int i = 0; i < SECTORS; i++) {
+		memset(sector, (int)(i * 7 + 1), sizeof sector);
+		if (pwrite(fd, sector, sizeof sector, (off_t)i * 512) != (ssize_t)sizeof sector)
+			abort();
+	}
+}
+
 static int disk_make(void)
 {
 	char path[] = "/tmp/casemate-test-blk-XXXXXX";
 	int fd = mkostemp(path, O_CLOEXEC);
-	uint8_t sector[512];
 
+	if (fd < 0)
+		return -1;
 	(void)unlink(path);
-	for (unsigned int i = 0; i < SECTORS; i++) {
-		memset(sector, (int)(i * 7 + 1), sizeof sector);
-		if (pwrite(fd, sector, sizeof sector, (off_t)i * 512) != (ssize_t)sizeof sector)
-			return -1;
-	}
+	disk_fill(fd);
 	return fd;
 }
 
+/* Run on b->disk. */
 static int blk_run(struct blk *b, uint32_t flags, uint64_t features)
 {
-	struct wire_blk_config config = { .size = le64_of(DISK_BYTES), .flags = le32_of(flags),
-		.id = "settlement-disk" };
+	struct wire_blk_config config = {
+		.size = le64_of(DISK_BYTES), .flags = le32_of(flags), .id = "settlement-disk"
+	};
 	struct why why = { 0 };
 
-	b->disk = disk_make();
 	int err = front_start(&b->f, ROLE_DEV_BLK, &config, sizeof config, &b->disk, 1, &why);
 	if (err == 0)
 		err = front_run(&b->f, features, 1);
@@ -72,32 +78,78 @@ static struct blk blk;
 static int plain_start(void **state)
 {
 	*state = &blk;
-	return blk_run(&blk, BLK_DISCARD, FEATURES);
+	blk.disk = disk_make();
+	return blk_run(&blk, PLAN_DISK_DISCARD, FEATURES);
 }
 
 static int read_only_start(void **state)
 {
 	*state = &blk;
-	return blk_run(&blk, BLK_READ_ONLY, FEATURES);
+	blk.disk = disk_make();
+	return blk_run(&blk, PLAN_DISK_READ_ONLY, FEATURES);
 }
 
 static int no_discard_start(void **state)
 {
 	*state = &blk;
+	blk.disk = disk_make();
 	return blk_run(&blk, 0, FEATURES);
 }
 
 static int event_idx_start(void **state)
 {
 	*state = &blk;
+	blk.disk = disk_make();
 	return blk_run(&blk, 0, FEATURES | VRING_F_EVENT_IDX);
+}
+
+static int no_flush_start(void **state)
+{
+	*state = &blk;
+	blk.disk = disk_make();
+	return blk_run(&blk, 0, VRING_F_INDIRECT);
+}
+
+/* tmpfs cannot make a range of zeros: they are written. */
+static int tmpfs_start(void **state)
+{
+	*state = &blk;
+	blk.disk = memfd_create("disk", MFD_CLOEXEC);
+	disk_fill(blk.disk);
+	return blk_run(&blk, 0, FEATURES);
+}
+
+/* A real block device, where loop devices are to be had; else blk.disk is -1. */
+static int loop_device_start(void **state)
+{
+	AUTO(fd) int control = open("/dev/loop-control", O_RDWR | O_CLOEXEC);
+	AUTO(fd) int file = disk_make();
+	char path[32];
+
+	*state = &blk;
+	blk.disk = -1;
+	int n = control < 0 ? -1 : ioctl(control, LOOP_CTL_GET_FREE);
+	if (n < 0)
+		return 0;
+	(void)snprintf(path, sizeof path, "/dev/loop%d", n);
+	AUTO(fd) int disk = open(path, O_RDWR | O_CLOEXEC);
+	struct loop_info64 info = { .lo_flags = LO_FLAGS_AUTOCLEAR };
+	if (disk < 0 || ioctl(disk, LOOP_SET_FD, file) < 0)
+		return 0;
+	if (ioctl(disk, LOOP_SET_STATUS64, &info) < 0) {
+		(void)ioctl(disk, LOOP_CLR_FD);
+		return -1;
+	}
+	blk.disk = fd_take(&disk);
+	return blk_run(&blk, PLAN_DISK_DISCARD, FEATURES);
 }
 
 static int blk_stop(void **state)
 {
 	struct blk *b = *state;
 
-	front_close(&b->f);
+	if (b->disk >= 0)
+		front_close(&b->f);
 	fd_drop(&b->disk);
 	return 0;
 }
@@ -142,14 +194,15 @@ static void config_says_what_the_disk_is(void **state)
 	struct vu_config ask = { .size = le32_of(60) };
 	struct vu_config got;
 
-	assert_int_equal(front_call(&b->f, VU_GET_CONFIG, &ask, VU_CONFIG_MSG_BYTES(60), NULL, 0, &got,
-		VU_CONFIG_MSG_BYTES(60)), 0);
+	assert_int_equal(front_call(&b->f, VU_GET_CONFIG, &ask, VU_CONFIG_MSG_BYTES(60), NULL, 0,
+				 &got, VU_CONFIG_MSG_BYTES(60)),
+		0);
 	memcpy(&c, got.payload, sizeof c);
 	assert_int_equal(c.capacity, SECTORS);
 	assert_int_equal(c.blk_size, 512);
 	assert_int_equal(c.seg_max, 126);
 	const uint64_t want = 1ull << VIRTIO_BLK_F_FLUSH | 1ull << VIRTIO_BLK_F_DISCARD |
-		1ull << VIRTIO_BLK_F_WRITE_ZEROES | 1ull << 32 | 1ull << 33;
+			      1ull << VIRTIO_BLK_F_WRITE_ZEROES | 1ull << 32 | 1ull << 33;
 	assert_int_equal(b->f.features & want, want);
 	assert_int_equal(b->f.features & 1ull << VIRTIO_BLK_F_RO, 0);
 }
@@ -161,7 +214,8 @@ static void sectors_are_read(void **state)
 	int len;
 
 	assert_int_equal(pread(b->disk, want, sizeof want, 512), (int)sizeof want);
-	assert_int_equal(request(b, VIRTIO_BLK_T_IN, 1, AT_DATA, 4096, true, &len), VIRTIO_BLK_S_OK);
+	assert_int_equal(
+		request(b, VIRTIO_BLK_T_IN, 1, AT_DATA, 4096, true, &len), VIRTIO_BLK_S_OK);
 	assert_int_equal(len, 4097);
 	assert_memory_equal(b->f.ram + AT_DATA, want, sizeof want);
 }
@@ -171,16 +225,17 @@ static void last_sector_is_read_and_the_next_is_not(void **state)
 	struct blk *b = *state;
 	int len;
 
-	assert_int_equal(
-		request(b, VIRTIO_BLK_T_IN, SECTORS - 1, AT_DATA, 512, true, &len), VIRTIO_BLK_S_OK);
+	assert_int_equal(request(b, VIRTIO_BLK_T_IN, SECTORS - 1, AT_DATA, 512, true, &len),
+		VIRTIO_BLK_S_OK);
 	assert_int_equal(
 		request(b, VIRTIO_BLK_T_IN, SECTORS, AT_DATA, 512, true, &len), VIRTIO_BLK_S_IOERR);
-	assert_int_equal(
-		request(b, VIRTIO_BLK_T_IN, SECTORS - 1, AT_DATA, 1024, true, &len), VIRTIO_BLK_S_IOERR);
+	assert_int_equal(request(b, VIRTIO_BLK_T_IN, SECTORS - 1, AT_DATA, 1024, true, &len),
+		VIRTIO_BLK_S_IOERR);
 	assert_int_equal(len, 1);
+	assert_int_equal(request(b, VIRTIO_BLK_T_IN, UINT64_MAX, AT_DATA, 512, true, &len),
+		VIRTIO_BLK_S_IOERR);
 	assert_int_equal(
-		request(b, VIRTIO_BLK_T_IN, UINT64_MAX, AT_DATA, 512, true, &len), VIRTIO_BLK_S_IOERR);
-	assert_int_equal(request(b, VIRTIO_BLK_T_IN, UINT64_MAX / 512 + 1, AT_DATA, 512, true, &len),
+		request(b, VIRTIO_BLK_T_IN, UINT64_MAX / 512 + 1, AT_DATA, 512, true, &len),
 		VIRTIO_BLK_S_IOERR);
 	assert_int_equal(
 		request(b, VIRTIO_BLK_T_IN, 0, AT_DATA, 500, true, &len), VIRTIO_BLK_S_IOERR);
@@ -194,8 +249,8 @@ static void written_sectors_are_in_the_file(void **state)
 
 	for (unsigned int i = 0; i < sizeof back; i++)
 		b->f.ram[AT_DATA + i] = (uint8_t)(i ^ i >> 8);
-	assert_int_equal(
-		request(b, VIRTIO_BLK_T_OUT, 100, AT_DATA, sizeof back, false, &len), VIRTIO_BLK_S_OK);
+	assert_int_equal(request(b, VIRTIO_BLK_T_OUT, 100, AT_DATA, sizeof back, false, &len),
+		VIRTIO_BLK_S_OK);
 	assert_int_equal(len, 1);
 	assert_int_equal(request(b, VIRTIO_BLK_T_FLUSH, 0, 0, 0, false, &len), VIRTIO_BLK_S_OK);
 	assert_int_equal(pread(b->disk, back, sizeof back, 51200), (int)sizeof back);
@@ -213,10 +268,10 @@ static void writes_past_the_end_change_nothing(void **state)
 	struct stat st;
 	int len;
 
-	assert_int_equal(
-		request(b, VIRTIO_BLK_T_OUT, SECTORS - 1, AT_DATA, 1024, false, &len), VIRTIO_BLK_S_IOERR);
-	assert_int_equal(
-		request(b, VIRTIO_BLK_T_OUT, SECTORS, AT_DATA, 512, false, &len), VIRTIO_BLK_S_IOERR);
+	assert_int_equal(request(b, VIRTIO_BLK_T_OUT, SECTORS - 1, AT_DATA, 1024, false, &len),
+		VIRTIO_BLK_S_IOERR);
+	assert_int_equal(request(b, VIRTIO_BLK_T_OUT, SECTORS, AT_DATA, 512, false, &len),
+		VIRTIO_BLK_S_IOERR);
 	assert_int_equal(fstat(b->disk, &st), 0);
 	assert_int_equal(st.st_size, DISK_BYTES);
 	uint8_t last;
@@ -234,8 +289,11 @@ static void scattered_request_is_served(void **state)
 	} hdr = { le32_of(VIRTIO_BLK_T_IN), le32_of(0), le64_of(2) };
 	/* Header in two pieces, data in odd ones, the status byte glued to the last (2.7.4). */
 	const struct buf bufs[] = {
-		{ AT_HDR, 5, false }, { AT_HDR + 5, 11, false },
-		{ AT_DATA, 100, true }, { AT_DATA + 200, 900, true }, { AT_DATA + 2000, 25, true },
+		{ AT_HDR, 5, false },
+		{ AT_HDR + 5, 11, false },
+		{ AT_DATA, 100, true },
+		{ AT_DATA + 200, 900, true },
+		{ AT_DATA + 2000, 25, true },
 	};
 	uint8_t want[1024];
 
@@ -296,7 +354,8 @@ static void zeroes_are_written(void **state)
 	uint8_t back[1024];
 
 	for (uint32_t flags = 0; flags < 2; flags++) {
-		assert_int_equal(pieces_request(b, VIRTIO_BLK_T_WRITE_ZEROES, 10 + 10 * flags, 2, flags),
+		assert_int_equal(
+			pieces_request(b, VIRTIO_BLK_T_WRITE_ZEROES, 10 + 10 * flags, 2, flags),
 			VIRTIO_BLK_S_OK);
 		assert_int_equal(pread(b->disk, back, 1024, (10 + 10 * (int)flags) * 512), 1024);
 		assert_memory_equal(back, zero, 1024);
@@ -315,8 +374,8 @@ static void bad_pieces_are_refused(void **state)
 		uint32_t flags;
 		int status;
 	} bad[] = {
-		{ VIRTIO_BLK_T_DISCARD, 0, 8, 1, VIRTIO_BLK_S_UNSUPP },  /* unmap is for zeroes */
-		{ VIRTIO_BLK_T_DISCARD, 0, 8, 2, VIRTIO_BLK_S_UNSUPP },  /* reserved */
+		{ VIRTIO_BLK_T_DISCARD, 0, 8, 1, VIRTIO_BLK_S_UNSUPP }, /* unmap is for zeroes */
+		{ VIRTIO_BLK_T_DISCARD, 0, 8, 2, VIRTIO_BLK_S_UNSUPP }, /* reserved */
 		{ VIRTIO_BLK_T_WRITE_ZEROES, 0, 8, 0x80000001, VIRTIO_BLK_S_UNSUPP },
 		{ VIRTIO_BLK_T_DISCARD, 0, 0, 0, VIRTIO_BLK_S_IOERR },
 		{ VIRTIO_BLK_T_DISCARD, SECTORS - 7, 8, 0, VIRTIO_BLK_S_IOERR },
@@ -328,7 +387,8 @@ static void bad_pieces_are_refused(void **state)
 	struct blk *b = *state;
 
 	for (size_t i = 0; i < ARRAY_LEN(bad); i++)
-		assert_int_equal(pieces_request(b, bad[i].type, bad[i].sector, bad[i].n, bad[i].flags),
+		assert_int_equal(
+			pieces_request(b, bad[i].type, bad[i].sector, bad[i].n, bad[i].flags),
 			bad[i].status);
 	uint8_t byte;
 	assert_int_equal(pread(b->disk, &byte, 1, 0), 1);
@@ -376,12 +436,13 @@ static void read_only_disk_is_read_and_never_changed(void **state)
 	int len;
 
 	assert_true((b->f.features & 1ull << VIRTIO_BLK_F_RO) != 0);
-	assert_int_equal(b->f.features &
-			(1ull << VIRTIO_BLK_F_DISCARD | 1ull << VIRTIO_BLK_F_WRITE_ZEROES), 0);
+	assert_int_equal(
+		b->f.features & (1ull << VIRTIO_BLK_F_DISCARD | 1ull << VIRTIO_BLK_F_WRITE_ZEROES),
+		0);
 	assert_int_equal(pread(b->disk, before, sizeof before, 0), (int)sizeof before);
 	assert_int_equal(request(b, VIRTIO_BLK_T_IN, 0, AT_DATA, 512, true, &len), VIRTIO_BLK_S_OK);
-	assert_int_equal(
-		request(b, VIRTIO_BLK_T_OUT, 0, AT_DATA + 4096, 512, false, &len), VIRTIO_BLK_S_IOERR);
+	assert_int_equal(request(b, VIRTIO_BLK_T_OUT, 0, AT_DATA + 4096, 512, false, &len),
+		VIRTIO_BLK_S_IOERR);
 	assert_int_equal(pieces_request(b, VIRTIO_BLK_T_WRITE_ZEROES, 0, 8, 0), VIRTIO_BLK_S_IOERR);
 	assert_int_equal(pieces_request(b, VIRTIO_BLK_T_DISCARD, 0, 8, 0), VIRTIO_BLK_S_UNSUPP);
 	assert_int_equal(request(b, VIRTIO_BLK_T_FLUSH, 0, 0, 0, false, &len), VIRTIO_BLK_S_OK);
@@ -399,7 +460,8 @@ static void discard_without_permission_is_unsupported(void **state)
 	assert_int_equal(fstat(b->disk, &before), 0);
 	assert_int_equal(pieces_request(b, VIRTIO_BLK_T_DISCARD, 512, 512, 0), VIRTIO_BLK_S_UNSUPP);
 	/* Zeroes with "unmap" are written, and no space is given back. */
-	assert_int_equal(pieces_request(b, VIRTIO_BLK_T_WRITE_ZEROES, 512, 512, 1), VIRTIO_BLK_S_OK);
+	assert_int_equal(
+		pieces_request(b, VIRTIO_BLK_T_WRITE_ZEROES, 512, 512, 1), VIRTIO_BLK_S_OK);
 	assert_int_equal(fstat(b->disk, &after), 0);
 	assert_true(after.st_blocks >= before.st_blocks);
 }
@@ -410,7 +472,8 @@ static void event_index_driver_is_served(void **state)
 	int len;
 
 	for (unsigned int i = 0; i < 300; i++) {
-		uint16_t *used_event = (uint16_t *)(void *)(b->f.ram + FRONT_AVAIL(0) + 4 + 2 * FRONT_SIZE);
+		uint16_t *used_event =
+			(uint16_t *)(void *)(b->f.ram + FRONT_AVAIL(0) + 4 + 2 * FRONT_SIZE);
 		*used_event = b->f.q[0].taken; /* tell me of the next one */
 		assert_int_equal(
 			request(b, VIRTIO_BLK_T_IN, i, AT_DATA, 512, true, &len), VIRTIO_BLK_S_OK);
@@ -433,10 +496,48 @@ static void queue_stops_and_starts_where_it_was(void **state)
 	}
 }
 
+static void driver_without_flush_is_served(void **state)
+{
+	struct blk *b = *state;
+	uint8_t back[512];
+	int len;
+
+	memset(b->f.ram + AT_DATA, 0x77, 512);
+	assert_int_equal(
+		request(b, VIRTIO_BLK_T_OUT, 3, AT_DATA, 512, false, &len), VIRTIO_BLK_S_OK);
+	assert_int_equal(pread(b->disk, back, 512, 3 * 512), 512);
+	assert_memory_equal(back, b->f.ram + AT_DATA, 512);
+}
+
+static void block_device_is_served(void **state)
+{
+	struct blk *b = *state;
+	static const uint8_t zero[4096];
+	uint8_t back[4096];
+	int len;
+
+	if (b->disk < 0)
+		skip();
+	memset(b->f.ram + AT_DATA, 0x42, 4096);
+	assert_int_equal(
+		request(b, VIRTIO_BLK_T_OUT, 8, AT_DATA, 4096, false, &len), VIRTIO_BLK_S_OK);
+	assert_int_equal(request(b, VIRTIO_BLK_T_FLUSH, 0, 0, 0, false, &len), VIRTIO_BLK_S_OK);
+	assert_int_equal(pread(b->disk, back, 4096, 4096), 4096);
+	assert_memory_equal(back, b->f.ram + AT_DATA, 4096);
+	assert_int_equal(pieces_request(b, VIRTIO_BLK_T_WRITE_ZEROES, 8, 8, 0), VIRTIO_BLK_S_OK);
+	assert_int_equal(pread(b->disk, back, 4096, 4096), 4096);
+	assert_memory_equal(back, zero, 4096);
+	assert_int_equal(pieces_request(b, VIRTIO_BLK_T_DISCARD, 64, 64, 0), VIRTIO_BLK_S_OK);
+	assert_int_equal(
+		request(b, VIRTIO_BLK_T_IN, SECTORS, AT_DATA, 512, true, &len), VIRTIO_BLK_S_IOERR);
+}
+
 /* The starts below must fail, with the reason. */
 static void expect_refused(uint64_t size, uint32_t flags, int disk, const char *word)
 {
-	struct wire_blk_config config = { .size = le64_of(size), .flags = le32_of(flags), .id = "d" };
+	struct wire_blk_config config = {
+		.size = le64_of(size), .flags = le32_of(flags), .id = "d"
+	};
 	struct why why = { 0 };
 	struct front f;
 
@@ -496,6 +597,9 @@ int main(void)
 		T(event_index_driver_is_served, event_idx_start),
 		T(queue_stops_and_starts_where_it_was, plain_start),
 		T(file_that_became_shorter_gives_errors, plain_start),
+		T(driver_without_flush_is_served, no_flush_start),
+		T(zeroes_are_written, tmpfs_start),
+		T(block_device_is_served, loop_device_start),
 		cmocka_unit_test(disks_that_make_no_sense_are_refused),
 	};
 

@@ -1,6 +1,4 @@
 /* The virtio console, the real program in its sandbox. */
-#include "tests/unit/cm.h"
-
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -10,6 +8,7 @@
 #include <unistd.h>
 
 #include "base/fd.h"
+#include "tests/unit/cm.h"
 #include "tests/unit/vu_front.h"
 #include "vmm/super/sup_proto.h"
 

@@ -1,11 +1,10 @@
 /* The entropy device, the real program in its sandbox. */
-#include "tests/unit/cm.h"
-
 #include <errno.h>
 #include <string.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#include "tests/unit/cm.h"
 #include "tests/unit/vu_front.h"
 #include "vmm/super/sup_proto.h"
 
@@ -105,12 +104,12 @@ static void hostile_rings_break_and_nothing_else(void **state)
 		uint16_t next;
 		uint16_t head;
 	} bad[] = {
-		{ FRONT_GPA, 8, VRING_DESC_WRITE | VRING_DESC_NEXT, 0, 0 },   /* loop */
+		{ FRONT_GPA, 8, VRING_DESC_WRITE | VRING_DESC_NEXT, 0, 0 },    /* loop */
 		{ FRONT_GPA, 8, VRING_DESC_WRITE | VRING_DESC_NEXT, 4711, 0 }, /* index */
-		{ FRONT_GPA, 8, VRING_DESC_WRITE, 0, 4711 },                  /* head */
-		{ FRONT_USER, 8, VRING_DESC_WRITE, 0, 0 },                    /* address */
-		{ FRONT_GPA + FRONT_RAM - 4, 8, VRING_DESC_WRITE, 0, 0 },     /* past the end */
-		{ FRONT_GPA, 17, VRING_DESC_INDIRECT, 0, 0 },                 /* odd table */
+		{ FRONT_GPA, 8, VRING_DESC_WRITE, 0, 4711 },                   /* head */
+		{ FRONT_USER, 8, VRING_DESC_WRITE, 0, 0 },                     /* address */
+		{ FRONT_GPA + FRONT_RAM - 4, 8, VRING_DESC_WRITE, 0, 0 },      /* past the end */
+		{ FRONT_GPA, 17, VRING_DESC_INDIRECT, 0, 0 },                  /* odd table */
 	};
 
 	for (size_t i = 0; i < ARRAY_LEN(bad); i++) {

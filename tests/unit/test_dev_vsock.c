@@ -1,6 +1,4 @@
 /* The socket device, the real program in its sandbox; the test is guest, supervisor and service. */
-#include "tests/unit/cm.h"
-
 #include <errno.h>
 #include <linux/virtio_vsock.h>
 #include <poll.h>
@@ -10,6 +8,7 @@
 #include <unistd.h>
 
 #include "base/fd.h"
+#include "tests/unit/cm.h"
 #include "tests/unit/vu_front.h"
 #include "vmm/super/sup_proto.h"
 
@@ -41,9 +40,9 @@ WIRE_SIZE(struct packet, 44);
 
 struct vsock {
 	struct front f;
-	uint32_t room;     /* what the guest says in buf_alloc */
-	uint32_t fwd;      /* and in fwd_cnt */
-	struct packet in;  /* the last packet received */
+	uint32_t room;    /* what the guest says in buf_alloc */
+	uint32_t fwd;     /* and in fwd_cnt */
+	struct packet in; /* the last packet received */
 	uint8_t data[RX_ROOM];
 };
 
@@ -58,7 +57,8 @@ static void buffer_offer(struct vsock *v, unsigned int i)
 
 static int bare_start(void **state)
 {
-	struct wire_vsock_config config = { .cid = le64_of(GUEST), .n_ports = le32_of(2),
+	struct wire_vsock_config config = { .cid = le64_of(GUEST),
+		.n_ports = le32_of(2),
 		.ports = { le32_of(SERVICE), le32_of(OTHER) } };
 	struct why why = { 0 };
 
@@ -90,9 +90,10 @@ static int vsock_stop(void **state)
 	return 0;
 }
 
-/* ---- the guest -------------------------------------------------------------------------------- */
+/* ---- the guest ------------------------------------------------------------------------------- */
 
-static struct packet packet_of(struct vsock *v, uint32_t guest_port, uint32_t host_port, unsigned int op)
+static struct packet packet_of(
+	struct vsock *v, uint32_t guest_port, uint32_t host_port, unsigned int op)
 {
 	return (struct packet){
 		.src_cid = le64_of(GUEST),
@@ -109,7 +110,8 @@ static struct packet packet_of(struct vsock *v, uint32_t guest_port, uint32_t ho
 /* Send a packet; the device must give its buffer back. */
 static void raw_send(struct vsock *v, const struct packet *p, const void *data, size_t len)
 {
-	const struct buf bufs[] = { { AT_TX, sizeof *p, false }, { AT_TX + 64, (uint32_t)len, false } };
+	const struct buf bufs[] = { { AT_TX, sizeof *p, false },
+		{ AT_TX + 64, (uint32_t)len, false } };
 
 	memcpy(v->f.ram + AT_TX, p, sizeof *p);
 	if (len > 0)
@@ -163,7 +165,7 @@ static void guest_expect_nothing(struct vsock *v)
 	assert_false(guest_recv_within(v, 50));
 }
 
-/* ---- the supervisor --------------------------------------------------------------------------- */
+/* ---- the supervisor -------------------------------------------------------------------------- */
 
 /* Read the question for a connection; returns its cookie. */
 static le32 super_expect_ask(struct vsock *v, uint32_t index)
@@ -223,7 +225,7 @@ static void expect_unknown(struct vsock *v, uint32_t guest_port)
 	guest_expect(v, guest_port, SERVICE, VIRTIO_VSOCK_OP_RST);
 }
 
-/* ---- the service ------------------------------------------------------------------------------ */
+/* ---- the service ----------------------------------------------------------------------------- */
 
 static void service_expect(int fd, const void *want, size_t len)
 {
@@ -249,7 +251,7 @@ static void service_expect_end(int fd)
 	assert_int_equal(read(fd, &byte, 1), 0);
 }
 
-/* ---- tests ------------------------------------------------------------------------------------ */
+/* ---- tests ----------------------------------------------------------------------------------- */
 
 static void config_has_the_context_id(void **state)
 {
@@ -258,8 +260,9 @@ static void config_has_the_context_id(void **state)
 	struct vu_config got;
 	le64 cid;
 
-	assert_int_equal(front_call(&v->f, VU_GET_CONFIG, &ask, VU_CONFIG_MSG_BYTES(8), NULL, 0, &got,
-		VU_CONFIG_MSG_BYTES(8)), 0);
+	assert_int_equal(front_call(&v->f, VU_GET_CONFIG, &ask, VU_CONFIG_MSG_BYTES(8), NULL, 0,
+				 &got, VU_CONFIG_MSG_BYTES(8)),
+		0);
 	memcpy(&cid, got.payload, sizeof cid);
 	assert_int_equal(le64_get(cid), GUEST);
 }
@@ -757,7 +760,8 @@ static void configs_that_make_no_sense_are_refused(void **state)
 		struct why why = { 0 };
 		struct front f;
 		assert_int_equal(
-			front_start(&f, ROLE_DEV_VSOCK, &bad[i], sizeof bad[i], NULL, 0, &why), -EINVAL);
+			front_start(&f, ROLE_DEV_VSOCK, &bad[i], sizeof bad[i], NULL, 0, &why),
+			-EINVAL);
 		assert_non_null(strstr(why.text, "context id"));
 		front_close(&f);
 	}

@@ -1,8 +1,7 @@
-#include "tests/unit/cm.h"
-
 #include <errno.h>
 #include <string.h>
 
+#include "tests/unit/cm.h"
 #include "vmm/virtio/mem.h"
 
 static uint8_t low[4096];
@@ -48,15 +47,15 @@ static void ranges_outside_are_refused(void **state)
 		uint64_t at;
 		uint64_t len;
 	} bad[] = {
-		{ 0, 1 },                          /* before */
-		{ 0xfff, 2 },                      /* begins before */
-		{ 0x1000, 4097 },                  /* ends after */
-		{ 0x1fff, 2 },                     /* the last byte and one more */
-		{ 0x2000, 1 },                     /* just behind */
-		{ 0x1000, 0 },                     /* empty */
-		{ 0x1001, UINT64_MAX },            /* wraps */
-		{ UINT64_MAX, 1 },                 /* the last address of all */
-		{ (1ull << 32) + 1, 8192 },        /* ends after the second */
+		{ 0, 1 },                   /* before */
+		{ 0xfff, 2 },               /* begins before */
+		{ 0x1000, 4097 },           /* ends after */
+		{ 0x1fff, 2 },              /* the last byte and one more */
+		{ 0x2000, 1 },              /* just behind */
+		{ 0x1000, 0 },              /* empty */
+		{ 0x1001, UINT64_MAX },     /* wraps */
+		{ UINT64_MAX, 1 },          /* the last address of all */
+		{ (1ull << 32) + 1, 8192 }, /* ends after the second */
 		{ (1ull << 32) - 1, 2 },
 	};
 	void *at = &m;
@@ -93,14 +92,14 @@ static void bad_regions_are_refused(void **state)
 {
 	struct mem m = two_regions();
 	const struct mem_region bad[] = {
-		{ { 0x5000 }, 0, 0x5000, low },                 /* empty */
-		{ { UINT64_MAX - 1 }, 4096, 0x5000, low },      /* wraps */
-		{ { 0x5000 }, 4096, UINT64_MAX - 1, low },      /* wraps as user address */
-		{ { 0x1fff }, 4096, 0x5000, low },              /* overlaps from behind */
-		{ { 0 }, 0x1001, 0x5000, low },                 /* overlaps from before */
-		{ { 0 }, 1ull << 63, 0x5000, low },             /* swallows both */
-		{ { 0x1100 }, 16, 0x5000, low },                /* inside */
-		{ { 0x5000 }, 4096, 0x1800, low },              /* overlaps as user address */
+		{ { 0x5000 }, 0, 0x5000, low },            /* empty */
+		{ { UINT64_MAX - 1 }, 4096, 0x5000, low }, /* wraps */
+		{ { 0x5000 }, 4096, UINT64_MAX - 1, low }, /* wraps as user address */
+		{ { 0x1fff }, 4096, 0x5000, low },         /* overlaps from behind */
+		{ { 0 }, 0x1001, 0x5000, low },            /* overlaps from before */
+		{ { 0 }, 1ull << 63, 0x5000, low },        /* swallows both */
+		{ { 0x1100 }, 16, 0x5000, low },           /* inside */
+		{ { 0x5000 }, 4096, 0x1800, low },         /* overlaps as user address */
 		{ { 0x5000 }, 4096, 0x5000, NULL },
 	};
 

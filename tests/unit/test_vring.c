@@ -1,8 +1,7 @@
-#include "tests/unit/cm.h"
-
 #include <errno.h>
 #include <string.h>
 
+#include "tests/unit/cm.h"
 #include "vmm/virtio/vring.h"
 
 /* One page of rings and some of buffers, at guest address 0x10000, user address 0x7000000. */
@@ -20,8 +19,8 @@ static struct mem mem;
 static struct vring ring;
 static struct chain chain;
 
-static void desc_put(size_t table, unsigned int i, uint64_t addr, uint32_t len, uint16_t flags,
-	uint16_t next)
+static void desc_put(
+	size_t table, unsigned int i, uint64_t addr, uint32_t len, uint16_t flags, uint16_t next)
 {
 	struct wire_desc d = { le64_of(addr), le32_of(len), le16_of(flags), le16_of(next) };
 
@@ -347,7 +346,8 @@ static void too_many_buffers_break(void **state)
 	/* 3 direct ones, then a table of the most we take: 3 too many. */
 	for (uint16_t i = 0; i < LIMIT_CHAIN_SEGS; i++)
 		desc_put(AT_TABLE, i, GPA + AT_DATA, 1,
-			i + 1 < (uint16_t)LIMIT_CHAIN_SEGS ? VRING_DESC_NEXT : 0, (uint16_t)(i + 1));
+			i + 1 < (uint16_t)LIMIT_CHAIN_SEGS ? VRING_DESC_NEXT : 0,
+			(uint16_t)(i + 1));
 	for (uint16_t i = 0; i < 3; i++)
 		desc_put(AT_DESC, i, GPA + AT_DATA, 1, VRING_DESC_NEXT, (uint16_t)(i + 1));
 	desc_put(AT_DESC, 3, GPA + AT_TABLE, 16 * LIMIT_CHAIN_SEGS, VRING_DESC_INDIRECT, 0);
@@ -387,8 +387,10 @@ static void bad_setups_are_refused(void **state)
 	struct vring before;
 
 	for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
-		struct vring_setup s = { .size = bad[i].size, .desc = bad[i].desc,
-			.avail = bad[i].avail, .used = bad[i].used };
+		struct vring_setup s = { .size = bad[i].size,
+			.desc = bad[i].desc,
+			.avail = bad[i].avail,
+			.used = bad[i].used };
 		memcpy(&before, &ring, sizeof before);
 		assert_int_equal(vring_start(&ring, &mem, &s), bad[i].err);
 		assert_memory_equal(&before, &ring, sizeof before);

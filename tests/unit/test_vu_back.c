@@ -1,6 +1,4 @@
 /* The back-end half of vhost-user, served in this process, against well and badly behaved peers. */
-#include "tests/unit/cm.h"
-
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -13,6 +11,7 @@
 
 #include "base/fd.h"
 #include "base/log.h"
+#include "tests/unit/cm.h"
 #include "tests/unit/vu_front.h"
 #include "vmm/device/vu_back.h"
 
@@ -47,7 +46,8 @@ static int world_open(void **state)
 	if (err == 0)
 		err = front_open(&w->f, &w->loop, &sock);
 	if (err == 0)
-		err = vu_back_open(&w->b, &w->loop, sock, &pong_ops, 1, "configuration", 13, &w->why);
+		err = vu_back_open(
+			&w->b, &w->loop, sock, &pong_ops, 1, "configuration", 13, &w->why);
 	*state = w;
 	return err;
 }
@@ -73,7 +73,7 @@ static int world_close(void **state)
 static bool is_ended(struct world *w)
 {
 	return w->b.state == VU_BACK_DEAD && w->loop.is_stopped && w->loop.result < 0 &&
-		w->why.text[0] != 0 && w->b.sock.fd < 0 && w->b.mem.n == 0;
+	       w->why.text[0] != 0 && w->b.sock.fd < 0 && w->b.mem.n == 0;
 }
 
 /* Send a request, with need_reply; what comes of it is in the state. */
@@ -81,7 +81,8 @@ static void say(struct world *w, uint32_t request, const void *payload, size_t l
 	unsigned int n_fds)
 {
 	assert_int_equal(
-		vu_send(w->f.sock, request, VU_VERSION | VU_NEED_REPLY, payload, len, fds, n_fds), 0);
+		vu_send(w->f.sock, request, VU_VERSION | VU_NEED_REPLY, payload, len, fds, n_fds),
+		0);
 	for (int i = 0; i < 4 && !w->loop.is_stopped; i++)
 		assert_int_equal(loop_step(&w->loop, 0), 0);
 }
@@ -117,26 +118,31 @@ static void order_of_qemu_is_served(void **state)
 	struct world *w = *state;
 	struct front *f = &w->f;
 	struct vu_u64 v;
-	struct vu_u64 protocol = { le64_of(VU_PROTOCOL_REPLY_ACK | VU_PROTOCOL_CONFIG | VU_PROTOCOL_MQ) };
+	struct vu_u64 protocol = { le64_of(
+		VU_PROTOCOL_REPLY_ACK | VU_PROTOCOL_CONFIG | VU_PROTOCOL_MQ) };
 	struct vu_u64 features = { le64_of(V1 | 1ull << 30) };
 	struct vu_u64 index = { le64_of(0) };
 	struct vu_config config = { .size = le32_of(57) };
 	struct vu_state s = { le32_of(0), le32_of(FRONT_SIZE) };
-	struct vu_addr addr = { .index = le32_of(0), .desc = le64_of(FRONT_USER),
-		.avail = le64_of(FRONT_USER + 0x1000), .used = le64_of(FRONT_USER + 0x2000) };
+	struct vu_addr addr = { .index = le32_of(0),
+		.desc = le64_of(FRONT_USER),
+		.avail = le64_of(FRONT_USER + 0x1000),
+		.used = le64_of(FRONT_USER + 0x2000) };
 	const struct buf b = { FRONT_DATA, 4, true };
 
 	assert_int_equal(front_call(f, VU_GET_FEATURES, NULL, 0, NULL, 0, &v, 8), 0);
 	assert_int_equal(front_call(f, VU_GET_PROTOCOL_FEATURES, NULL, 0, NULL, 0, &v, 8), 0);
-	assert_int_equal(vu_tell(f->sock, VU_SET_PROTOCOL_FEATURES, &protocol, 8, NULL, 0, NULL), 0);
+	assert_int_equal(
+		vu_tell(f->sock, VU_SET_PROTOCOL_FEATURES, &protocol, 8, NULL, 0, NULL), 0);
 	assert_int_equal(front_call(f, VU_GET_QUEUE_NUM, NULL, 0, NULL, 0, &v, 8), 0);
 	assert_int_equal(le64_get(v.v), 2);
 	assert_int_equal(vu_tell(f->sock, VU_SET_OWNER, NULL, 0, NULL, 0, NULL), 0);
 	assert_int_equal(front_call(f, VU_GET_FEATURES, NULL, 0, NULL, 0, &v, 8), 0);
 	assert_int_equal(front_call(f, VU_SET_VRING_CALL, &index, 8, &f->q[0].call, 1, NULL, 0), 0);
 	assert_int_equal(front_call(f, VU_SET_VRING_ERR, &index, 8, &f->q[0].err, 1, NULL, 0), 0);
-	assert_int_equal(front_call(f, VU_GET_CONFIG, &config, VU_CONFIG_MSG_BYTES(57), NULL, 0, &config,
-		VU_CONFIG_MSG_BYTES(57)), 0);
+	assert_int_equal(front_call(f, VU_GET_CONFIG, &config, VU_CONFIG_MSG_BYTES(57), NULL, 0,
+				 &config, VU_CONFIG_MSG_BYTES(57)),
+		0);
 	assert_string_equal((const char *)config.payload, "configuration");
 	assert_int_equal(front_call(f, VU_SET_FEATURES, &features, 8, NULL, 0, NULL, 0), 0);
 	assert_int_equal(front_call(f, VU_SET_VRING_CALL, &index, 8, &f->q[0].call, 1, NULL, 0), 0);
@@ -166,10 +172,13 @@ static void front_end_without_protocol_features_is_served(void **state)
 	struct vu_u64 features = { le64_of(V1) }; /* not bit 30: rings are enabled from the start */
 	struct vu_u64 index = { le64_of(0) };
 	struct vu_state s = { le32_of(0), le32_of(FRONT_SIZE) };
-	struct vu_region r = { le64_of(FRONT_GPA), le64_of(FRONT_RAM), le64_of(FRONT_USER), le64_of(0) };
+	struct vu_region r = { le64_of(FRONT_GPA), le64_of(FRONT_RAM), le64_of(FRONT_USER),
+		le64_of(0) };
 	struct vu_mem_table t = { .n = le32_of(1), .at = { r } };
-	struct vu_addr addr = { .index = le32_of(0), .desc = le64_of(FRONT_USER),
-		.avail = le64_of(FRONT_USER + 0x1000), .used = le64_of(FRONT_USER + 0x2000) };
+	struct vu_addr addr = { .index = le32_of(0),
+		.desc = le64_of(FRONT_USER),
+		.avail = le64_of(FRONT_USER + 0x1000),
+		.used = le64_of(FRONT_USER + 0x2000) };
 	const struct buf b = { FRONT_DATA, 4, true };
 	struct vu_msg m;
 
@@ -191,11 +200,13 @@ static void config_beyond_its_end_reads_as_no(void **state)
 	struct vu_config c = { .offset = le32_of(250), .size = le32_of(7) };
 
 	assert_int_equal(front_call(&w->f, VU_GET_CONFIG, &c, VU_CONFIG_MSG_BYTES(7), NULL, 0, &c,
-		VU_CONFIG_MSG_BYTES(0)), 0);
+				 VU_CONFIG_MSG_BYTES(0)),
+		0);
 	assert_int_equal(le32_get(c.size), 0);
 	c = (struct vu_config){ .offset = le32_of(UINT32_MAX), .size = le32_of(7) };
 	assert_int_equal(front_call(&w->f, VU_GET_CONFIG, &c, VU_CONFIG_MSG_BYTES(7), NULL, 0, &c,
-		VU_CONFIG_MSG_BYTES(0)), 0);
+				 VU_CONFIG_MSG_BYTES(0)),
+		0);
 }
 
 static void new_call_descriptor_is_signalled_once(void **state)
@@ -246,9 +257,15 @@ static void ring_of_nonsense_breaks_and_the_relation_lives(void **state)
 		uint32_t size;
 		uint64_t desc;
 	} bad[] = {
-		{ 0, FRONT_USER }, { 3, FRONT_USER }, { 512, FRONT_USER }, { UINT32_MAX, FRONT_USER },
-		{ FRONT_SIZE, 0 }, { FRONT_SIZE, FRONT_GPA }, { FRONT_SIZE, FRONT_USER + 8 },
-		{ FRONT_SIZE, FRONT_USER + FRONT_RAM - 16 }, { FRONT_SIZE, UINT64_MAX - 15 },
+		{ 0, FRONT_USER },
+		{ 3, FRONT_USER },
+		{ 512, FRONT_USER },
+		{ UINT32_MAX, FRONT_USER },
+		{ FRONT_SIZE, 0 },
+		{ FRONT_SIZE, FRONT_GPA },
+		{ FRONT_SIZE, FRONT_USER + 8 },
+		{ FRONT_SIZE, FRONT_USER + FRONT_RAM - 16 },
+		{ FRONT_SIZE, UINT64_MAX - 15 },
 	};
 	struct world *w = *state;
 	struct vu_u64 index = { le64_of(0) };
@@ -256,8 +273,10 @@ static void ring_of_nonsense_breaks_and_the_relation_lives(void **state)
 	eventfd_t n;
 
 	for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
-		struct vu_addr addr = { .index = le32_of(0), .desc = le64_of(bad[i].desc),
-			.avail = le64_of(FRONT_USER + 0x1000), .used = le64_of(FRONT_USER + 0x2000) };
+		struct vu_addr addr = { .index = le32_of(0),
+			.desc = le64_of(bad[i].desc),
+			.avail = le64_of(FRONT_USER + 0x1000),
+			.used = le64_of(FRONT_USER + 0x2000) };
 		assert_int_equal(front_stop_queue(&w->f, 0, &base), 0);
 		say_state(w, VU_SET_VRING_NUM, 0, bad[i].size);
 		say(w, VU_SET_VRING_ADDR, &addr, sizeof addr, NULL, 0);
@@ -276,7 +295,7 @@ static void ring_of_nonsense_breaks_and_the_relation_lives(void **state)
 	assert_int_equal(front_do(&w->f, 0, &b, 1), 4);
 }
 
-/* ---- what ends the relation ------------------------------------------------------------------- */
+/* ---- what ends the relation ------------------------------------------------------------------ */
 
 /* Every request number with every length and number of descriptors that matter, in each state. */
 static void wrong_shapes_end_it_or_change_nothing(void **state)
@@ -329,7 +348,8 @@ static void replies_are_no_requests(void **state)
 {
 	struct world *w = *state;
 
-	assert_int_equal(vu_send(w->f.sock, VU_GET_FEATURES, VU_VERSION | VU_REPLY, NULL, 0, NULL, 0), 0);
+	assert_int_equal(
+		vu_send(w->f.sock, VU_GET_FEATURES, VU_VERSION | VU_REPLY, NULL, 0, NULL, 0), 0);
 	assert_int_equal(loop_step(&w->loop, 0), 0);
 	assert_true(is_ended(w));
 }
@@ -506,8 +526,8 @@ static void second_kick_descriptor_while_running_ends_it(void **state)
 }
 
 /* Memory tables: one region with the differences below. */
-static void expect_memory_refused(void **state, const struct vu_mem_table *t, size_t len,
-	const int *fds, unsigned int n_fds)
+static void expect_memory_refused(
+	void **state, const struct vu_mem_table *t, size_t len, const int *fds, unsigned int n_fds)
 {
 	assert_int_equal(world_open(state), 0);
 	struct world *w = *state;

@@ -1,11 +1,10 @@
-#include "tests/unit/cm.h"
-
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "tests/unit/cm.h"
 #include "vmm/virtio/vu_msg.h"
 
 struct pair {
@@ -62,7 +61,8 @@ static void message_arrives_whole(void **state)
 static void message_in_single_bytes_arrives(void **state)
 {
 	struct pair *p = *state;
-	const uint8_t raw[20] = { VU_SET_FEATURES, 0, 0, 0, VU_VERSION, 0, 0, 0, 8, 0, 0, 0, 1, 2, 3 };
+	const uint8_t raw[20] = { VU_SET_FEATURES, 0, 0, 0, VU_VERSION, 0, 0, 0, 8, 0, 0, 0, 1, 2,
+		3 };
 
 	for (size_t i = 0; i < sizeof raw; i++) {
 		assert_int_equal(vu_recv_step(p->b, &p->m), -EAGAIN);
@@ -106,11 +106,11 @@ static void bad_headers_are_refused(void **state)
 {
 	struct pair *p = *state;
 	const struct vu_hdr bad[] = {
-		{ le32_of(1), le32_of(0), le32_of(0) },                        /* no version */
-		{ le32_of(1), le32_of(2), le32_of(0) },                        /* another version */
-		{ le32_of(1), le32_of(0x11), le32_of(0) },                     /* unknown flag */
+		{ le32_of(1), le32_of(0), le32_of(0) },    /* no version */
+		{ le32_of(1), le32_of(2), le32_of(0) },    /* another version */
+		{ le32_of(1), le32_of(0x11), le32_of(0) }, /* unknown flag */
 		{ le32_of(1), le32_of(0x80000001), le32_of(0) },
-		{ le32_of(1), le32_of(1), le32_of(VU_PAYLOAD_MAX + 1) },       /* too long */
+		{ le32_of(1), le32_of(1), le32_of(VU_PAYLOAD_MAX + 1) }, /* too long */
 		{ le32_of(1), le32_of(1), le32_of(UINT32_MAX) },
 	};
 
@@ -131,7 +131,9 @@ static void raw_send(int sock, const void *buf, size_t len, unsigned int n)
 		uint8_t buf[CMSG_SPACE(64 * sizeof(int))];
 	} control = { 0 };
 	struct iovec iov = { .iov_base = (void *)(uintptr_t)buf, .iov_len = len };
-	struct msghdr mh = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = control.buf,
+	struct msghdr mh = { .msg_iov = &iov,
+		.msg_iovlen = 1,
+		.msg_control = control.buf,
 		.msg_controllen = CMSG_SPACE(n * sizeof(int)) };
 	struct cmsghdr *cm = CMSG_FIRSTHDR(&mh);
 	int fds[64] = { 0 };
@@ -202,8 +204,8 @@ static void oversize_is_not_sent(void **state)
 }
 
 /* The answer waits in the socket before the call is made: no second thread needed. */
-static int call_with(struct pair *p, uint32_t request, uint32_t flags, const void *reply, size_t len,
-	void *ret, size_t ret_len, struct why *why)
+static int call_with(struct pair *p, uint32_t request, uint32_t flags, const void *reply,
+	size_t len, void *ret, size_t ret_len, struct why *why)
 {
 	assert_int_equal(vu_send(p->b, request, flags, reply, len, NULL, 0), 0);
 	return vu_call(p->a, VU_GET_FEATURES, NULL, 0, NULL, 0, ret, ret_len, why);
@@ -218,14 +220,16 @@ static void call_gets_its_reply(void **state)
 	struct why why = { 0 };
 
 	assert_int_equal(call_with(p, VU_GET_FEATURES, VU_VERSION | VU_REPLY, &v, sizeof v, &ret,
-		sizeof ret, &why), 0);
+				 sizeof ret, &why),
+		0);
 	assert_int_equal(le64_get(ret.v), 42);
 	assert_int_equal(vu_recv_step(p->b, &p->m), 0);
 	assert_int_equal(p->m.flags, VU_VERSION); /* it has a reply: no acknowledgement asked */
 	vu_msg_init(&p->m);
 
-	assert_int_equal(call_with(p, VU_GET_FEATURES, VU_VERSION | VU_REPLY, &zero, sizeof zero, NULL,
-		0, &why), 0);
+	assert_int_equal(call_with(p, VU_GET_FEATURES, VU_VERSION | VU_REPLY, &zero, sizeof zero,
+				 NULL, 0, &why),
+		0);
 	assert_int_equal(vu_recv_step(p->b, &p->m), 0);
 	assert_int_equal(p->m.flags, VU_VERSION | VU_NEED_REPLY);
 	assert_int_equal(why.text[0], 0);

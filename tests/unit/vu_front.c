@@ -35,8 +35,11 @@ int front_open(struct front *f, struct loop *loop, int *ret_back_sock)
 {
 	int socks[2];
 
-	*f = (struct front){ .child = SPAWN_CHILD_NONE, .chan = { .fd = -1 }, .loop = loop,
-		.sock = -1, .mem_fd = -1 };
+	*f = (struct front){ .child = SPAWN_CHILD_NONE,
+		.chan = { .fd = -1 },
+		.loop = loop,
+		.sock = -1,
+		.mem_fd = -1 };
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, socks) < 0)
 		return -errno;
 	f->sock = socks[0];
@@ -139,7 +142,8 @@ int front_agree(struct front *f, uint64_t features)
 	if (err == 0)
 		f->features = le64_get(v.v);
 	if (err == 0)
-		err = vu_tell(f->sock, VU_SET_PROTOCOL_FEATURES, &protocol, sizeof protocol, NULL, 0, NULL);
+		err = vu_tell(f->sock, VU_SET_PROTOCOL_FEATURES, &protocol, sizeof protocol, NULL,
+			0, NULL);
 	if (err == 0)
 		err = front_call(f, VU_SET_OWNER, NULL, 0, NULL, 0, NULL, 0);
 	if (err == 0)
@@ -175,11 +179,14 @@ int front_start_queue(struct front *f, unsigned int q)
 	if (err == 0)
 		err = front_call(f, VU_SET_VRING_ADDR, &addr, sizeof addr, NULL, 0, NULL, 0);
 	if (err == 0)
-		err = front_call(f, VU_SET_VRING_CALL, &index, sizeof index, &f->q[q].call, 1, NULL, 0);
+		err = front_call(
+			f, VU_SET_VRING_CALL, &index, sizeof index, &f->q[q].call, 1, NULL, 0);
 	if (err == 0)
-		err = front_call(f, VU_SET_VRING_ERR, &index, sizeof index, &f->q[q].err, 1, NULL, 0);
+		err = front_call(
+			f, VU_SET_VRING_ERR, &index, sizeof index, &f->q[q].err, 1, NULL, 0);
 	if (err == 0)
-		err = front_call(f, VU_SET_VRING_KICK, &index, sizeof index, &f->q[q].kick, 1, NULL, 0);
+		err = front_call(
+			f, VU_SET_VRING_KICK, &index, sizeof index, &f->q[q].kick, 1, NULL, 0);
 	if (err == 0)
 		err = front_call(f, VU_SET_VRING_ENABLE, &enable, sizeof enable, NULL, 0, NULL, 0);
 	return err;
@@ -236,7 +243,7 @@ uint16_t front_offer(struct front *f, unsigned int q, const struct buf *bufs, un
 	for (unsigned int i = 0; i < n; i++) {
 		uint16_t at = (uint16_t)(fq->next_desc++ % FRONT_SIZE);
 		uint32_t flags = (bufs[i].device_writes ? VRING_DESC_WRITE : 0u) |
-			(i + 1 < n ? VRING_DESC_NEXT : 0u);
+				 (i + 1 < n ? VRING_DESC_NEXT : 0u);
 		front_put_desc(f, q, at, FRONT_GPA + bufs[i].at, bufs[i].len, (uint16_t)flags,
 			(uint16_t)(fq->next_desc % FRONT_SIZE));
 	}

@@ -28,16 +28,16 @@
 #define FRONT_WAIT   5000 /* ms */
 
 /* Offsets in ram of the areas of a ring. */
-#define FRONT_DESC(q)  ((q) * 0x4000u)
-#define FRONT_AVAIL(q) ((q) * 0x4000u + 0x1000u)
-#define FRONT_USED(q)  ((q) * 0x4000u + 0x2000u)
+#define FRONT_DESC(q)  ((q)*0x4000u)
+#define FRONT_AVAIL(q) ((q)*0x4000u + 0x1000u)
+#define FRONT_USED(q)  ((q)*0x4000u + 0x2000u)
 
 struct front_queue {
 	int kick;
 	int call;
 	int err;
-	uint16_t offered;   /* chains */
-	uint16_t taken;     /* used entries */
+	uint16_t offered; /* chains */
+	uint16_t taken;   /* used entries */
 	uint16_t next_desc;
 };
 
@@ -89,8 +89,8 @@ uint16_t front_offer(struct front *f, unsigned int q, const struct buf *bufs, un
 void front_kick(struct front *f, unsigned int q);
 
 /* Wait for the next used entry. 0, or -ETIMEDOUT after timeout_ms. */
-MUST_USE int front_wait(struct front *f, unsigned int q, int timeout_ms, uint16_t *ret_head,
-	uint32_t *ret_len);
+MUST_USE int front_wait(
+	struct front *f, unsigned int q, int timeout_ms, uint16_t *ret_head, uint32_t *ret_len);
 
 /* Offer, kick, wait: the number of bytes the device wrote, or a negative errno. */
 int front_do(struct front *f, unsigned int q, const struct buf *bufs, unsigned int n);

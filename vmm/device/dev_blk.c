@@ -12,6 +12,7 @@
 
 #include "base/fd.h"
 #include "base/num.h"
+#include "policy/plan.h"
 
 /* Kernel structures are used as they are (style rule 26): their integers are ours. */
 _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "virtio is little-endian");
@@ -65,13 +66,13 @@ static MUST_USE int payload_move(struct dev_blk *d, const struct request *r, boo
 	struct iovec *iov = d->iov;
 	unsigned int n;
 
-	int err = chain_map(&d->back.mem, r->chain, is_read, is_read ? 0 : sizeof(struct wire_blk_hdr),
-		r->len, iov, &n);
+	int err = chain_map(&d->back.mem, r->chain, is_read,
+		is_read ? 0 : sizeof(struct wire_blk_hdr), r->len, iov, &n);
 	if (err < 0)
 		return err;
 	while (n > 0) {
-		ssize_t done = is_read ? preadv(d->disk, iov, (int)n, (off_t)at) :
-					 pwritev(d->disk, iov, (int)n, (off_t)at);
+		ssize_t done = is_read ? preadv(d->disk, iov, (int)n, (off_t)at)
+				       : pwritev(d->disk, iov, (int)n, (off_t)at);
 		if (done < 0 && errno == EINTR)
 			continue;
 		if (done < 0)
@@ -151,7 +152,7 @@ static MUST_USE int disk_zero(const struct dev_blk *d, uint64_t at, uint64_t len
 {
 	/* Unmapping gives space back: only where the policy says so. */
 	int mode = FALLOC_FL_KEEP_SIZE |
-		(may_unmap && d->may_discard ? FALLOC_FL_PUNCH_HOLE : FALLOC_FL_ZERO_RANGE);
+		   (may_unmap && d->may_discard ? FALLOC_FL_PUNCH_HOLE : FALLOC_FL_ZERO_RANGE);
 
 	if (d->is_block_device) {
 		uint64_t range[2] = { at, len };
@@ -166,9 +167,9 @@ static MUST_USE int disk_zero(const struct dev_blk *d, uint64_t at, uint64_t len
 static MUST_USE int disk_discard(const struct dev_blk *d, uint64_t at, uint64_t len)
 {
 	uint64_t range[2] = { at, len };
-	int n = d->is_block_device ?
-		ioctl(d->disk, BLKDISCARD, range) :
-		fallocate(d->disk, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)at, (off_t)len);
+	int n = d->is_block_device ? ioctl(d->disk, BLKDISCARD, range)
+				   : fallocate(d->disk, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
+					     (off_t)at, (off_t)len);
 
 	return n < 0 && errno != EOPNOTSUPP ? -errno : 0;
 }
@@ -180,7 +181,8 @@ static uint8_t piece_serve(struct dev_blk *d, const struct wire_blk_piece *p, bo
 	uint64_t at = le64_get(p->sector);
 
 	/* 5.2.6.2: unknown flags, and unmap with a discard, are unsupported. */
-	if ((flags & ~(uint32_t)VIRTIO_BLK_WRITE_ZEROES_FLAG_UNMAP) != 0 || (is_discard && flags != 0))
+	if ((flags & ~(uint32_t)VIRTIO_BLK_WRITE_ZEROES_FLAG_UNMAP) != 0 ||
+		(is_discard && flags != 0))
 		return VIRTIO_BLK_S_UNSUPP;
 	if (n == 0 || n > LIMIT_BLK_ZERO_SECTORS || !num_fits(at, n, d->sectors))
 		return VIRTIO_BLK_S_IOERR;
@@ -230,7 +232,7 @@ static const struct blk_row rows[] = {
 	[VIRTIO_BLK_T_WRITE_ZEROES] = { false, on_write_zeroes },
 };
 
-/* 5.2.6: header, payload, and one status byte at the very end; the framing is the driver's (2.7.4). */
+/* 5.2.6: header, payload, a status byte at the very end; the framing is the driver's (2.7.4). */
 static int blk_serve(struct vu_back *b, const struct chain *c, uint32_t *ret_len)
 {
 	struct dev_blk *d = CONTAINER_OF(b, struct dev_blk, back);
@@ -246,7 +248,8 @@ static int blk_serve(struct vu_back *b, const struct chain *c, uint32_t *ret_len
 	if (row != NULL && row->serve != NULL) {
 		struct request r = {
 			.sector = le64_get(hdr.sector),
-			.len = row->device_writes ? c->write_len - 1 : c->read_len - (uint32_t)sizeof hdr,
+			.len = row->device_writes ? c->write_len - 1
+						  : c->read_len - (uint32_t)sizeof hdr,
 			.chain = c,
 		};
 		status = row->serve(d, &r);
@@ -308,12 +311,12 @@ static struct virtio_blk_config config_of(const struct dev_blk *d, uint32_t bloc
 static uint64_t features_of(const struct dev_blk *d)
 {
 	uint64_t f = 1ull << VIRTIO_BLK_F_SEG_MAX | 1ull << VIRTIO_BLK_F_BLK_SIZE |
-		1ull << VIRTIO_BLK_F_FLUSH;
+		     1ull << VIRTIO_BLK_F_FLUSH;
 
 	if (d->is_read_only)
 		return f | 1ull << VIRTIO_BLK_F_RO;
 	return f | 1ull << VIRTIO_BLK_F_WRITE_ZEROES |
-		(d->may_discard ? 1ull << VIRTIO_BLK_F_DISCARD : 0);
+	       (d->may_discard ? 1ull << VIRTIO_BLK_F_DISCARD : 0);
 }
 
 int dev_blk_open(struct dev_blk *d, struct loop *loop, int sock, int disk,
@@ -324,10 +327,10 @@ int dev_blk_open(struct dev_blk *d, struct loop *loop, int sock, int disk,
 
 	d->disk = disk;
 	d->sectors = setup->size / BLK_SECTOR_BYTES;
-	d->is_read_only = (setup->flags & BLK_READ_ONLY) != 0;
-	d->may_discard = (setup->flags & BLK_DISCARD) != 0 && !d->is_read_only;
+	d->is_read_only = (setup->flags & PLAN_DISK_READ_ONLY) != 0;
+	d->may_discard = (setup->flags & PLAN_DISK_DISCARD) != 0 && !d->is_read_only;
 	memcpy(d->id, setup->id, strnlen(setup->id, sizeof d->id));
-	if ((setup->flags & ~BLK_FLAGS_ALL) != 0)
+	if ((setup->flags & ~PLAN_DISK_FLAGS_ALL) != 0)
 		return why_set(why, -EINVAL, "unknown disk flags %#x", setup->flags);
 	int err = disk_check(d, setup->size, &block_bytes, why);
 	if (err < 0)

@@ -23,14 +23,9 @@
 #define BLK_SECTOR_BYTES 512u
 #define BLK_ID_BYTES     20u /* 5.2.6: VIRTIO_BLK_T_GET_ID */
 
-/* Flags of wire_blk_config: PLAN_DISK_READ_ONLY and PLAN_DISK_DISCARD; test_dev_blk compares. */
-#define BLK_READ_ONLY 0x1u
-#define BLK_DISCARD   0x2u
-#define BLK_FLAGS_ALL 0x3u
-
 struct dev_blk_setup {
-	uint64_t size; /* bytes the guest may reach; a multiple of BLK_SECTOR_BYTES is used */
-	uint32_t flags; /* BLK_* */
+	uint64_t size;  /* bytes the guest may reach; a multiple of BLK_SECTOR_BYTES is used */
+	uint32_t flags; /* PLAN_DISK_* */
 	const char *id; /* the guest sees the first BLK_ID_BYTES of it */
 };
 
@@ -41,7 +36,7 @@ struct dev_blk {
 	bool is_read_only;
 	bool may_discard;
 	bool is_block_device;
-	bool is_lost;     /* a flush failed */
+	bool is_lost; /* a flush failed */
 	char id[BLK_ID_BYTES];
 	struct iovec iov[LIMIT_CHAIN_SEGS];
 };

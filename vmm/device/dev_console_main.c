@@ -21,8 +21,8 @@ int main(void)
 	if (err == 0)
 		err = loop_open(&loop);
 	if (err == 0)
-		err = dev_console_open(&dev, &loop, msg_take_fd(chan.in, 0), msg_take_fd(chan.in, 1),
-			msg_take_fd(chan.in, 2), &why);
+		err = dev_console_open(&dev, &loop, msg_take_fd(chan.in, 0),
+			msg_take_fd(chan.in, 1), msg_take_fd(chan.in, 2), &why);
 	if (err == 0)
 		err = dev_link_open(&link, &loop, &chan, NULL, 0, NULL);
 	if (err == 0)

@@ -45,8 +45,8 @@ static void stream_watch(struct stream *s, uint32_t events)
 		return;
 	if (events == 0)
 		loop_del(loop, &s->sock);
-	else if ((s->watched == 0 ? loop_add(loop, &s->sock, events) :
-				    loop_mod(loop, &s->sock, events)) < 0)
+	else if ((s->watched == 0 ? loop_add(loop, &s->sock, events)
+				  : loop_mod(loop, &s->sock, events)) < 0)
 		events = 0; /* out of kernel memory: the stream stands still */
 	s->watched = events;
 }
@@ -63,8 +63,8 @@ static void stream_drop(struct stream *s)
 {
 	stream_close_sock(s);
 	s->say = 0;
-	s->state = s->state == STREAM_ASKED || s->state == STREAM_DROPPED ? STREAM_DROPPED :
-									    STREAM_FREE;
+	s->state = s->state == STREAM_ASKED || s->state == STREAM_DROPPED ? STREAM_DROPPED
+									  : STREAM_FREE;
 }
 
 /* Tell the guest that it is over; then the row is free. */
@@ -103,7 +103,7 @@ static uint32_t stream_waiting(const struct stream *s) /* bytes in buf[] */
 	return s->received - s->forwarded;
 }
 
-/* What may be sent to the guest now (5.10.6.3). A guest that lies about its counters gets nothing. */
+/* What may be sent to the guest now (5.10.6.3). A guest whose counters lie gets nothing. */
 static uint32_t stream_credit(const struct stream *s)
 {
 	uint32_t in_flight = s->sent - s->guest_forwarded;
@@ -114,14 +114,14 @@ static uint32_t stream_credit(const struct stream *s)
 static bool stream_wants_input(const struct stream *s)
 {
 	return s->state == STREAM_OPEN && !s->is_host_ended && !s->is_readable &&
-		(s->shutdown & VIRTIO_VSOCK_SHUTDOWN_RCV) == 0;
+	       (s->shutdown & VIRTIO_VSOCK_SHUTDOWN_RCV) == 0;
 }
 
 static void stream_rewatch(struct stream *s)
 {
 	if (s->state == STREAM_OPEN)
 		stream_watch(s, (stream_wants_input(s) ? EPOLLIN : 0u) |
-				(stream_waiting(s) > 0 ? EPOLLOUT : 0u));
+					(stream_waiting(s) > 0 ? EPOLLOUT : 0u));
 }
 
 /* The guest sends no more, and all it sent is out: the socket's reader may know. */
@@ -162,8 +162,8 @@ static void stream_forward(struct stream *s)
 
 /* ---- to the guest ---------------------------------------------------------------------------- */
 
-static struct wire_vsock packet_of(const struct dev_vsock *d, uint32_t guest_port,
-	uint32_t host_port, enum virtio_vsock_op op)
+static struct wire_vsock packet_of(
+	const struct dev_vsock *d, uint32_t guest_port, uint32_t host_port, enum virtio_vsock_op op)
 {
 	return (struct wire_vsock){
 		.src_cid = le64_of(CID_HOST),
@@ -216,7 +216,8 @@ static MUST_USE bool resets_send(struct dev_vsock *d)
 {
 	while (d->n_resets > 0) {
 		const struct reset *r = &d->resets[0];
-		struct wire_vsock w = packet_of(d, r->guest_port, r->host_port, VIRTIO_VSOCK_OP_RST);
+		struct wire_vsock w =
+			packet_of(d, r->guest_port, r->host_port, VIRTIO_VSOCK_OP_RST);
 		if (!packet_send(d, &w))
 			return false;
 		d->n_resets--;
@@ -245,9 +246,9 @@ static MUST_USE bool stream_say(struct stream *s, uint32_t what)
 			return false; /* before the packet is made: making it counts as saying it */
 		struct wire_vsock w = packet_of_stream(s, order[i].op);
 		if (order[i].say == STREAM_SAY_SHUTDOWN)
-			w.flags = le32_of((s->shutdown & VIRTIO_VSOCK_SHUTDOWN_SEND) != 0 ?
-					SHUTDOWN_ALL :
-					VIRTIO_VSOCK_SHUTDOWN_SEND);
+			w.flags = le32_of((s->shutdown & VIRTIO_VSOCK_SHUTDOWN_SEND) != 0
+						  ? SHUTDOWN_ALL
+						  : VIRTIO_VSOCK_SHUTDOWN_SEND);
 		if (!packet_send(s->dev, &w))
 			return false;
 		s->say &= ~order[i].say;
@@ -272,8 +273,8 @@ static MUST_USE bool data_send(struct stream *s)
 		return false;
 	uint32_t room = c->write_len - (uint32_t)sizeof(struct wire_vsock);
 	uint32_t len = MIN(MIN(stream_credit(s), room), LIMIT_VSOCK_BYTES);
-	if (len == 0 || chain_map(&d->back.mem, c, true, sizeof(struct wire_vsock), len, iov,
-				&n_iov) < 0) {
+	if (len == 0 ||
+		chain_map(&d->back.mem, c, true, sizeof(struct wire_vsock), len, iov, &n_iov) < 0) {
 		vu_back_break(&d->back, RX, -EBADMSG);
 		return false;
 	}
@@ -499,8 +500,8 @@ static int (*const operations[])(struct dev_vsock *, struct stream *, const stru
 	[VIRTIO_VSOCK_OP_CREDIT_REQUEST] = on_credit_request,
 };
 
-static MUST_USE int packet_serve(struct dev_vsock *d, uint16_t op, bool is_stream_type,
-	const struct packet *p)
+static MUST_USE int packet_serve(
+	struct dev_vsock *d, uint16_t op, bool is_stream_type, const struct packet *p)
 {
 	struct stream *s = stream_find(d, p->guest_port, p->host_port);
 	bool is_known = is_stream_type && op < ARRAY_LEN(operations) && operations[op] != NULL;
@@ -617,8 +618,8 @@ int dev_vsock_open(struct dev_vsock *d, struct loop *loop, int sock, struct chan
 		d->streams[i].dev = d;
 		d->streams[i].sock = (struct src){ .fd = -1, .fire = sock_fire };
 	}
-	return vu_back_open(&d->back, loop, fd_take(&sock_fd), &vsock_ops, 0, &config,
-		sizeof config, why);
+	return vu_back_open(
+		&d->back, loop, fd_take(&sock_fd), &vsock_ops, 0, &config, sizeof config, why);
 }
 
 void dev_vsock_close(struct dev_vsock *d)

@@ -35,24 +35,24 @@ enum stream_state {
 
 struct stream {
 	struct dev_vsock *dev;
-	struct src sock; /* fd -1: none */
+	struct src sock;  /* fd -1: none */
 	uint32_t watched; /* EPOLL* events it is in the loop for; 0: not in the loop */
 	enum stream_state state;
-	uint32_t cookie;     /* of the question to the supervisor */
+	uint32_t cookie; /* of the question to the supervisor */
 	uint32_t guest_port;
 	uint32_t host_port;
-	uint32_t say;        /* STREAM_SAY_* */
-	uint32_t shutdown;   /* VIRTIO_VSOCK_SHUTDOWN_* that the guest said; never taken back */
-	bool is_readable;    /* the socket may have bytes, or its end */
-	bool is_host_ended;  /* the socket's end was read */
+	uint32_t say;       /* STREAM_SAY_* */
+	uint32_t shutdown;  /* VIRTIO_VSOCK_SHUTDOWN_* that the guest said; never taken back */
+	bool is_readable;   /* the socket may have bytes, or its end */
+	bool is_host_ended; /* the socket's end was read */
 	/* From the guest: counters run freely, modulo 2^32 (5.10.6.3). */
-	uint32_t received;   /* bytes that came, in buf[] or gone */
-	uint32_t forwarded;  /* bytes that went to the socket: fwd_cnt */
-	uint32_t told;       /* forwarded, when the guest was told last */
+	uint32_t received;  /* bytes that came, in buf[] or gone */
+	uint32_t forwarded; /* bytes that went to the socket: fwd_cnt */
+	uint32_t told;      /* forwarded, when the guest was told last */
 	/* To the guest. */
-	uint32_t sent;            /* bytes given to the guest */
-	uint32_t guest_forwarded; /* its fwd_cnt */
-	uint32_t guest_room;      /* its buf_alloc */
+	uint32_t sent;                  /* bytes given to the guest */
+	uint32_t guest_forwarded;       /* its fwd_cnt */
+	uint32_t guest_room;            /* its buf_alloc */
 	uint8_t buf[LIMIT_VSOCK_BYTES]; /* ring: byte n of the stream is buf[n % size] */
 };
 
@@ -71,7 +71,7 @@ struct dev_vsock_setup {
 struct dev_vsock {
 	struct vu_back back;
 	struct dev_vsock_setup setup;
-	struct chan *chan;    /* to the supervisor */
+	struct chan *chan; /* to the supervisor */
 	uint32_t next_cookie;
 	unsigned int next_stream; /* who may fill a buffer first: fair by turns */
 	unsigned int n_resets;
@@ -85,8 +85,8 @@ extern const size_t dev_vsock_n_rules;
 
 /*
  * Serve the device on the vhost-user socket (taken); chan is the supervisor's, kept by the caller.
- * -EINVAL with why: a context id below 3 or above 0xfffffffe (5.10.4), too many ports. why must live
- * as long as d: the end of the relation is explained there.
+ * -EINVAL with why: a context id below 3 or above 0xfffffffe (5.10.4), too many ports. why must
+ * live as long as d: the end of the relation is explained there.
  */
 MUST_USE int dev_vsock_open(struct dev_vsock *d, struct loop *loop, int sock, struct chan *chan,
 	const struct dev_vsock_setup *setup, struct why *why);

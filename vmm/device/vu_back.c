@@ -14,10 +14,10 @@
 #include "base/log.h"
 #include "base/num.h"
 
-#define FEATURES_ALWAYS \
-	(1ull << VIRTIO_F_VERSION_1 | 1ull << VIRTIO_F_ACCESS_PLATFORM | VRING_F_INDIRECT | \
+#define FEATURES_ALWAYS                                                                            \
+	(1ull << VIRTIO_F_VERSION_1 | 1ull << VIRTIO_F_ACCESS_PLATFORM | VRING_F_INDIRECT |        \
 		VRING_F_EVENT_IDX | VU_F_PROTOCOL_FEATURES)
-#define PROTOCOL_OFFERED \
+#define PROTOCOL_OFFERED                                                                           \
 	(VU_PROTOCOL_MQ | VU_PROTOCOL_REPLY_ACK | VU_PROTOCOL_CONFIG | VU_PROTOCOL_RESET_DEVICE)
 
 /* ---- queues ---------------------------------------------------------------------------------- */
@@ -389,7 +389,8 @@ static int on_set_vring_num(struct vu_back *b, struct vu_msg *m)
 	int err = queue_find_stopped(b, le32_get(s.index), &q);
 
 	if (err == 0)
-		q->setup.size = le32_get(s.num); /* the guest chose it: judged when the ring starts */
+		q->setup.size =
+			le32_get(s.num); /* the guest chose it: judged when the ring starts */
 	return err;
 }
 
@@ -629,15 +630,17 @@ static MUST_USE int msg_check(const struct vu_back *b, const struct vu_msg *m)
 /* Answer: the request's own reply, or the acknowledgement that was asked for and agreed. */
 static MUST_USE int msg_answer(struct vu_back *b, const struct vu_msg *m, int err)
 {
-	bool wants_ack = (m->flags & VU_NEED_REPLY) != 0 && (b->protocol & VU_PROTOCOL_REPLY_ACK) != 0;
+	bool wants_ack =
+		(m->flags & VU_NEED_REPLY) != 0 && (b->protocol & VU_PROTOCOL_REPLY_ACK) != 0;
 
 	if (err == 0 && rules[m->request].has_reply)
-		return vu_send(b->sock.fd, m->request, VU_VERSION | VU_REPLY, b->reply, b->reply_len,
-			NULL, 0);
+		return vu_send(b->sock.fd, m->request, VU_VERSION | VU_REPLY, b->reply,
+			b->reply_len, NULL, 0);
 	if (!wants_ack)
 		return 0;
 	reply_u64(b, err < 0 ? (uint64_t)-err : 0);
-	return vu_send(b->sock.fd, m->request, VU_VERSION | VU_REPLY, b->reply, b->reply_len, NULL, 0);
+	return vu_send(
+		b->sock.fd, m->request, VU_VERSION | VU_REPLY, b->reply, b->reply_len, NULL, 0);
 }
 
 static MUST_USE int msg_serve(struct vu_back *b, struct vu_msg *m)
@@ -648,8 +651,9 @@ static MUST_USE int msg_serve(struct vu_back *b, struct vu_msg *m)
 		err = rules[m->request].take(b, m);
 	int sent = msg_answer(b, m, err);
 	if (err < 0)
-		return why_set(b->why, err, "vhost-user request %u with %u bytes, %u descriptors: %s",
-			m->request, m->len, m->n_fds, strerrordesc_np(-err));
+		return why_set(b->why, err,
+			"vhost-user request %u with %u bytes, %u descriptors: %s", m->request,
+			m->len, m->n_fds, strerrordesc_np(-err));
 	return sent;
 }
 
@@ -682,7 +686,8 @@ static void sock_fire(struct src *src, uint32_t events)
 int vu_back_open(struct vu_back *b, struct loop *loop, int sock, const struct vu_ops *ops,
 	uint64_t features, const void *config, size_t config_len, struct why *why)
 {
-	assert(ops->n_queues > 0 && ops->n_queues <= LIMIT_VRINGS && config_len <= sizeof b->config);
+	assert(ops->n_queues > 0 && ops->n_queues <= LIMIT_VRINGS &&
+		config_len <= sizeof b->config);
 	*b = (struct vu_back){
 		.loop = loop,
 		.ops = ops,
@@ -695,12 +700,15 @@ int vu_back_open(struct vu_back *b, struct loop *loop, int sock, const struct vu
 		memcpy(b->config, config, config_len);
 	vu_msg_init(&b->msg);
 	for (unsigned int i = 0; i < LIMIT_VRINGS; i++)
-		b->q[i] = (struct vu_queue){ .back = b, .kick = { .fd = -1, .fire = kick_fire },
-			.call_fd = -1, .err_fd = -1 };
+		b->q[i] = (struct vu_queue){ .back = b,
+			.kick = { .fd = -1, .fire = kick_fire },
+			.call_fd = -1,
+			.err_fd = -1 };
 	int err = loop_add(loop, &b->sock, EPOLLIN);
 	if (err < 0) {
 		fd_drop(&b->sock.fd);
-		return why_set(why, err, "cannot serve the vhost-user socket: %s", strerrordesc_np(-err));
+		return why_set(
+			why, err, "cannot serve the vhost-user socket: %s", strerrordesc_np(-err));
 	}
 	return 0;
 }

@@ -47,20 +47,20 @@ struct vu_ops {
 };
 
 enum vu_back_state {
-	VU_BACK_FRESH,   /* nothing agreed */
-	VU_BACK_OWNED,   /* SET_OWNER came */
-	VU_BACK_AGREED,  /* SET_FEATURES came: rings may start */
-	VU_BACK_DEAD,    /* the relation is over */
+	VU_BACK_FRESH,  /* nothing agreed */
+	VU_BACK_OWNED,  /* SET_OWNER came */
+	VU_BACK_AGREED, /* SET_FEATURES came: rings may start */
+	VU_BACK_DEAD,   /* the relation is over */
 };
 
 struct vu_queue {
 	struct vu_back *back;
-	struct src kick;  /* fd -1: none */
+	struct src kick; /* fd -1: none */
 	int call_fd;
 	int err_fd;
 	bool is_enabled;
-	bool is_watched;  /* kick is in the loop */
-	bool has_chain;   /* chain was taken and not given back */
+	bool is_watched; /* kick is in the loop */
+	bool has_chain;  /* chain was taken and not given back */
 	struct vring_setup setup;
 	struct vring ring;
 	struct chain chain;
@@ -72,15 +72,15 @@ struct vu_back {
 	struct why *why; /* gets the reason when the relation ends with an error */
 	struct src sock;
 	enum vu_back_state state;
-	uint64_t offered;   /* virtio features, VU_F_PROTOCOL_FEATURES included */
-	uint64_t features;  /* agreed */
-	uint64_t protocol;  /* protocol features agreed */
+	uint64_t offered;  /* virtio features, VU_F_PROTOCOL_FEATURES included */
+	uint64_t features; /* agreed */
+	uint64_t protocol; /* protocol features agreed */
 	uint32_t config_len;
 	uint8_t config[VU_CONFIG_BYTES]; /* the device's configuration space */
 	struct mem mem;
 	struct vu_queue q[LIMIT_VRINGS];
-	struct vu_msg msg;    /* being received */
-	uint32_t reply_len;   /* the reply of the request that is being served */
+	struct vu_msg msg;  /* being received */
+	uint32_t reply_len; /* the reply of the request that is being served */
 	uint8_t reply[VU_PAYLOAD_MAX];
 };
 

@@ -92,8 +92,7 @@ void vring_break(struct vring *v)
 }
 
 /* Fetch entry at of a table of n descriptors, once. */
-static MUST_USE int desc_fetch(
-	const uint8_t *table, uint32_t n, uint32_t at, struct wire_desc *ret)
+static MUST_USE int desc_fetch(const uint8_t *table, uint32_t n, uint32_t at, struct wire_desc *ret)
 {
 	if (at >= n)
 		return -EBADMSG;
@@ -124,8 +123,8 @@ static MUST_USE int chain_add(const struct mem *m, struct chain *c, const struct
 }
 
 /* Follow one table from entry at. An entry that is INDIRECT is handed back in *ret_indirect. */
-static MUST_USE int table_walk(const struct vring *v, const uint8_t *table, uint32_t n,
-	uint32_t at, struct chain *c, struct wire_desc *ret_indirect, bool *ret_is_indirect)
+static MUST_USE int table_walk(const struct vring *v, const uint8_t *table, uint32_t n, uint32_t at,
+	struct chain *c, struct wire_desc *ret_indirect, bool *ret_is_indirect)
 {
 	for (uint32_t steps = 0; steps < n; steps++) {
 		struct wire_desc d;
@@ -135,7 +134,8 @@ static MUST_USE int table_walk(const struct vring *v, const uint8_t *table, uint
 		uint16_t flags = le16_get(d.flags);
 		if ((flags & VRING_DESC_INDIRECT) != 0) {
 			/* 2.7.5.3.1: not in an indirect table, not with NEXT; WRITE has no meaning. */
-			if (ret_indirect == NULL || !v->has_indirect || (flags & VRING_DESC_NEXT) != 0)
+			if (ret_indirect == NULL || !v->has_indirect ||
+				(flags & VRING_DESC_NEXT) != 0)
 				return -EBADMSG;
 			*ret_indirect = d;
 			*ret_is_indirect = true;
@@ -192,7 +192,8 @@ int vring_pop_chain(struct vring *v, struct chain *ret)
 	if (err == 0 && n == 0)
 		return -EAGAIN;
 	if (err == 0) {
-		uint16_t head = field_load(v->avail, AT_RING + 2 * (size_t)(v->next_avail % v->size));
+		uint16_t head =
+			field_load(v->avail, AT_RING + 2 * (size_t)(v->next_avail % v->size));
 		ret->head = head;
 		ret->n = 0;
 		ret->n_read = 0;
@@ -313,7 +314,8 @@ static MUST_USE int part_copy(const struct mem *m, const struct chain *c, bool i
 		struct piece p = piece_cut(&c->seg[i], &at, &len);
 		if (p.len == 0)
 			continue;
-		int err = is_write ? mem_write(m, p.gpa, ours, p.len) : mem_read(m, p.gpa, ours, p.len);
+		int err = is_write ? mem_write(m, p.gpa, ours, p.len)
+				   : mem_read(m, p.gpa, ours, p.len);
 		if (err < 0)
 			return err;
 		ours += p.len;
@@ -326,7 +328,8 @@ int chain_read(const struct mem *m, const struct chain *c, uint32_t at, void *re
 	return part_copy(m, c, false, at, ret, len);
 }
 
-int chain_write(const struct mem *m, const struct chain *c, uint32_t at, const void *src, size_t len)
+int chain_write(
+	const struct mem *m, const struct chain *c, uint32_t at, const void *src, size_t len)
 {
 	return part_copy(m, c, true, at, (uint8_t *)(uintptr_t)src, len); /* only read from */
 }

@@ -20,10 +20,10 @@
 #include "base/limits.h"
 #include "vmm/virtio/mem.h"
 
-/* Feature bits that concern rings (virtio 1.2, chapter 6). <linux/virtio_ring.h> names them too, but
- * takes the name struct vring for itself. */
-#define VRING_F_INDIRECT    (1ull << 28)
-#define VRING_F_EVENT_IDX   (1ull << 29)
+/* Feature bits that concern rings (virtio 1.2, chapter 6). <linux/virtio_ring.h> names them too,
+ * but takes the name struct vring for itself. */
+#define VRING_F_INDIRECT  (1ull << 28)
+#define VRING_F_EVENT_IDX (1ull << 29)
 
 /* Descriptor flags (2.7.5), flags of the available (2.7.6) and of the used ring (2.7.8). */
 #define VRING_DESC_NEXT     0x1u

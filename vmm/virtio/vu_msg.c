@@ -34,8 +34,7 @@ int vu_msg_take_fd(struct vu_msg *m, unsigned int i)
 	return i < m->n_fds ? fd_take(&m->fds[i]) : -1;
 }
 
-static void fds_attach(
-	struct msghdr *mh, union fd_control *control, const int *fds, unsigned int n)
+static void fds_attach(struct msghdr *mh, union fd_control *control, const int *fds, unsigned int n)
 {
 	mh->msg_control = control->buf;
 	mh->msg_controllen = CMSG_SPACE(n * sizeof(int));
@@ -95,7 +94,9 @@ static MUST_USE int piece_recv(int sock, struct vu_msg *m, uint8_t *at, size_t w
 {
 	struct iovec iov = { .iov_base = at, .iov_len = want };
 	union fd_control control = { 0 };
-	struct msghdr mh = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = control.buf,
+	struct msghdr mh = { .msg_iov = &iov,
+		.msg_iovlen = 1,
+		.msg_control = control.buf,
 		.msg_controllen = sizeof control.buf };
 	unsigned int fds_before = m->n_fds;
 	ssize_t n;
@@ -218,11 +219,12 @@ int vu_call(int sock, enum vu_request request, const void *payload, size_t len, 
 		return why_set(why, err, "vhost-user request %d: cannot send", (int)request);
 	err = vu_recv(sock, &m, LIMIT_VU_REPLY_MS);
 	if (err < 0)
-		return why_set(why, err, "vhost-user request %d: no answer from the device",
-			(int)request);
+		return why_set(
+			why, err, "vhost-user request %d: no answer from the device", (int)request);
 	if (m.request != request || m.flags != (VU_VERSION | VU_REPLY) || m.n_fds != 0)
-		return why_set(why, -EBADMSG, "vhost-user request %d: answer to %u, flags %#x, %u fds",
-			(int)request, m.request, m.flags, m.n_fds);
+		return why_set(why, -EBADMSG,
+			"vhost-user request %d: answer to %u, flags %#x, %u fds", (int)request,
+			m.request, m.flags, m.n_fds);
 	if (ret == NULL)
 		return ack_check(request, &m, why);
 	if (m.len != ret_len)

@@ -60,11 +60,11 @@ enum vu_request {
 #define VU_PROTOCOL_RESET_DEVICE (1ull << 13)
 
 /* The virtio feature bit that means "protocol features exist"; never shown to a guest. */
-#define VU_F_PROTOCOL_FEATURES   (1ull << 30)
+#define VU_F_PROTOCOL_FEATURES (1ull << 30)
 
 /* The index word of KICK, CALL, ERR. */
-#define VU_INDEX_MASK            0xffull
-#define VU_INDEX_NO_FD           0x100ull
+#define VU_INDEX_MASK  0xffull
+#define VU_INDEX_NO_FD 0x100ull
 
 struct vu_u64 {
 	le64 v;
@@ -105,7 +105,7 @@ struct vu_mem_table {
 WIRE_SIZE(struct vu_mem_table, 8 + 32 * LIMIT_MEM_REGIONS);
 #define VU_MEM_TABLE_BYTES(n) (8 + 32 * (size_t)(n)) /* what is sent */
 
-#define VU_CONFIG_BYTES 256u /* "payload ≤ 256" */
+#define VU_CONFIG_BYTES       256u /* "payload ≤ 256" */
 
 struct vu_config {
 	le32 offset;
