@@ -55,7 +55,7 @@ static void word_json(struct wr *w, const char *name, uint64_t v)
 	json_text(w, name, text);
 }
 
-static void piece_json(const struct boot_piece *p, struct wr *w)
+static void piece_json(const struct boot_digest_piece *p, struct wr *w)
 {
 	json_open(w, NULL, '{');
 	json_text(w, "name", p->name);
@@ -99,7 +99,7 @@ static void launch_text(const struct launch *l, bool explain, struct wr *w)
 	wr_printf(w, "\n%-16s %-15s %11s %6s %-8s %s\n", "piece", "address", "bytes", "pages", "type",
 		"SHA-384");
 	for (size_t i = 0; i < l->digest.n_pieces; i++) {
-		const struct boot_piece *p = &l->digest.pieces[i];
+		const struct boot_digest_piece *p = &l->digest.pieces[i];
 		wr_printf(w, "%-16s 0x%013llx %11llu %6u %-8s ", p->name, (unsigned long long)p->gpa,
 			(unsigned long long)p->len, p->n_pages, snp_page_type_name(p->page_type));
 		if (p->page_type == SNP_PAGE_NORMAL || p->page_type == SNP_PAGE_VMSA)
@@ -244,7 +244,7 @@ static const char *other_piece_sha384(const json_t *json, const char *name)
 /* "agrees", or the piece is missing on one side or has another digest. */
 static bool piece_agrees(const struct launch *l, const json_t *json, const char *name)
 {
-	const struct boot_piece *own = boot_digest_find(&l->digest, name);
+	const struct boot_digest_piece *own = boot_digest_find(&l->digest, name);
 	const char *is = other_piece_sha384(json, name);
 	uint8_t digest[SHA384_BYTES];
 

@@ -22,10 +22,10 @@ static void walk_auto(struct walk *w)
 	digest_snp_done(&w->snp);
 }
 
-static struct boot_piece *piece_new(struct walk *w, const char *name, uint64_t gpa, uint64_t len,
+static struct boot_digest_piece *piece_new(struct walk *w, const char *name, uint64_t gpa, uint64_t len,
 	enum snp_page_type type)
 {
-	struct boot_piece *p = &w->out.pieces[w->out.n_pieces++];
+	struct boot_digest_piece *p = &w->out.pieces[w->out.n_pieces++];
 
 	(void)snprintf(p->name, sizeof p->name, "%s", name);
 	p->gpa = gpa;
@@ -41,7 +41,7 @@ static void piece_add(struct walk *w, const char *name, uint64_t gpa, enum snp_p
 {
 	if (w->err < 0)
 		return;
-	struct boot_piece *p = piece_new(w, name, gpa, len, type);
+	struct boot_digest_piece *p = piece_new(w, name, gpa, len, type);
 	w->err = sha384_of(&w->snp.sha, buf, len, p->sha384);
 	if (w->err == 0)
 		w->err = digest_snp_add(&w->snp, type, gpa, buf, len);
@@ -161,7 +161,7 @@ int boot_digest_compute_memo(const struct boot_inputs *in, struct boot_memo *mem
 	return 0;
 }
 
-const struct boot_piece *boot_digest_find(const struct boot_digest *d, const char *name)
+const struct boot_digest_piece *boot_digest_find(const struct boot_digest *d, const char *name)
 {
 	for (size_t i = 0; i < d->n_pieces; i++)
 		if (strcmp(d->pieces[i].name, name) == 0)

@@ -19,7 +19,7 @@
 /* kernel initrd boot-parameters cmdline gdt cc-blob acpi secrets cpuid, one VMSA a vCPU */
 #define BOOT_PIECES_MAX (9u + LIMIT_VCPUS)
 
-struct boot_piece {
+struct boot_digest_piece {
 	char name[24];                /* "kernel", "initrd", ..., "vmsa0" */
 	uint64_t gpa;                 /* of its first page */
 	uint64_t len;                 /* bytes, before the last page is filled with zeros */
@@ -31,7 +31,7 @@ struct boot_piece {
 struct boot_digest {
 	uint8_t digest[SHA384_BYTES]; /* the launch digest: MEASUREMENT of a report */
 	size_t n_pieces;
-	struct boot_piece pieces[BOOT_PIECES_MAX];
+	struct boot_digest_piece pieces[BOOT_PIECES_MAX];
 };
 
 struct boot_inputs {
@@ -69,4 +69,4 @@ PUBLIC MUST_USE int boot_digest_compute_memo(const struct boot_inputs *in, struc
 	struct boot_digest *ret, struct why *why);
 
 /* The piece of that name, or NULL. */
-PUBLIC const struct boot_piece *boot_digest_find(const struct boot_digest *d, const char *name);
+PUBLIC const struct boot_digest_piece *boot_digest_find(const struct boot_digest *d, const char *name);

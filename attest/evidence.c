@@ -88,18 +88,20 @@ static void case_gather(struct snp_case *c)
 	pool_add(c, &c->given);
 }
 
-/* AMD's own certificates for a leaf, once a name. */
-static void pool_add_vendor(struct snp_case *c, const X509 *leaf)
+/* AMD's own certificates for a leaf, once a name. Was there anything new? */
+static bool pool_add_vendor(struct snp_case *c, const X509 *leaf)
 {
 	char cn[CERT_NAME_MAX];
 	AUTO(cert_store) struct cert_store vendor = { 0 };
+	size_t n_before = c->pool.n;
 
 	cert_issuer_cn(leaf, cn);
 	if (strcmp(cn, c->vendor_cn) == 0)
-		return;
+		return false;
 	(void)snprintf(c->vendor_cn, sizeof c->vendor_cn, "%s", cn);
 	if (vendor_add_chain(&vendor, cn, NULL) == 0)
 		pool_add(c, &vendor);
+	return c->pool.n > n_before;
 }
 
 /* --- judging one leaf ------------------------------------------------------------------------- */
@@ -121,7 +123,11 @@ static MUST_USE int eval_chain(struct snp_case *c, struct snp_eval *e)
 		return why_set(&e->chain_why, -EKEYREJECTED,
 			"the report says it was signed by a %s, the certificate is a %s (KEY_INFO)",
 			snp_signing_key_name(c->report.signing_key), snp_signing_key_name(e->info.kind));
-	pool_add_vendor(c, e->leaf);
+	err = snp_chain_verify(&c->pool, &c->roots, e->leaf, e->info.kind, c->in->at, &e->chain,
+		&e->chain_why);
+	if (err == 0 || !pool_add_vendor(c, e->leaf))
+		return err;
+	why_clear(&e->chain_why);
 	return snp_chain_verify(&c->pool, &c->roots, e->leaf, e->info.kind, c->in->at, &e->chain,
 		&e->chain_why);
 }

@@ -139,7 +139,7 @@ int predict_files_load(const struct policy *policy, const char *folder,
 int predict_check_initrd(const struct policy *policy, const struct boot_digest *digest,
 	struct why *why)
 {
-	const struct boot_piece *piece = boot_digest_find(digest, "initrd");
+	const struct boot_digest_piece *piece = boot_digest_find(digest, "initrd");
 
 	if (piece == NULL)
 		return 0;

@@ -1,6 +1,7 @@
 #include "attest/vendor.h"
 
 #include <errno.h>
+#include <pthread.h>
 #include <string.h>
 
 #include "attest/vendor_certs.inc" /* made by vendor/embed.py from vendor/amd/ */
@@ -62,16 +63,38 @@ enum snp_product vendor_root_product(const X509 *root)
 	return SNP_PRODUCT_UNKNOWN;
 }
 
+/* Parsed on first use and kept for the life of the process. */
+static X509 *parsed[ARRAY_LEN(built_in)];
+static pthread_once_t parsed_once = PTHREAD_ONCE_INIT;
+
+static void built_in_parse(void)
+{
+	for (size_t i = 0; i < ARRAY_LEN(built_in); i++) {
+		const unsigned char *at = built_in[i].der;
+		parsed[i] = d2i_X509(NULL, &at, (long)built_in[i].len);
+	}
+}
+
 static MUST_USE int built_in_add(struct cert_store *s, const char *cn, const char **ret_root_cn,
 	struct why *why)
 {
+	(void)pthread_once(&parsed_once, built_in_parse);
 	for (size_t i = 0; i < ARRAY_LEN(built_in); i++) {
 		if (strcmp(built_in[i].cn, cn) != 0)
 			continue;
 		*ret_root_cn = built_in[i].root_cn;
-		return cert_store_add(s, built_in[i].der, built_in[i].len, why);
+		return parsed[i] == NULL ? -ENOMEM : cert_store_add_x509(s, parsed[i], why);
 	}
 	return 0;
+}
+
+X509 *vendor_find_der(const uint8_t *der, size_t len)
+{
+	(void)pthread_once(&parsed_once, built_in_parse);
+	for (size_t i = 0; i < ARRAY_LEN(built_in); i++)
+		if (built_in[i].len == len && memcmp(built_in[i].der, der, len) == 0)
+			return parsed[i];
+	return NULL;
 }
 
 int vendor_add_chain(struct cert_store *s, const char *issuer_cn, struct why *why)

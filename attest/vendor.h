@@ -4,7 +4,7 @@
  * Trust:   a pin is the SHA-256 of a root's SubjectPublicKeyInfo, written in the source; the
  *          built-in certificates are candidates like any other (attestation.md, 2.3).
  * Owns:    nothing.
- * Threads: any.
+ * Threads: any; the built-in certificates are parsed once and shared, never changed.
  */
 #pragma once
 
@@ -25,6 +25,12 @@ enum snp_product vendor_root_product(const X509 *root);
  * An unknown name adds nothing.
  */
 MUST_USE int vendor_add_chain(struct cert_store *s, const char *issuer_cn, struct why *why);
+
+/*
+ * The built-in certificate with exactly these bytes, borrowed, or NULL: what is at hand already need
+ * not be parsed again (decoding an RSA key costs libcrypto as much as verifying with it).
+ */
+X509 *vendor_find_der(const uint8_t *der, size_t len);
 
 /* Every built-in certificate, for tests and `attest show`: row i, NULL behind the last. */
 const uint8_t *vendor_cert(size_t i, size_t *ret_len, const char **ret_cn);

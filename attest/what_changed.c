@@ -66,17 +66,27 @@ static bool try(struct search *s, const struct boot_inputs *in, uint32_t changed
 
 /* --- what people usually change --------------------------------------------------------------- */
 
-static bool try_cmdline(struct search *s, const char *front, const char *middle, const char *back)
+/* Put a word in at byte at, which is a word boundary. */
+static bool try_word_at(struct search *s, size_t at, const char *word)
 {
+	const char *line = s->base->cmdline;
 	struct boot_inputs in = *s->base;
-	char *line = s->out->cmdline;
-	int n = snprintf(line, sizeof s->out->cmdline, "%s%s%s%s%s", front, front[0] != 0 ? " " : "",
-		middle, back[0] != 0 ? " " : "", back);
+	bool is_space_before = at > 0 && line[at - 1] != ' ', is_space_behind = line[at] != '\0';
+	int n = snprintf(s->out->cmdline, sizeof s->out->cmdline, "%.*s%s%s%s%s", (int)at, line,
+		is_space_before ? " " : "", word, is_space_behind ? " " : "", line + at);
 
 	if (n < 0 || (size_t)n >= sizeof s->out->cmdline)
 		return false;
-	in.cmdline = line;
+	in.cmdline = s->out->cmdline;
 	return try(s, &in, 1u << CHANGED_CMDLINE);
+}
+
+static bool try_usual_words_at(struct search *s, size_t at)
+{
+	for (size_t i = 0; i < ARRAY_LEN(usual_words); i++)
+		if (try_word_at(s, at, usual_words[i]))
+			return true;
+	return false;
 }
 
 /* Leave out the word at [at, end) and the spaces behind it (or before it, for the last). */
@@ -101,14 +111,11 @@ static bool try_cmdlines(struct search *s)
 
 	for (size_t at = strspn(line, " "); line[at] != '\0';) {
 		size_t end = at + strcspn(line + at, " ");
-		if (try_without(s, at, end))
+		if (try_without(s, at, end) || try_usual_words_at(s, at))
 			return true;
 		at = end + strspn(line + end, " ");
 	}
-	for (size_t i = 0; i < ARRAY_LEN(usual_words); i++)
-		if (try_cmdline(s, "", line, usual_words[i]) || try_cmdline(s, usual_words[i], line, ""))
-			return true;
-	return false;
+	return try_usual_words_at(s, strlen(line));
 }
 
 static bool try_numbers(struct search *s)
@@ -214,8 +221,8 @@ int what_changed(const struct boot_inputs *base, const uint8_t digest[SHA384_BYT
 		ret->in = *base;
 		return 0;
 	}
-	if (!try_cmdlines(&s) && !try_numbers(&s))
-		(void)try_candidates(&s, candidates);
+	if (!try_candidates(&s, candidates) && !try_cmdlines(&s))
+		(void)try_numbers(&s);
 	return 0;
 }
 

@@ -54,7 +54,7 @@ struct changed {
 
 /*
  * Try, beside the candidates: every word of the command line left out, words that people add put
- * in front and behind, 1 to LIMIT_VCPUS vCPUs, common memory sizes, common VMSA features. 0 (look
+ * in between any two, 1 to LIMIT_VCPUS vCPUs, common memory sizes, common VMSA features. 0 (look
  * at is_found), or an error of boot_digest_compute() for the base itself.
  */
 MUST_USE int what_changed(const struct boot_inputs *base, const uint8_t digest[SHA384_BYTES],

@@ -385,6 +385,8 @@ static void usual_changes_are_found_without_a_hint(void **state)
 	expect_changed(&in, &none, 1u << CHANGED_CMDLINE);
 	in.cmdline = "debug ro console=none casemate.verity=2f9d";
 	expect_changed(&in, &none, 1u << CHANGED_CMDLINE);
+	in.cmdline = "ro console=none rd.break casemate.verity=2f9d";
+	expect_changed(&in, &none, 1u << CHANGED_CMDLINE);
 	in.cmdline = "ro console=none";
 	expect_changed(&in, &none, 1u << CHANGED_CMDLINE);
 	in.cmdline = "console=none casemate.verity=2f9d";
