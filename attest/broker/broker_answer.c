@@ -19,6 +19,7 @@
 #define COOKIE_NAME  "kbs-session-id="
 #define ERROR_PREFIX "https://github.com/confidential-containers/kbs/errors/"
 #define ID_HEX       (2 * SESSION_ID_BYTES)
+#define PEM_START    "-----BEGIN"
 
 /* Every way to say no. */
 enum refusal {
@@ -210,7 +211,12 @@ static BIO *certs_print(const struct kbs_snp *e)
 	for (size_t i = 0; out != NULL && i < e->n_certs; i++) {
 		const struct kbs_snp_cert *c = &e->certs[i];
 		const char *name = c->type != NULL && strcmp(c->type, "CRL") == 0 ? "X509 CRL" : "CERTIFICATE";
-		if (PEM_write_bio(out, name, "", e->bytes + c->offset, (long)c->len) <= 0) {
+		const uint8_t *bytes = e->bytes + c->offset;
+		/* Hosts put DER or PEM into the table (attestation.md 1.7). */
+		bool is_pem = c->len > strlen(PEM_START) && memcmp(bytes, PEM_START, strlen(PEM_START)) == 0;
+		int n = is_pem ? BIO_write(out, bytes, (int)c->len) :
+						 PEM_write_bio(out, name, "", bytes, (long)c->len);
+		if (n <= 0) {
 			BIO_free(out);
 			return NULL;
 		}

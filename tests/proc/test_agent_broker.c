@@ -449,6 +449,51 @@ static void the_ledger_has_what_happened(void **state)
 	assert_null(strstr(out, SECRET));
 }
 
+/* For whoever wants to judge again: by the hash of the report, as in the ledger. */
+static bool evidence_is_kept(const struct ev_report *e)
+{
+	uint8_t hash[32];
+	char name[128];
+	uint8_t *bytes = NULL;
+	size_t len = 0;
+	struct wr hex = wr_of(name, sizeof name);
+
+	(void)EVP_Digest(e->report, sizeof e->report, hash, NULL, EVP_sha256(), NULL);
+	wr_str(&hex, "store/evidence/");
+	wr_hex(&hex, hash, sizeof hash);
+	wr_str(&hex, ".report");
+	assert_int_equal(wr_end_str(&hex), 0);
+	if (fd_read_path(in_folder(name), 65536, &bytes, &len, NULL) < 0)
+		return false;
+	assert_int_equal(len, sizeof e->report);
+	assert_memory_equal(bytes, e->report, len);
+	free(bytes);
+	memcpy(name + strlen(name) - strlen("report"), "certs", 6);
+	assert_int_equal(fd_read_path(in_folder(name), 65536, &bytes, &len, NULL), 0);
+	assert_non_null(strstr((char *)bytes, "-----BEGIN CERTIFICATE-----"));
+	free(bytes);
+	return true;
+}
+
+static void genuine_evidence_is_kept_and_no_other(void **state)
+{
+	AUTO(talk) struct talk refused = { 0 };
+	AUTO(talk) struct talk forged = { 0 };
+	BEGIN(NULL, NULL);
+
+	talk_begin(&t, &g);
+	assert_int_equal(talk_prove(&t), 0);
+	assert_true(evidence_is_kept(&t.evidence));
+	g.vm->ld[0] ^= 1;
+	talk_begin(&refused, &g);
+	assert_int_equal(talk_prove(&refused), -EACCES);
+	assert_true(evidence_is_kept(&refused.evidence));
+	talk_begin(&forged, &g);
+	forged.evidence.report[0x90] ^= 1;
+	assert_int_equal(talk_prove(&forged), -EACCES);
+	assert_false(evidence_is_kept(&forged.evidence));
+}
+
 static void a_pinned_key_needs_no_authority(void **state)
 {
 	AUTO(guest) struct guest g = { 0 };
@@ -984,6 +1029,7 @@ int main(int argc, char **argv)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_proven_guest_gets_its_key),
 		cmocka_unit_test(the_ledger_has_what_happened),
+		cmocka_unit_test(genuine_evidence_is_kept_and_no_other),
 		cmocka_unit_test(a_pinned_key_needs_no_authority),
 		cmocka_unit_test(another_boot_may_have_the_key_again),
 		cmocka_unit_test(wrong_nonce),
