@@ -42,6 +42,8 @@ int sandbox_prepare(enum role role, struct why *why)
 		err = stage_caps(why);
 	if (err == 0)
 		err = stage_rlimit(row, why);
+	if (err == 0)
+		err = stage_landlock(row, why);
 	is_prepared = true;
 	return err;
 }

@@ -9,6 +9,7 @@
  *   caps     none, in no set; securebits locked         -
  *   rlimit   soft = hard; no core; not dumpable;        -
  *            no_new_privs; dies with its parent
+ *   landlock no path but below folders that are open    -
  *   seccomp  the role's allow-list, all threads         any call that is not on the list
  *
  * Everything a program needs is opened, mapped, loaded (dlopen, OpenSSL configuration, locale)

@@ -32,6 +32,12 @@ MUST_USE int stage_caps(struct why *why);
 /* rlimit.c: limits, not dumpable, no_new_privs, death with the parent. */
 MUST_USE int stage_rlimit(const struct role_row *row, struct why *why);
 
+/*
+ * landlock.c: no path but what lies below the folders that are open, whatever ".." says; nothing
+ * is executed. Skipped where the kernel has no Landlock. After no_new_privs and all mounts.
+ */
+MUST_USE int stage_landlock(const struct role_row *row, struct why *why);
+
 /* seccomp.c: the allow-list, for all threads; then the canary must answer. */
 MUST_USE int stage_seccomp(const struct role_row *row, struct why *why);
 

@@ -37,7 +37,7 @@ static uint32_t count_root(void)
 	DIR *d = opendir("/");
 
 	if (d == NULL)
-		return 1000;
+		return errno == EACCES ? 0 : 1000; /* Landlock does not even let us look */
 	for (const struct dirent *e = readdir(d); e != NULL; e = readdir(d))
 		n++;
 	return n - 2;
@@ -72,6 +72,18 @@ static uint32_t folder_use(void)
 	return err_of(unlinkat(FD_FOLDER, "made-by-child", 0));
 }
 
+/* A folder of the host that was open before: below it, but not above it. */
+static int usr_fd = -1;
+
+static uint32_t landlock_holds(void)
+{
+	int below = openat(usr_fd, "lib", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	if (below < 0)
+		return (uint32_t)errno + 1000;
+	return err_of(openat(usr_fd, "../etc/passwd", O_RDONLY | O_CLOEXEC));
+}
+
 static uint32_t file_read(void)
 {
 	char byte = 0;
@@ -104,6 +116,7 @@ static uint32_t act(const char *what)
 	DO("read-file", file_read());
 	DO("folder-use", folder_use());
 	DO("folder-escape", folder_escape());
+	DO("landlock", landlock_holds());
 	DO("make-in-root", err_of(mkdirat(AT_FDCWD, "/x", 0700)));
 	DO("open-passwd", err_of(open("/etc/passwd", O_RDONLY | O_CLOEXEC)));
 	DO("socket-unix", err_of(socket(AF_UNIX, SOCK_STREAM, 0)));
@@ -166,6 +179,8 @@ int main(int argc, char **argv)
 		memcpy(what, chan.in->buf, chan.in->len);
 	if (err == 0 && strcmp(what, "thread-first") == 0)
 		err = -pthread_create(&thread, NULL, thread_main, NULL);
+	if (err == 0 && strcmp(what, "landlock") == 0)
+		usr_fd = open("/usr", O_PATH | O_DIRECTORY | O_CLOEXEC);
 	if (err == 0)
 		err = sandbox_enter(ROLE_TEST, &why);
 	if (err == 0 && strcmp(what, "enter-twice") == 0)

@@ -1,6 +1,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
+#include <linux/landlock.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -153,6 +154,13 @@ static void folder_can_be_used_and_not_left(void **state)
 {
 	assert_int_equal(value_of("folder-use"), 0);
 	assert_int_equal(value_of("folder-escape"), 0);
+}
+
+static void folder_left_open_leads_nowhere_but_down(void **state)
+{
+	if (syscall(SYS_landlock_create_ruleset, NULL, 0, LANDLOCK_CREATE_RULESET_VERSION) < 1)
+		skip(); /* this kernel has no Landlock */
+	assert_int_equal(value_of("landlock"), EACCES);
 }
 
 static void filter_kills_what_is_not_listed(void **state)
@@ -370,6 +378,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(sandbox_answers_the_canary),
 		cmocka_unit_test(sandbox_lets_the_role_do_its_work),
 		cmocka_unit_test(folder_can_be_used_and_not_left),
+		cmocka_unit_test(folder_left_open_leads_nowhere_but_down),
 		cmocka_unit_test(filter_kills_what_is_not_listed),
 		cmocka_unit_test(death_by_filter_says_so),
 		cmocka_unit_test(sandbox_refuses_threads_made_before),
