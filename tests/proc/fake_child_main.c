@@ -90,7 +90,9 @@ static void misbehave(void)
 		err = chan_send(&chan, SUP_MSG_READY, big, sizeof big, NULL, 0);
 	if (is_script("ready-twice"))
 		err = chan_send(&chan, SUP_MSG_READY, NULL, 0, NULL, 0);
-	if (is_script("connect-99"))
+	if (is_script("connect-0"))
+		connect.index = le32_of(0);
+	if (is_script("connect-"))
 		err = chan_send(&chan, SUP_MSG_CONNECT, &connect, sizeof connect, NULL, 0);
 	if (is_script("fds")) {
 		int fd = 2;
@@ -150,6 +152,18 @@ static void launched_send(void)
 			_exit(9);
 }
 
+/* The stream that was asked for: say a word on it. */
+static void connected(void)
+{
+	struct wire_connected answer;
+	AUTO(fd) int fd = msg_take_fd(chan.in, 0);
+
+	memcpy(&answer, chan.in->buf, sizeof answer);
+	log_info("connected: %u", le32_get(answer.err));
+	if (fd >= 0 && write(fd, "hello", 5) != 5)
+		_exit(9);
+}
+
 static MUST_USE int serve(void)
 {
 	for (;;) {
@@ -168,6 +182,9 @@ static MUST_USE int serve(void)
 				entry_answer();
 			else
 				go();
+			break;
+		case SUP_MSG_CONNECTED:
+			connected();
 			break;
 		case SUP_MSG_INPUT:
 			if (chan_send(&chan, SUP_MSG_SERIAL, chan.in->buf, chan.in->len, NULL, 0) < 0)

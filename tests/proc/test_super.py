@@ -7,6 +7,7 @@ import json
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -425,6 +426,50 @@ def log_level_drops_what_is_below(h):
     r = h.launch("--log-level", "err")
     want(r, 0)
     assert r.err == "", r.err
+
+
+def vsock_policy(h):
+    h.policy(devices={"disk": [], "console": "serial", "rng": False,
+                      "vsock": {"cid": 5, "ports": [{"port": 7001, "socket": "port.sock"}]}})
+    h.script("casemate-monitor", "run")
+
+
+@test
+def guest_port_is_connected_by_the_supervisor(h):
+    vsock_policy(h)
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    listener.bind(h.path("port.sock"))
+    os.chmod(h.path("port.sock"), 0o777)
+    listener.listen(1)
+    listener.settimeout(20)
+    h.script("casemate-dev-vsock", "connect-0")
+    p = h.start("run", h.path("p.jsonc"))
+    stream, _ = listener.accept()
+    stream.settimeout(20)
+    assert stream.recv(5) == b"hello"
+    wait_text(p.stderr, b"info: go")
+    p.send_signal(signal.SIGTERM)
+    p.communicate(timeout=60)
+    stream.close()
+    listener.close()
+
+
+@test
+def guest_port_without_a_server_is_refused(h):
+    vsock_policy(h)
+    h.script("casemate-dev-vsock", "connect-0")
+    p = h.start("run", h.path("p.jsonc"))
+    err = wait_text(p.stderr, b"connected: 2")
+    assert b"guest port 7001: cannot connect to port.sock: No such file" in err, err
+    p.send_signal(signal.SIGTERM)
+    p.communicate(timeout=60)
+
+
+@test
+def guest_port_that_is_not_in_the_plan_is_refused(h):
+    vsock_policy(h)
+    h.script("casemate-dev-vsock", "connect-99")
+    want(h.launch(), 5, "dev-vsock: a message it may not send")
 
 
 # ---- bad input -----------------------------------------------------------------------------------
