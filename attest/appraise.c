@@ -48,11 +48,12 @@ static void equal_row(struct verdict *v, enum verdict_row_id row, const uint8_t 
 	else if (secret_equal(expected, actual, len))
 		verdict_set(v, row, VERDICT_AFFIRMING, hex(want, expected, len), got, "%s", "");
 	else
-		verdict_set(v, row, VERDICT_CONTRAINDICATED, hex(want, expected, len), got, "%s", differs);
+		verdict_set(v, row, VERDICT_CONTRAINDICATED, hex(want, expected, len), got, "%s",
+			differs);
 }
 
-static void measurement_row(const struct snp_report *r, const struct attest_inputs *in,
-	struct verdict *v)
+static void measurement_row(
+	const struct snp_report *r, const struct attest_inputs *in, struct verdict *v)
 {
 	const struct policy *p = in->policy;
 	uint64_t n_own = p == NULL ? 0 : p->boot.n_launch_digests;
@@ -61,14 +62,16 @@ static void measurement_row(const struct snp_report *r, const struct attest_inpu
 	char want[HEX_MAX], got[HEX_MAX];
 
 	for (size_t i = 0; i < n; i++) {
-		const uint8_t *d =
-			i < in->n_digests ? in->digests[i] : p->boot.launch_digests[i - in->n_digests].sha384;
+		const uint8_t *d = i < in->n_digests
+					   ? in->digests[i]
+					   : p->boot.launch_digests[i - in->n_digests].sha384;
 		if (first == NULL || secret_equal(d, r->measurement, SNP_MEASUREMENT_BYTES))
 			first = d;
 	}
 	if (n > 1 && !secret_equal(first, r->measurement, SNP_MEASUREMENT_BYTES))
 		verdict_set(v, ROW_MEASUREMENT, VERDICT_CONTRAINDICATED,
-			hex(want, first, SNP_MEASUREMENT_BYTES), hex(got, r->measurement, SNP_MEASUREMENT_BYTES),
+			hex(want, first, SNP_MEASUREMENT_BYTES),
+			hex(got, r->measurement, SNP_MEASUREMENT_BYTES),
 			"launch digest is none of the %zu expected ones; "
 			"'casemate measure POLICY --diff' names the input that changed",
 			n);
@@ -78,7 +81,8 @@ static void measurement_row(const struct snp_report *r, const struct attest_inpu
 			"the policy lists no launch digest and none was computed from its files");
 	equal_row(v, ROW_MEASUREMENT, first, r->measurement, SNP_MEASUREMENT_BYTES,
 		"no expected launch digest was given",
-		"launch digest differs: kernel, initial ramdisk, command line, memory or vCPUs are not "
+		"launch digest differs: kernel, initial ramdisk, command line, memory or vCPUs are "
+		"not "
 		"those expected; 'casemate measure POLICY --diff' names the one");
 }
 
@@ -91,8 +95,7 @@ static void data_rows(const struct snp_report *r, const struct attest_inputs *in
 	equal_row(v, ROW_REPORT_DATA, in->report_data, r->report_data, SNP_REPORT_DATA_BYTES,
 		"no expected report data was given",
 		"report data differ: the report was made for another nonce or key");
-	equal_row(v, ROW_HOST_DATA, host, r->host_data, SNP_HOST_DATA_BYTES,
-		"no policy was given",
+	equal_row(v, ROW_HOST_DATA, host, r->host_data, SNP_HOST_DATA_BYTES, "no policy was given",
 		"host data differ: the guest was launched with another policy than this one");
 }
 
@@ -116,7 +119,8 @@ static const struct {
 static const char *policy_bits_fault(uint64_t got, uint64_t want)
 {
 	for (size_t i = 0; i < ARRAY_LEN(policy_bits); i++) {
-		bool is_got = (got & policy_bits[i].bit) != 0, is_wanted = (want & policy_bits[i].bit) != 0;
+		bool is_got = (got & policy_bits[i].bit) != 0,
+		     is_wanted = (want & policy_bits[i].bit) != 0;
 		if (policy_bits[i].is_allowance ? is_got && !is_wanted : is_wanted && !is_got)
 			return policy_bits[i].text;
 	}
@@ -132,7 +136,8 @@ static void guest_policy_row(const struct snp_report *r, const struct policy *p,
 	word(got, r->policy);
 	if ((r->policy & SNP_POLICY_ONE) == 0 || (r->policy & SNP_POLICY_RESERVED) != 0)
 		verdict_set(v, ROW_POLICY, VERDICT_CONTRAINDICATED, "", got,
-			"guest policy is malformed: bit 17 must be 1, bits 63 to 26 must be 0 (AMD 56860, 4.3)");
+			"guest policy is malformed: bit 17 must be 1, bits 63 to 26 must be 0 (AMD "
+			"56860, 4.3)");
 	if (p == NULL) {
 		verdict_set(v, ROW_POLICY, VERDICT_NONE, "", got, "no policy was given");
 		return;
@@ -146,8 +151,8 @@ static void guest_policy_row(const struct snp_report *r, const struct policy *p,
 		verdict_set(v, ROW_POLICY, VERDICT_AFFIRMING, word(want, bits), got, "%s", "");
 }
 
-static void bit_row(struct verdict *v, enum verdict_row_id row, bool is_set,
-	const struct policy *p, bool is_allowed, const char *meaning)
+static void bit_row(struct verdict *v, enum verdict_row_id row, bool is_set, const struct policy *p,
+	bool is_allowed, const char *meaning)
 {
 	const char *got = is_set ? "on" : "off", *want = "";
 
@@ -158,7 +163,8 @@ static void bit_row(struct verdict *v, enum verdict_row_id row, bool is_set,
 	else if (p == NULL)
 		verdict_set(v, row, VERDICT_WARNING, want, got, "%s", meaning);
 	else if (is_allowed)
-		verdict_set(v, row, VERDICT_AFFIRMING, want, got, "the policy allows it: %s", meaning);
+		verdict_set(
+			v, row, VERDICT_AFFIRMING, want, got, "the policy allows it: %s", meaning);
 	else
 		verdict_set(v, row, VERDICT_CONTRAINDICATED, want, got, "%s; the policy forbids it",
 			meaning);
@@ -184,7 +190,8 @@ static void vmpl_row(const struct snp_report *r, const struct policy *p, struct 
 		(void)snprintf(want, sizeof want, "%llu", (unsigned long long)p->tee.snp.vmpl);
 	if (r->vmpl == SNP_VMPL_HOST)
 		verdict_set(v, ROW_VMPL, VERDICT_CONTRAINDICATED, want, "host",
-			"the host asked for this report, not the guest: its report data prove nothing");
+			"the host asked for this report, not the guest: its report data prove "
+			"nothing");
 	else if (r->vmpl > 3)
 		verdict_set(v, ROW_VMPL, VERDICT_CONTRAINDICATED, want, got, "VMPL is not 0 to 3");
 	else if (p == NULL)
@@ -217,11 +224,12 @@ static void platform_row(const struct snp_report *r, const struct policy *p, str
 	}
 	uint64_t require = p->tee.snp.platform_require, forbid = p->tee.snp.platform_forbid;
 	uint64_t missing = require & ~r->platform_info, excess = forbid & r->platform_info;
-	(void)snprintf(want, sizeof want, "require 0x%llx forbid 0x%llx", (unsigned long long)require,
-		(unsigned long long)forbid);
+	(void)snprintf(want, sizeof want, "require 0x%llx forbid 0x%llx",
+		(unsigned long long)require, (unsigned long long)forbid);
 	if (missing != 0)
 		verdict_set(v, ROW_PLATFORM_INFO, VERDICT_CONTRAINDICATED, want, got,
-			"the policy requires %s, the platform has it off", lowest_bit_name(missing));
+			"the policy requires %s, the platform has it off",
+			lowest_bit_name(missing));
 	else if (excess != 0)
 		verdict_set(v, ROW_PLATFORM_INFO, VERDICT_CONTRAINDICATED, want, got,
 			"the policy forbids %s, the platform has it on", lowest_bit_name(excess));
@@ -244,7 +252,8 @@ static void id_block_row(const struct snp_report *r, const struct policy *p, str
 	le32 svn;
 
 	if (sha384_once(p->tee.snp.id_block.auth + ID_AUTH_KEY, ID_KEY_BYTES, digest) < 0)
-		verdict_set(v, ROW_ID_KEY, VERDICT_CONTRAINDICATED, "", "", "the key cannot be hashed");
+		verdict_set(
+			v, ROW_ID_KEY, VERDICT_CONTRAINDICATED, "", "", "the key cannot be hashed");
 	else
 		equal_row(v, ROW_ID_KEY, digest, r->id_key_digest, sizeof digest, "",
 			is_zero(r->id_key_digest, sizeof r->id_key_digest)
@@ -252,14 +261,16 @@ static void id_block_row(const struct snp_report *r, const struct policy *p, str
 				: "the ID block was signed by another key");
 	memcpy(&svn, block + ID_BLOCK_SVN, sizeof svn);
 	if (memcmp(r->family_id, block + ID_BLOCK_FAMILY, 16) != 0 ||
-		memcmp(r->image_id, block + ID_BLOCK_IMAGE, 16) != 0 || r->guest_svn != le32_get(svn))
+		memcmp(r->image_id, block + ID_BLOCK_IMAGE, 16) != 0 ||
+		r->guest_svn != le32_get(svn))
 		verdict_set(v, ROW_ID_KEY, VERDICT_CONTRAINDICATED, "", "",
 			"family id, image id or guest SVN are not those of the policy's ID block");
 }
 
 static void id_rows(const struct snp_report *r, const struct policy *p, struct verdict *v)
 {
-	const uint8_t *author = p != NULL && p->tee.snp.has_author_key ? p->tee.snp.author_key : NULL;
+	const uint8_t *author =
+		p != NULL && p->tee.snp.has_author_key ? p->tee.snp.author_key : NULL;
 
 	if (p != NULL && p->tee.snp.has_id_block)
 		id_block_row(r, p, v);
@@ -288,8 +299,8 @@ static void policy_product_row(enum snp_product product, const struct policy *p,
 			return;
 	if (p->tee.snp.n_products > 0)
 		verdict_set(v, ROW_PRODUCT, VERDICT_CONTRAINDICATED,
-			snp_product_name(products[p->tee.snp.products[0]]), snp_product_name(product),
-			"the policy does not name this product");
+			snp_product_name(products[p->tee.snp.products[0]]),
+			snp_product_name(product), "the policy does not name this product");
 }
 
 static void policy_tcb_row(const struct snp_report *r, enum snp_product product,
@@ -310,15 +321,19 @@ static void policy_tcb_row(const struct snp_report *r, enum snp_product product,
 	if (!s->has_min_tcb)
 		return;
 	struct tcb is = tcb_decode(product, fields[s->tcb_field].word);
-	struct tcb least = { .has_fmc = is.has_fmc, .fmc = (uint8_t)s->min_tcb.fmc,
-		.bootloader = (uint8_t)s->min_tcb.bootloader, .tee = (uint8_t)s->min_tcb.tee,
-		.snp = (uint8_t)s->min_tcb.snp, .microcode = (uint8_t)s->min_tcb.microcode };
+	struct tcb least = { .has_fmc = is.has_fmc,
+		.fmc = (uint8_t)s->min_tcb.fmc,
+		.bootloader = (uint8_t)s->min_tcb.bootloader,
+		.tee = (uint8_t)s->min_tcb.tee,
+		.snp = (uint8_t)s->min_tcb.snp,
+		.microcode = (uint8_t)s->min_tcb.microcode };
 	tcb_print(&least, want);
 	tcb_print(&is, got);
 	const char *below = tcb_first_below(&is, &least);
 	if (below != NULL)
 		verdict_set(v, ROW_TCB, VERDICT_CONTRAINDICATED, want, got,
-			"%s: %s is below the policy's minimum: the host's firmware has to be updated and "
+			"%s: %s is below the policy's minimum: the host's firmware has to be "
+			"updated and "
 			"committed",
 			fields[s->tcb_field].name, below);
 }
@@ -331,8 +346,8 @@ static void policy_chip_row(const struct snp_report *r, const struct policy *p, 
 		return;
 	hex(got, r->chip_id, sizeof r->chip_id);
 	if (is_zero(r->chip_id, sizeof r->chip_id)) {
-		verdict_set(v, ROW_CHIP_ID, VERDICT_CONTRAINDICATED, "one of the policy's chips", "masked",
-			"the policy names chips, the host hides which one this is");
+		verdict_set(v, ROW_CHIP_ID, VERDICT_CONTRAINDICATED, "one of the policy's chips",
+			"masked", "the policy names chips, the host hides which one this is");
 		return;
 	}
 	for (uint64_t i = 0; i < p->tee.snp.n_chips; i++)
@@ -389,12 +404,15 @@ void appraise_trust(enum trust_class trust, const struct policy *policy, struct 
 			"no trusted root vouches for this evidence: it is what the host says");
 	else if (policy == NULL)
 		verdict_set(v, ROW_TRUST, VERDICT_NONE, "", got,
-			"vouched for by a root that was given, not by a vendor; no policy was given to refuse it");
+			"vouched for by a root that was given, not by a vendor; no policy was "
+			"given to refuse it");
 	else if (may_simulate)
-		verdict_set(v, ROW_TRUST, VERDICT_AFFIRMING, want, got, "the policy accepts simulated trust");
+		verdict_set(v, ROW_TRUST, VERDICT_AFFIRMING, want, got,
+			"the policy accepts simulated trust");
 	else
 		verdict_set(v, ROW_TRUST, VERDICT_CONTRAINDICATED, want, got,
-			"a root that was given vouches for it, not a vendor, and the policy does not say "
+			"a root that was given vouches for it, not a vendor, and the policy does "
+			"not say "
 			"'simulated'");
 }
 
@@ -433,7 +451,8 @@ static void platform_claims(struct claims *c, const struct snp_report *r)
 	claims_add_text(c, "platform_info", word(text, r->platform_info));
 	claims_add_bool(c, "platform_smt_enabled", (r->platform_info & SNP_PLATFORM_SMT_EN) != 0);
 	claims_add_bool(c, "platform_tsme_enabled", (r->platform_info & SNP_PLATFORM_TSME_EN) != 0);
-	claims_add_bool(c, "platform_alias_check", (r->platform_info & SNP_PLATFORM_ALIAS_CHECK) != 0);
+	claims_add_bool(
+		c, "platform_alias_check", (r->platform_info & SNP_PLATFORM_ALIAS_CHECK) != 0);
 	claims_add_text(c, "signing_key", snp_signing_key_name(r->signing_key));
 	claims_add_bool(c, "author_key_enabled", (r->key_info & SNP_KEY_AUTHOR_KEY_EN) != 0);
 	claims_add_bool(c, "mask_chip_key", (r->key_info & SNP_KEY_MASK_CHIP_KEY) != 0);
@@ -472,8 +491,8 @@ static void firmware_claims(struct claims *c, const struct snp_report *r, enum s
 	}
 }
 
-void appraise_snp_claims(const struct snp_report *report, enum snp_product product,
-	struct claims *c)
+void appraise_snp_claims(
+	const struct snp_report *report, enum snp_product product, struct claims *c)
 {
 	const struct snp_report *r = report;
 

@@ -23,8 +23,8 @@ void appraise_snp(const struct snp_report *report, enum snp_product product,
 	const struct attest_inputs *in, struct verdict *v);
 
 /* List the fields of a report. */
-void appraise_snp_claims(const struct snp_report *report, enum snp_product product,
-	struct claims *c);
+void appraise_snp_claims(
+	const struct snp_report *report, enum snp_product product, struct claims *c);
 
 /* Does the policy (NULL: none) accept this trust class? Sets the row trust. */
 void appraise_trust(enum trust_class trust, const struct policy *policy, struct verdict *v);

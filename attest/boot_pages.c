@@ -9,10 +9,10 @@
 
 /* --- the kernel's setup header (Linux x86 boot protocol) ------------------------------------- */
 
-#define SETUP_HEADER_AT   0x1F1u
-#define SETUP_HEADER_MAX  0x290u
+#define SETUP_HEADER_AT    0x1F1u
+#define SETUP_HEADER_MAX   0x290u
 #define SETUP_HEADER_LEAST 0x264u /* up to and with init_size */
-#define SECTOR_BYTES      512u
+#define SECTOR_BYTES       512u
 
 static uint32_t field32(const uint8_t *image, size_t at)
 {
@@ -53,13 +53,14 @@ int boot_kernel_parse(struct boot_kernel *ret, const uint8_t *image, size_t len,
 	const char *fault = header_fault(image, len);
 
 	if (fault != NULL)
-		return why_set(why, -EBADMSG, "the kernel is no bzImage this boot takes: %s", fault);
+		return why_set(
+			why, -EBADMSG, "the kernel is no bzImage this boot takes: %s", fault);
 
 	size_t sects = image[SETUP_HEADER_AT] == 0 ? 4 : image[SETUP_HEADER_AT];
 	size_t body_at = (sects + 1) * SECTOR_BYTES;
 	if (body_at >= len)
-		return why_set(why, -EBADMSG, "the kernel ends at byte %zu, inside its %zu setup sectors",
-			len, sects);
+		return why_set(why, -EBADMSG,
+			"the kernel ends at byte %zu, inside its %zu setup sectors", len, sects);
 	/* 0x201 is the offset byte of the jump at 0x200: where the header ends. */
 	size_t header_end = MIN(0x202u + (size_t)image[0x201], SETUP_HEADER_MAX);
 	*ret = (struct boot_kernel){
@@ -75,26 +76,29 @@ int boot_kernel_parse(struct boot_kernel *ret, const uint8_t *image, size_t len,
 
 /* --- memory ---------------------------------------------------------------------------------- */
 
-#define GIB (1ull << 30)
-#define LOW_MAX  (3 * GIB)
-#define HIGH_AT  (4 * GIB)
+#define GIB     (1ull << 30)
+#define LOW_MAX (3 * GIB)
+#define HIGH_AT (4 * GIB)
 
 int boot_layout_make(struct boot_layout *ret, const struct boot_kernel *kernel, uint64_t initrd_len,
 	uint64_t memory, struct why *why)
 {
-	struct boot_layout l = { .memory = memory, .low = MIN(memory, LOW_MAX),
-		.initrd_len = initrd_len };
+	struct boot_layout l = {
+		.memory = memory, .low = MIN(memory, LOW_MAX), .initrd_len = initrd_len
+	};
 	uint64_t kernel_end = BOOT_GPA_KERNEL + kernel->init_size;
 
 	if (kernel_end > l.low || kernel->body_len > l.low - BOOT_GPA_KERNEL)
-		return why_set(why, -ERANGE, "the kernel needs memory up to 0x%llx, the guest has 0x%llx",
+		return why_set(why, -ERANGE,
+			"the kernel needs memory up to 0x%llx, the guest has 0x%llx",
 			(unsigned long long)kernel_end, (unsigned long long)l.low);
 	if (initrd_len > 0) {
 		uint64_t top = MIN(l.low, kernel->initrd_addr_max + 1);
 		uint64_t least = (kernel_end + PAGE_BYTES - 1) & ~(uint64_t)(PAGE_BYTES - 1);
 		if (initrd_len > top || ((top - initrd_len) & ~(uint64_t)(PAGE_BYTES - 1)) < least)
 			return why_set(why, -ERANGE,
-				"the initial ramdisk of %llu bytes does not fit between 0x%llx and 0x%llx",
+				"the initial ramdisk of %llu bytes does not fit between 0x%llx and "
+				"0x%llx",
 				(unsigned long long)initrd_len, (unsigned long long)least,
 				(unsigned long long)top);
 		l.initrd_gpa = (top - initrd_len) & ~(uint64_t)(PAGE_BYTES - 1);
@@ -138,8 +142,8 @@ static void patch(uint8_t *page, size_t at, uint64_t v, size_t len)
 		page[at + i] = (uint8_t)(v >> (8 * i));
 }
 
-void boot_params_print(const struct boot_kernel *kernel, const struct boot_layout *layout,
-	uint8_t ret[PAGE_BYTES])
+void boot_params_print(
+	const struct boot_kernel *kernel, const struct boot_layout *layout, uint8_t ret[PAGE_BYTES])
 {
 	memset(ret, 0, PAGE_BYTES);
 	patch(ret, 0x070, BOOT_GPA_ACPI, 8);
@@ -187,14 +191,15 @@ void boot_cc_blob_print(uint8_t ret[PAGE_BYTES])
 
 /* --- ACPI 6.4 --------------------------------------------------------------------------------- */
 
-#define RSDP_BYTES 36u
-#define ACPI_HEADER_BYTES 36u
-#define FADT_BYTES 276u
-#define RESET_PORT 0x602u
+#define RSDP_BYTES         36u
+#define ACPI_HEADER_BYTES  36u
+#define FADT_BYTES         276u
+#define RESET_PORT         0x602u
 #define SLEEP_CONTROL_PORT 0x600u
-#define SLEEP_STATUS_PORT 0x601u
+#define SLEEP_STATUS_PORT  0x601u
 
 /* AML of docs/launch.md: _S5, \_SB.PCI0, \_SB.COM1. */
+/* clang-format off */
 static const uint8_t dsdt_aml[] = {
 	0x08, 0x5f, 0x53, 0x35, 0x5f, 0x12, 0x07, 0x04, 0x0a, 0x05, 0x00, 0x00, 0x00, 0x10, 0x45, 0x0a,
 	0x5f, 0x53, 0x42, 0x5f, 0x5b, 0x82, 0x4a, 0x06, 0x50, 0x43, 0x49, 0x30, 0x08, 0x5f, 0x48, 0x49,
@@ -209,6 +214,7 @@ static const uint8_t dsdt_aml[] = {
 	0x47, 0x01, 0xf8, 0x03, 0xf8, 0x03, 0x01, 0x08, 0x89, 0x06, 0x00, 0x03, 0x01, 0x04, 0x00, 0x00,
 	0x00, 0x79, 0x00,
 };
+/* clang-format on */
 
 static void checksum_set(uint8_t *table, size_t len, size_t at)
 {

@@ -37,13 +37,13 @@ struct boot_kernel {
 };
 
 /* -EBADMSG with why when it is no bzImage, or one this boot does not take. */
-MUST_USE int boot_kernel_parse(struct boot_kernel *ret, const uint8_t *image, size_t len,
-	struct why *why);
+MUST_USE int boot_kernel_parse(
+	struct boot_kernel *ret, const uint8_t *image, size_t len, struct why *why);
 
 struct boot_layout {
-	uint64_t memory;      /* M, bytes */
-	uint64_t low;         /* L: RAM below the hole */
-	uint64_t initrd_gpa;  /* R; 0 without a ramdisk */
+	uint64_t memory;     /* M, bytes */
+	uint64_t low;        /* L: RAM below the hole */
+	uint64_t initrd_gpa; /* R; 0 without a ramdisk */
 	uint64_t initrd_len;
 	uint32_t vcpus;
 	uint64_t sev_features; /* bit 0 set */

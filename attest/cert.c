@@ -73,11 +73,12 @@ static MUST_USE int der_add(struct cert_store *s, const uint8_t *buf, size_t len
 	if (crl != NULL && at == buf + len)
 		return store_give_crl(s, crl, why);
 	X509_CRL_free(crl);
-	return why_set(why, -EBADMSG, "%zu bytes that are neither a DER certificate nor a DER CRL", len);
+	return why_set(
+		why, -EBADMSG, "%zu bytes that are neither a DER certificate nor a DER CRL", len);
 }
 
-static MUST_USE int pem_object_add(struct cert_store *s, const char *name, const uint8_t *buf,
-	long len, struct why *why)
+static MUST_USE int pem_object_add(
+	struct cert_store *s, const char *name, const uint8_t *buf, long len, struct why *why)
 {
 	if (strcmp(name, PEM_STRING_X509) != 0 && strcmp(name, PEM_STRING_X509_CRL) != 0)
 		return why_set(why, -EBADMSG, "PEM block '%s', want a certificate or a CRL", name);
@@ -124,14 +125,13 @@ static bool bytes_are_pem(const uint8_t *buf, size_t len)
 	return true;
 }
 
-static MUST_USE int pem_or_der_add(struct cert_store *s, const uint8_t *buf, size_t len,
-	struct why *why)
+static MUST_USE int pem_or_der_add(
+	struct cert_store *s, const uint8_t *buf, size_t len, struct why *why)
 {
 	return bytes_are_pem(buf, len) ? pem_add(s, buf, len, why) : der_add(s, buf, len, why);
 }
 
-static MUST_USE int table_add(struct cert_store *s, const uint8_t *buf, size_t len,
-	struct why *why)
+static MUST_USE int table_add(struct cert_store *s, const uint8_t *buf, size_t len, struct why *why)
 {
 	struct cert_table t = { 0 };
 	int err = cert_table_parse(&t, buf, len, why);
@@ -235,8 +235,8 @@ static bool algorithm_is_pss_sha384(const X509_ALGOR *a)
 		return false;
 	RSA_PSS_PARAMS *p = ASN1_TYPE_unpack_sequence(ASN1_ITEM_rptr(RSA_PSS_PARAMS), a->parameter);
 	bool ok = p != NULL && algorithm_nid(p->hashAlgorithm) == NID_sha384 &&
-		pss_mask_is_sha384(p->maskGenAlgorithm) && number_is(p->saltLength, PSS_SALT, 20) &&
-		number_is(p->trailerField, 1, 1);
+		  pss_mask_is_sha384(p->maskGenAlgorithm) &&
+		  number_is(p->saltLength, PSS_SALT, 20) && number_is(p->trailerField, 1, 1);
 	RSA_PSS_PARAMS_free(p);
 	ERR_clear_error();
 	return ok;
@@ -248,7 +248,8 @@ static MUST_USE int pss_check(const X509_ALGOR *a, const char *what, struct why 
 	if (algorithm_is_pss_sha384(a))
 		return 0;
 	return why_set(why, -EKEYREJECTED,
-		"%s is not signed with RSASSA-PSS, SHA-384, MGF1-SHA-384, salt 48 (AMD 57230)", what);
+		"%s is not signed with RSASSA-PSS, SHA-384, MGF1-SHA-384, salt 48 (AMD 57230)",
+		what);
 }
 
 int cert_verify_issued(X509 *child, X509 *issuer, struct why *why)
@@ -314,8 +315,8 @@ bool cert_is_p384(X509 *x)
 	EVP_PKEY *key = X509_get0_pubkey(x);
 
 	bool ok = key != NULL && EVP_PKEY_get_base_id(key) == EVP_PKEY_EC &&
-		EVP_PKEY_get_group_name(key, group, sizeof group, NULL) == 1 &&
-		strcmp(group, "secp384r1") == 0;
+		  EVP_PKEY_get_group_name(key, group, sizeof group, NULL) == 1 &&
+		  strcmp(group, "secp384r1") == 0;
 	ERR_clear_error();
 	return ok;
 }
@@ -333,7 +334,8 @@ int crl_verify(X509_CRL *crl, X509 *root, time_t at, struct why *why)
 	bool ok = X509_CRL_verify(crl, X509_get0_pubkey(root)) == 1;
 	ERR_clear_error();
 	if (!ok)
-		return why_set(why, -EKEYREJECTED, "the CRL's signature does not fit the root's key");
+		return why_set(
+			why, -EKEYREJECTED, "the CRL's signature does not fit the root's key");
 	const ASN1_TIME *next = X509_CRL_get0_nextUpdate(crl);
 	if (X509_cmp_time(X509_CRL_get0_lastUpdate(crl), &at) >= 0)
 		return why_set(why, -ESTALE, "the CRL is younger than the time asked for");

@@ -39,8 +39,7 @@ static inline void cert_store_auto(struct cert_store *s)
  * table of such. -EBADMSG with why when any of it cannot be read or nothing is in it; what was
  * read before stays in the store. -EMSGSIZE beyond LIMIT_CERT_BLOB_BYTES, LIMIT_CERTS, LIMIT_CRLS.
  */
-MUST_USE int cert_store_add(struct cert_store *s, const uint8_t *buf, size_t len,
-	struct why *why);
+MUST_USE int cert_store_add(struct cert_store *s, const uint8_t *buf, size_t len, struct why *why);
 
 /* Add one certificate; the store takes its own reference. -EMSGSIZE when full. */
 MUST_USE int cert_store_add_x509(struct cert_store *s, X509 *x, struct why *why);

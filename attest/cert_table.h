@@ -49,5 +49,4 @@ void cert_table_guid_print(const uint8_t guid[16], char ret[37]);
  * offset into the header, a length past the end or a GUID given twice; -EMSGSIZE for more entries
  * or bytes than LIMIT_CERT_TABLE_ENTRIES, LIMIT_CERT_BLOB_BYTES.
  */
-MUST_USE int cert_table_parse(struct cert_table *ret, const void *buf, size_t len,
-	struct why *why);
+MUST_USE int cert_table_parse(struct cert_table *ret, const void *buf, size_t len, struct why *why);

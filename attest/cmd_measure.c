@@ -96,12 +96,13 @@ static void launch_text(const struct launch *l, bool explain, struct wr *w)
 	wr_str(w, "\n");
 	if (!explain)
 		return;
-	wr_printf(w, "\n%-16s %-15s %11s %6s %-8s %s\n", "piece", "address", "bytes", "pages", "type",
-		"SHA-384");
+	wr_printf(w, "\n%-16s %-15s %11s %6s %-8s %s\n", "piece", "address", "bytes", "pages",
+		"type", "SHA-384");
 	for (size_t i = 0; i < l->digest.n_pieces; i++) {
 		const struct boot_digest_piece *p = &l->digest.pieces[i];
-		wr_printf(w, "%-16s 0x%013llx %11llu %6u %-8s ", p->name, (unsigned long long)p->gpa,
-			(unsigned long long)p->len, p->n_pages, snp_page_type_name(p->page_type));
+		wr_printf(w, "%-16s 0x%013llx %11llu %6u %-8s ", p->name,
+			(unsigned long long)p->gpa, (unsigned long long)p->len, p->n_pages,
+			snp_page_type_name(p->page_type));
 		if (p->page_type == SNP_PAGE_NORMAL || p->page_type == SNP_PAGE_VMSA)
 			wr_hex(w, p->sha384, sizeof p->sha384);
 		else
@@ -213,7 +214,8 @@ static void number_compare(struct answer *a, enum changed_input input, uint64_t 
 	if (own == is)
 		return;
 	(void)snprintf(text, sizeof text,
-		input == CHANGED_FEATURES ? "0x%llx, the policy says 0x%llx" : "%llu, the policy says %llu",
+		input == CHANGED_FEATURES ? "0x%llx, the policy says 0x%llx"
+					  : "%llu, the policy says %llu",
 		(unsigned long long)is, (unsigned long long)own);
 	differs(a, input, text);
 }
@@ -251,7 +253,7 @@ static bool piece_agrees(const struct launch *l, const json_t *json, const char 
 	if (own == NULL || is == NULL)
 		return own == NULL && is == NULL;
 	return opts_parse_hex(is, digest, sizeof digest) == 0 &&
-		memcmp(own->sha384, digest, sizeof digest) == 0;
+	       memcmp(own->sha384, digest, sizeof digest) == 0;
 }
 
 /* Both sides list their inputs: compare them one by one. */
@@ -292,7 +294,8 @@ static void found_compare(const struct launch *l, const struct changed *c, struc
 /* "kernel and initrd agree", of the three inputs people think of first. */
 static void agreeing_print(uint32_t changed, char *ret, size_t size)
 {
-	const enum changed_input main_inputs[] = { CHANGED_KERNEL, CHANGED_INITRD, CHANGED_CMDLINE };
+	const enum changed_input main_inputs[] = { CHANGED_KERNEL, CHANGED_INITRD,
+		CHANGED_CMDLINE };
 	const char *names[ARRAY_LEN(main_inputs)];
 	size_t n = 0;
 
@@ -336,8 +339,8 @@ static MUST_USE int candidate_image(struct candidate_files *f, const char *path,
 }
 
 /* TEXT, or @FILE without its last newline. */
-static MUST_USE int candidate_cmdline(struct candidate_files *f, const char *text,
-	const char **ret, struct why *why)
+static MUST_USE int candidate_cmdline(
+	struct candidate_files *f, const char *text, const char **ret, struct why *why)
 {
 	*ret = text;
 	if (text[0] != '@')
@@ -412,8 +415,10 @@ static MUST_USE int digest_search(const struct args *args, const struct launch *
 		found_compare(l, &changed, a);
 	else
 		detail_add(a,
-			"none of %u other launches tried gives it: it is another kernel or initrd, a command line "
-			"not guessed, or several inputs at once; offer what you suspect with --candidate-cmdline, "
+			"none of %u other launches tried gives it: it is another kernel or initrd, "
+			"a command line "
+			"not guessed, or several inputs at once; offer what you suspect with "
+			"--candidate-cmdline, "
 			"--candidate-kernel, --candidate-initrd",
 			changed.n_tried);
 	return 0;
@@ -491,7 +496,8 @@ static MUST_USE int listed_check(const struct launch *l, struct why *why)
 	uint64_t n = l->policy.boot.n_launch_digests;
 
 	for (uint64_t i = 0; i < n; i++)
-		if (memcmp(l->policy.boot.launch_digests[i].sha384, l->digest.digest, SHA384_BYTES) == 0)
+		if (memcmp(l->policy.boot.launch_digests[i].sha384, l->digest.digest,
+			    SHA384_BYTES) == 0)
 			return 0;
 	if (n == 0)
 		return 0;
@@ -514,7 +520,8 @@ static int measure_run(const struct args *a, const char *path, struct launch *l)
 	if (err == 0)
 		err = measure_answer(a, l, &w, &status, &why);
 	if (err < 0)
-		status = cmd_fail(err == -EOPNOTSUPP ? EXIT_INPUT : opts_exit_status(err), err, &why);
+		status = cmd_fail(
+			err == -EOPNOTSUPP ? EXIT_INPUT : opts_exit_status(err), err, &why);
 	else
 		status = cmd_print(&w, status);
 	free(w.buf);
@@ -531,16 +538,22 @@ int cmd_measure(int argc, char **argv)
 		{ "explain", OPT_FLAG, &a.explain, NULL, "list every measured piece" },
 		{ "diff", OPT_TEXT, &a.diff, "DIGEST|FILE",
 			"compare with a digest, a report, or another 'measure --json'" },
-		{ "candidate-cmdline", OPT_LIST, &a.cmdlines, "TEXT|@FILE", "--diff: try this command line" },
+		{ "candidate-cmdline", OPT_LIST, &a.cmdlines, "TEXT|@FILE",
+			"--diff: try this command line" },
 		{ "candidate-kernel", OPT_LIST, &a.kernels, "FILE", "--diff: try this kernel" },
-		{ "candidate-initrd", OPT_LIST, &a.initrds, "FILE", "--diff: try this initial ramdisk" },
+		{ "candidate-initrd", OPT_LIST, &a.initrds, "FILE",
+			"--diff: try this initial ramdisk" },
 		{ "candidate-vcpus", OPT_LIST, &a.vcpus, "N", "--diff: try this number of vCPUs" },
-		{ "candidate-memory", OPT_LIST, &a.memories, "MIB", "--diff: try this memory size" },
+		{ "candidate-memory", OPT_LIST, &a.memories, "MIB",
+			"--diff: try this memory size" },
 		{ "json", OPT_FLAG, &a.as_json, NULL, "one JSON object on standard output" },
 		{ 0 },
 	};
-	const struct opt_spec spec = { "casemate measure POLICY [--explain] [--diff DIGEST|FILE] [--json]",
-		"Predict the launch digest of a policy from the files it names, offline.", options, 1, 1 };
+	const struct opt_spec spec = {
+		"casemate measure POLICY [--explain] [--diff DIGEST|FILE] [--json]",
+		"Predict the launch digest of a policy from the files it names, offline.", options,
+		1, 1
+	};
 	struct why why = { 0 };
 	char **args = NULL;
 	size_t n_args = 0;

@@ -17,8 +17,8 @@
 
 /* --- reports ---------------------------------------------------------------------------------- */
 
-static MUST_USE int report_show(struct attest_blob blob, bool as_json, struct wr *w,
-	struct why *why)
+static MUST_USE int report_show(
+	struct attest_blob blob, bool as_json, struct wr *w, struct why *why)
 {
 	static struct claims claims; /* large; one thread, one call */
 	struct snp_report r;
@@ -27,10 +27,12 @@ static MUST_USE int report_show(struct attest_blob blob, bool as_json, struct wr
 	if (err < 0)
 		return err;
 	appraise_snp_claims(&r,
-		r.has_cpuid ? snp_product_of_cpuid(r.cpuid_family, r.cpuid_model) : SNP_PRODUCT_UNKNOWN,
+		r.has_cpuid ? snp_product_of_cpuid(r.cpuid_family, r.cpuid_model)
+			    : SNP_PRODUCT_UNKNOWN,
 		&claims);
 	if (!as_json) {
-		wr_printf(w, "SEV-SNP attestation report, version %u (decoded, not verified)\n", r.version);
+		wr_printf(w, "SEV-SNP attestation report, version %u (decoded, not verified)\n",
+			r.version);
 		claims_print_text(&claims, w);
 		return 0;
 	}
@@ -93,7 +95,8 @@ static void leaf_claims(X509 *x, struct claims *c)
 
 static void cert_claims(X509 *x, struct claims *c)
 {
-	char subject[CERT_NAME_MAX], issuer[CERT_NAME_MAX], serial[64], from[TIME_TEXT], to[TIME_TEXT];
+	char subject[CERT_NAME_MAX], issuer[CERT_NAME_MAX], serial[64], from[TIME_TEXT],
+		to[TIME_TEXT];
 	uint8_t digest[32];
 
 	cert_subject_cn(x, subject);
@@ -120,7 +123,8 @@ static void crl_claims(X509_CRL *crl, struct claims *c)
 	int n = rows == NULL ? 0 : sk_X509_REVOKED_num(rows);
 
 	name[0] = '\0';
-	(void)X509_NAME_get_text_by_NID(X509_CRL_get_issuer(crl), NID_commonName, name, sizeof name);
+	(void)X509_NAME_get_text_by_NID(
+		X509_CRL_get_issuer(crl), NID_commonName, name, sizeof name);
 	time_print(X509_CRL_get0_lastUpdate(crl), from);
 	time_print(X509_CRL_get0_nextUpdate(crl), to);
 	claims_add_text(c, "type", "crl");
@@ -165,8 +169,8 @@ static void table_entries_show(const struct cert_table *t, bool as_json, struct 
 		char guid[37];
 		cert_table_guid_print(e->guid, guid);
 		if (!as_json) {
-			wr_printf(w, "  %-5s %s  byte %zu, %zu bytes\n", cert_table_kind_name(e->kind), guid,
-				e->offset, e->len);
+			wr_printf(w, "  %-5s %s  byte %zu, %zu bytes\n",
+				cert_table_kind_name(e->kind), guid, e->offset, e->len);
 			continue;
 		}
 		json_open(w, NULL, '{');
@@ -182,8 +186,7 @@ static void table_entries_show(const struct cert_table *t, bool as_json, struct 
 		wr_str(w, "\n");
 }
 
-static MUST_USE int certs_show(struct attest_blob blob, bool as_json, struct wr *w,
-	struct why *why)
+static MUST_USE int certs_show(struct attest_blob blob, bool as_json, struct wr *w, struct why *why)
 {
 	AUTO(cert_store) struct cert_store s = { 0 };
 	struct cert_table table = { 0 };
@@ -211,8 +214,7 @@ static MUST_USE int certs_show(struct attest_blob blob, bool as_json, struct wr 
 
 /* --- the command ------------------------------------------------------------------------------ */
 
-static MUST_USE int bytes_show(struct attest_blob blob, bool as_json, struct wr *w,
-	struct why *why)
+static MUST_USE int bytes_show(struct attest_blob blob, bool as_json, struct wr *w, struct why *why)
 {
 	enum evidence_kind kind = attest_recognise(blob.p, blob.len);
 	struct why w_certs = { 0 };
@@ -220,13 +222,13 @@ static MUST_USE int bytes_show(struct attest_blob blob, bool as_json, struct wr 
 	if (kind == EVIDENCE_SNP)
 		return report_show(blob, as_json, w, why);
 	if (kind != EVIDENCE_UNKNOWN)
-		return why_set(why, -EPROTONOSUPPORT, "%s evidence is not supported in this version",
-			evidence_kind_name(kind));
+		return why_set(why, -EPROTONOSUPPORT,
+			"%s evidence is not supported in this version", evidence_kind_name(kind));
 	int err = certs_show(blob, as_json, w, &w_certs);
 	if (err < 0)
 		return why_set(why, err,
-			"%zu bytes that are neither a report (SNP: %u bytes) nor certificates: %s", blob.len,
-			SNP_REPORT_BYTES, w_certs.text);
+			"%zu bytes that are neither a report (SNP: %u bytes) nor certificates: %s",
+			blob.len, SNP_REPORT_BYTES, w_certs.text);
 	return 0;
 }
 
@@ -239,7 +241,8 @@ int cmd_show(int argc, char **argv)
 		{ 0 },
 	};
 	const struct opt_spec spec = { "casemate attest show FILE [--json]",
-		"Decode evidence: SNP report, certificate table, certificates, CRL.", options, 1, 1 };
+		"Decode evidence: SNP report, certificate table, certificates, CRL.", options, 1,
+		1 };
 	struct why why = { 0 };
 	struct wr w = { 0 };
 	char **args = NULL;
@@ -256,7 +259,7 @@ int cmd_show(int argc, char **argv)
 	if (err < 0)
 		(void)why_prefix(&why, err, "%s", args[0]);
 	int status = err < 0 ? cmd_fail(err == -ENOMEM ? EXIT_OURS : EXIT_INPUT, err, &why)
-	                     : cmd_print(&w, EXIT_YES);
+			     : cmd_print(&w, EXIT_YES);
 	free(w.buf);
 	return status;
 }

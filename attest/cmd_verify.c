@@ -37,8 +37,8 @@ static void loaded_done(struct loaded *l)
 /* --- certificates ----------------------------------------------------------------------------- */
 
 /* A file that somebody names has to hold certificates; a file in a folder need not. */
-static MUST_USE int cert_file_add(struct cmd_files *f, const char *path, bool is_named,
-	struct why *why)
+static MUST_USE int cert_file_add(
+	struct cmd_files *f, const char *path, bool is_named, struct why *why)
 {
 	size_t n = 0;
 	int err = cmd_files_add(f, path, LIMIT_CERT_BLOB_BYTES, is_named ? why : NULL);
@@ -65,7 +65,7 @@ static MUST_USE int cert_folder_add(struct cmd_files *f, const char *path, struc
 		struct stat st;
 		int len = snprintf(file, sizeof file, "%s/%s", path, names[i]->d_name);
 		bool is_file = len > 0 && (size_t)len < sizeof file && stat(file, &st) == 0 &&
-			S_ISREG(st.st_mode) && st.st_size <= (off_t)LIMIT_CERT_BLOB_BYTES;
+			       S_ISREG(st.st_mode) && st.st_size <= (off_t)LIMIT_CERT_BLOB_BYTES;
 		if (err == 0 && is_file)
 			err = cert_file_add(f, file, false, why);
 		free(names[i]);
@@ -74,16 +74,17 @@ static MUST_USE int cert_folder_add(struct cmd_files *f, const char *path, struc
 	return err;
 }
 
-static MUST_USE int certs_load(const struct opt_list *list, bool may_be_folder,
-	struct cmd_files *f, struct why *why)
+static MUST_USE int certs_load(
+	const struct opt_list *list, bool may_be_folder, struct cmd_files *f, struct why *why)
 {
 	int err = 0;
 
 	for (size_t i = 0; i < list->n && err == 0; i++) {
 		struct stat st;
-		bool is_folder = may_be_folder && stat(list->at[i], &st) == 0 && S_ISDIR(st.st_mode);
+		bool is_folder =
+			may_be_folder && stat(list->at[i], &st) == 0 && S_ISDIR(st.st_mode);
 		err = is_folder ? cert_folder_add(f, list->at[i], why)
-		                : cert_file_add(f, list->at[i], true, why);
+				: cert_file_add(f, list->at[i], true, why);
 	}
 	return err;
 }
@@ -91,19 +92,20 @@ static MUST_USE int certs_load(const struct opt_list *list, bool may_be_folder,
 /* --- expected values -------------------------------------------------------------------------- */
 
 /* 1 to 64 bytes, filled up with zeros at the end. */
-static MUST_USE int report_data_parse(const char *text, uint8_t ret[SNP_REPORT_DATA_BYTES],
-	struct why *why)
+static MUST_USE int report_data_parse(
+	const char *text, uint8_t ret[SNP_REPORT_DATA_BYTES], struct why *why)
 {
 	size_t len = strlen(text) / 2;
 
 	if (len < 1 || len > SNP_REPORT_DATA_BYTES || opts_parse_hex(text, ret, len) < 0)
 		return why_set(why, -EINVAL,
-			"--report-data: want 2 to 128 hexadecimal digits or @FILE with at most 64 bytes");
+			"--report-data: want 2 to 128 hexadecimal digits or @FILE with at most 64 "
+			"bytes");
 	return 0;
 }
 
-static MUST_USE int report_data_load(const char *text, uint8_t ret[SNP_REPORT_DATA_BYTES],
-	struct why *why)
+static MUST_USE int report_data_load(
+	const char *text, uint8_t ret[SNP_REPORT_DATA_BYTES], struct why *why)
 {
 	AUTO(cmd_files) struct cmd_files file = { 0 };
 
@@ -134,10 +136,11 @@ static MUST_USE int policy_load(const char *path, struct loaded *l, struct why *
 		err = attest_predict_snp(&l->policy, folder, &l->predicted, why);
 	if (err < 0)
 		return why_prefix(why, err,
-			"the expected launch digest cannot be computed (or put boot.launch_digest into the "
+			"the expected launch digest cannot be computed (or put boot.launch_digest "
+			"into the "
 			"policy)");
 	memcpy(l->digests[0], l->predicted.digest, SHA384_BYTES);
-	l->in.digests = (const uint8_t (*)[SHA384_BYTES])l->digests;
+	l->in.digests = (const uint8_t(*)[SHA384_BYTES])l->digests;
 	l->in.n_digests = 1;
 	return 0;
 }
@@ -147,7 +150,8 @@ static MUST_USE int rows_parse(const struct opt_list *list, uint32_t *ret, struc
 	for (size_t i = 0; i < list->n; i++) {
 		enum verdict_row_id row;
 		if (verdict_row_parse(list->at[i], &row) < 0)
-			return why_set(why, -EINVAL, "--require: there is no row '%s'", list->at[i]);
+			return why_set(
+				why, -EINVAL, "--require: there is no row '%s'", list->at[i]);
 		*ret |= ROW_BIT(row);
 	}
 	return 0;
@@ -195,8 +199,8 @@ static MUST_USE int inputs_load(const struct args *a, struct loaded *l, struct w
 	return 0;
 }
 
-static MUST_USE int evidence_verify(const struct args *a, struct loaded *l, struct verdict *ret,
-	struct why *why)
+static MUST_USE int evidence_verify(
+	const struct args *a, struct loaded *l, struct verdict *ret, struct why *why)
 {
 	struct attest_blob e = l->in.evidence;
 	const char *kind = a->kind;
@@ -204,11 +208,12 @@ static MUST_USE int evidence_verify(const struct args *a, struct loaded *l, stru
 	if (kind == NULL)
 		kind = evidence_kind_name(attest_recognise(e.p, e.len));
 	if (strcmp(kind, "unknown") == 0)
-		return why_set(why, -EBADMSG, "%s: %zu bytes that are no evidence we know (SNP report: %u)",
-			a->evidence, e.len, SNP_REPORT_BYTES);
+		return why_set(why, -EBADMSG,
+			"%s: %zu bytes that are no evidence we know (SNP report: %u)", a->evidence,
+			e.len, SNP_REPORT_BYTES);
 	if (strcmp(kind, "snp") != 0)
-		return why_set(why, -EPROTONOSUPPORT, "%s: %s evidence is not supported in this version",
-			a->evidence, kind);
+		return why_set(why, -EPROTONOSUPPORT,
+			"%s: %s evidence is not supported in this version", a->evidence, kind);
 	int err = attest_verify_snp(&l->in, ret, why);
 	return err < 0 ? why_prefix(why, err, "%s", a->evidence) : 0;
 }
@@ -218,7 +223,7 @@ static int verdict_answer(const struct args *a, const struct verdict *v)
 	struct why why = { 0 };
 	struct wr w = { 0 };
 	bool is_good = v->overall == VERDICT_AFFIRMING ||
-		(v->overall == VERDICT_WARNING && a->accept_warning);
+		       (v->overall == VERDICT_WARNING && a->accept_warning);
 
 	int err = cmd_text_open(&w, &why);
 	if (err < 0)
@@ -266,14 +271,18 @@ int cmd_verify(int argc, char **argv)
 	struct args a = { 0 };
 	const struct opt options[] = {
 		{ "evidence", OPT_TEXT, &a.evidence, "FILE", "the evidence: an SNP report" },
-		{ "kind", OPT_TEXT, &a.kind, "KIND", "snp, tdx, sev or tpm instead of recognising it" },
-		{ "certs", OPT_LIST, &a.certs, "FILE|DIR", "certificates: PEM, DER or certificate table" },
+		{ "kind", OPT_TEXT, &a.kind, "KIND",
+			"snp, tdx, sev or tpm instead of recognising it" },
+		{ "certs", OPT_LIST, &a.certs, "FILE|DIR",
+			"certificates: PEM, DER or certificate table" },
 		{ "crl", OPT_LIST, &a.crls, "FILE", "certificate revocation list" },
-		{ "collateral", OPT_TEXT, &a.collateral, "DIR", "TDX collateral (not in this version)" },
+		{ "collateral", OPT_TEXT, &a.collateral, "DIR",
+			"TDX collateral (not in this version)" },
 		{ "policy", OPT_TEXT, &a.policy, "POLICY", "appraise against this launch policy" },
 		{ "report-data", OPT_TEXT, &a.report_data, "HEX|@FILE",
 			"the value asked for; filled up with zeros to 64 bytes" },
-		{ "root", OPT_LIST, &a.roots, "FILE", "an extra trust root (trust class simulated)" },
+		{ "root", OPT_LIST, &a.roots, "FILE",
+			"an extra trust root (trust class simulated)" },
 		{ "at", OPT_TEXT, &a.at, "TIME", "judge validity at this time instead of now" },
 		{ "require", OPT_LIST, &a.require, "ROW", "this row must not be 'none'" },
 		{ "accept-warning", OPT_FLAG, &a.accept_warning, NULL, "exit 0 for a warning too" },

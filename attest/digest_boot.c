@@ -22,8 +22,8 @@ static void walk_auto(struct walk *w)
 	digest_snp_done(&w->snp);
 }
 
-static struct boot_digest_piece *piece_new(struct walk *w, const char *name, uint64_t gpa, uint64_t len,
-	enum snp_page_type type)
+static struct boot_digest_piece *piece_new(
+	struct walk *w, const char *name, uint64_t gpa, uint64_t len, enum snp_page_type type)
 {
 	struct boot_digest_piece *p = &w->out.pieces[w->out.n_pieces++];
 
@@ -48,8 +48,7 @@ static void piece_add(struct walk *w, const char *name, uint64_t gpa, enum snp_p
 }
 
 /* A page of which only type and address are measured. */
-static void piece_add_empty(struct walk *w, const char *name, uint64_t gpa,
-	enum snp_page_type type)
+static void piece_add_empty(struct walk *w, const char *name, uint64_t gpa, enum snp_page_type type)
 {
 	if (w->err < 0)
 		return;
@@ -63,12 +62,14 @@ static MUST_USE int inputs_check(const struct boot_inputs *in, struct why *why)
 		return why_set(why, -ERANGE, "%u vCPUs, want 1 to %u", in->vcpus, LIMIT_VCPUS);
 	if (in->memory_mib < LIMIT_MEMORY_MIB_MIN || in->memory_mib > LIMIT_MEMORY_MIB_MAX)
 		return why_set(why, -ERANGE, "%llu MiB of memory, want %u to %u",
-			(unsigned long long)in->memory_mib, LIMIT_MEMORY_MIB_MIN, LIMIT_MEMORY_MIB_MAX);
+			(unsigned long long)in->memory_mib, LIMIT_MEMORY_MIB_MIN,
+			LIMIT_MEMORY_MIB_MAX);
 	if (strlen(in->cmdline) >= LIMIT_CMDLINE_BYTES)
 		return why_set(why, -EMSGSIZE, "the command line has %zu bytes, at most %u",
 			strlen(in->cmdline), LIMIT_CMDLINE_BYTES - 1);
 	if (in->kernel_len > LIMIT_KERNEL_BYTES || in->initrd_len > LIMIT_INITRD_BYTES)
-		return why_set(why, -EMSGSIZE, "kernel or initial ramdisk larger than this boot takes");
+		return why_set(
+			why, -EMSGSIZE, "kernel or initial ramdisk larger than this boot takes");
 	return 0;
 }
 
@@ -100,8 +101,9 @@ static void made_pieces_add(struct walk *w, const struct boot_inputs *in,
 static bool memo_fits(const struct boot_memo *m, const struct boot_inputs *in, uint64_t initrd_len,
 	uint64_t initrd_gpa)
 {
-	return m->state.n_pieces > 0 && m->kernel == in->kernel && m->kernel_len == in->kernel_len &&
-		m->initrd == in->initrd && m->initrd_len == initrd_len && m->initrd_gpa == initrd_gpa;
+	return m->state.n_pieces > 0 && m->kernel == in->kernel &&
+	       m->kernel_len == in->kernel_len && m->initrd == in->initrd &&
+	       m->initrd_len == initrd_len && m->initrd_gpa == initrd_gpa;
 }
 
 /* The launch digest in out is only carried for the memo; walk.snp.ld is the running one. */
@@ -120,9 +122,12 @@ static void images_add(struct walk *w, const struct boot_inputs *in,
 	if (w->err < 0)
 		return;
 	memcpy(w->out.digest, w->snp.ld, sizeof w->out.digest);
-	*memo = (struct boot_memo){ .kernel = in->kernel, .kernel_len = in->kernel_len,
-		.initrd = in->initrd, .initrd_len = layout->initrd_len,
-		.initrd_gpa = layout->initrd_gpa, .state = w->out };
+	*memo = (struct boot_memo){ .kernel = in->kernel,
+		.kernel_len = in->kernel_len,
+		.initrd = in->initrd,
+		.initrd_len = layout->initrd_len,
+		.initrd_gpa = layout->initrd_gpa,
+		.state = w->out };
 }
 
 int boot_digest_compute(const struct boot_inputs *in, struct boot_digest *ret, struct why *why)

@@ -20,9 +20,9 @@
 #define BOOT_PIECES_MAX (9u + LIMIT_VCPUS)
 
 struct boot_digest_piece {
-	char name[24];                /* "kernel", "initrd", ..., "vmsa0" */
-	uint64_t gpa;                 /* of its first page */
-	uint64_t len;                 /* bytes, before the last page is filled with zeros */
+	char name[24]; /* "kernel", "initrd", ..., "vmsa0" */
+	uint64_t gpa;  /* of its first page */
+	uint64_t len;  /* bytes, before the last page is filled with zeros */
 	uint32_t n_pages;
 	uint8_t page_type;            /* enum snp_page_type */
 	uint8_t sha384[SHA384_BYTES]; /* of the len bytes; zeros for secrets and CPUID pages */
@@ -61,12 +61,13 @@ struct boot_memo {
  * boot takes, -ERANGE for numbers outside their range or a ramdisk that does not fit, -EMSGSIZE for
  * a command line, kernel or ramdisk beyond the limits.
  */
-PUBLIC MUST_USE int boot_digest_compute(const struct boot_inputs *in, struct boot_digest *ret,
-	struct why *why);
+PUBLIC MUST_USE int boot_digest_compute(
+	const struct boot_inputs *in, struct boot_digest *ret, struct why *why);
 
 /* The same with a memo, whose images must not have changed since it was filled. */
 PUBLIC MUST_USE int boot_digest_compute_memo(const struct boot_inputs *in, struct boot_memo *memo,
 	struct boot_digest *ret, struct why *why);
 
 /* The piece of that name, or NULL. */
-PUBLIC const struct boot_digest_piece *boot_digest_find(const struct boot_digest *d, const char *name);
+PUBLIC const struct boot_digest_piece *boot_digest_find(
+	const struct boot_digest *d, const char *name);

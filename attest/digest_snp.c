@@ -46,11 +46,12 @@ void digest_snp_done(struct digest_snp *d)
 }
 
 /* LD = SHA-384(PAGE_INFO); contents is NULL for pages whose contents are not hashed. */
-static MUST_USE int page_add(struct digest_snp *d, enum snp_page_type type, uint64_t gpa,
-	const uint8_t *contents)
+static MUST_USE int page_add(
+	struct digest_snp *d, enum snp_page_type type, uint64_t gpa, const uint8_t *contents)
 {
-	struct page_info info = { .length = le16_of(sizeof info), .page_type = (uint8_t)type,
-		.gpa = le64_of(gpa) };
+	struct page_info info = {
+		.length = le16_of(sizeof info), .page_type = (uint8_t)type, .gpa = le64_of(gpa)
+	};
 
 	memcpy(info.ld, d->ld, sizeof info.ld);
 	if (contents != NULL)
@@ -61,13 +62,13 @@ static MUST_USE int page_add(struct digest_snp *d, enum snp_page_type type, uint
 static MUST_USE int range_check(uint64_t gpa, uint64_t n_pages)
 {
 	bool fits = num_is_aligned(gpa, PAGE_BYTES) && gpa < GPA_LIMIT &&
-		n_pages <= (GPA_LIMIT - gpa) / PAGE_BYTES;
+		    n_pages <= (GPA_LIMIT - gpa) / PAGE_BYTES;
 
 	return fits ? 0 : -ERANGE;
 }
 
-int digest_snp_add(struct digest_snp *d, enum snp_page_type type, uint64_t gpa, const uint8_t *buf,
-	size_t len)
+int digest_snp_add(
+	struct digest_snp *d, enum snp_page_type type, uint64_t gpa, const uint8_t *buf, size_t len)
 {
 	uint64_t step = type == SNP_PAGE_VMSA ? 0 : PAGE_BYTES;
 	int err = range_check(gpa, len / PAGE_BYTES + 1);
@@ -87,8 +88,8 @@ int digest_snp_add(struct digest_snp *d, enum snp_page_type type, uint64_t gpa, 
 	return err;
 }
 
-int digest_snp_add_empty(struct digest_snp *d, enum snp_page_type type, uint64_t gpa,
-	size_t n_pages)
+int digest_snp_add_empty(
+	struct digest_snp *d, enum snp_page_type type, uint64_t gpa, size_t n_pages)
 {
 	int err = range_check(gpa, n_pages);
 

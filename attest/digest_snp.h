@@ -53,8 +53,8 @@ MUST_USE int digest_snp_add(struct digest_snp *d, enum snp_page_type type, uint6
 	const uint8_t *buf, size_t len);
 
 /* Add n pages whose contents are not hashed: ZERO, UNMEASURED, SECRETS, CPUID. */
-MUST_USE int digest_snp_add_empty(struct digest_snp *d, enum snp_page_type type, uint64_t gpa,
-	size_t n_pages);
+MUST_USE int digest_snp_add_empty(
+	struct digest_snp *d, enum snp_page_type type, uint64_t gpa, size_t n_pages);
 
 /* A segment register as the VMSA holds it. */
 struct vmsa_seg {

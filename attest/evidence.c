@@ -23,7 +23,7 @@ struct snp_case {
 	struct snp_report report;
 	struct cert_store given; /* certificates and CRLs from outside */
 	struct cert_store roots;
-	struct cert_store pool;      /* given, roots, and the vendor's for vendor_cn */
+	struct cert_store pool; /* given, roots, and the vendor's for vendor_cn */
 	char vendor_cn[CERT_NAME_MAX];
 	size_t n_unreadable;   /* blobs */
 	struct why unreadable; /* the first of them */
@@ -49,7 +49,8 @@ struct snp_eval {
 static unsigned int eval_score(const struct snp_eval *e)
 {
 	return (unsigned int)e->has_signature << 4 | (unsigned int)e->has_chain << 3 |
-		(unsigned int)e->has_info << 2 | (unsigned int)e->is_chip << 1 | (unsigned int)e->is_tcb;
+	       (unsigned int)e->has_info << 2 | (unsigned int)e->is_chip << 1 |
+	       (unsigned int)e->is_tcb;
 }
 
 #define SCORE_ALL 31u
@@ -71,8 +72,8 @@ static void pool_add(struct snp_case *c, const struct cert_store *s)
 			return;
 }
 
-static void blobs_add(struct snp_case *c, struct cert_store *s, const struct attest_blob *blobs,
-	size_t n)
+static void blobs_add(
+	struct snp_case *c, struct cert_store *s, const struct attest_blob *blobs, size_t n)
 {
 	for (size_t i = 0; i < n; i++)
 		if (cert_store_add(s, blobs[i].p, blobs[i].len, &c->unreadable) < 0)
@@ -109,7 +110,7 @@ static bool pool_add_vendor(struct snp_case *c, const X509 *leaf)
 static enum snp_product report_product(const struct snp_report *r)
 {
 	return r->has_cpuid ? snp_product_of_cpuid(r->cpuid_family, r->cpuid_model)
-	                    : SNP_PRODUCT_UNKNOWN;
+			    : SNP_PRODUCT_UNKNOWN;
 }
 
 static MUST_USE int eval_chain(struct snp_case *c, struct snp_eval *e)
@@ -122,14 +123,15 @@ static MUST_USE int eval_chain(struct snp_case *c, struct snp_eval *e)
 	if (e->info.kind != c->report.signing_key)
 		return why_set(&e->chain_why, -EKEYREJECTED,
 			"the report says it was signed by a %s, the certificate is a %s (KEY_INFO)",
-			snp_signing_key_name(c->report.signing_key), snp_signing_key_name(e->info.kind));
-	err = snp_chain_verify(&c->pool, &c->roots, e->leaf, e->info.kind, c->in->at, &e->chain,
-		&e->chain_why);
+			snp_signing_key_name(c->report.signing_key),
+			snp_signing_key_name(e->info.kind));
+	err = snp_chain_verify(
+		&c->pool, &c->roots, e->leaf, e->info.kind, c->in->at, &e->chain, &e->chain_why);
 	if (err == 0 || !pool_add_vendor(c, e->leaf))
 		return err;
 	why_clear(&e->chain_why);
-	return snp_chain_verify(&c->pool, &c->roots, e->leaf, e->info.kind, c->in->at, &e->chain,
-		&e->chain_why);
+	return snp_chain_verify(
+		&c->pool, &c->roots, e->leaf, e->info.kind, c->in->at, &e->chain, &e->chain_why);
 }
 
 static struct snp_eval eval_leaf(struct snp_case *c, X509 *leaf)
@@ -140,9 +142,10 @@ static struct snp_eval eval_leaf(struct snp_case *c, X509 *leaf)
 	e.has_chain = eval_chain(c, &e) == 0;
 	e.has_signature = snp_signature_verify(&c->report, c->raw, leaf, &e.signature_why) == 0;
 	enum snp_product product = e.has_chain ? e.chain.product : e.info.product;
-	e.is_tcb = e.has_info && snp_leaf_tcb(&e.info, product, &tcb) && tcb == c->report.reported_tcb;
+	e.is_tcb =
+		e.has_info && snp_leaf_tcb(&e.info, product, &tcb) && tcb == c->report.reported_tcb;
 	e.is_chip = e.has_info && e.info.kind == SNP_KEY_VCEK &&
-		snp_leaf_hwid_is(&e.info, product, c->report.chip_id);
+		    snp_leaf_hwid_is(&e.info, product, c->report.chip_id);
 	return e;
 }
 
@@ -178,7 +181,8 @@ static void signature_row(const struct snp_case *c, const struct snp_eval *e, st
 	else if (e->has_signature)
 		verdict_set(v, ROW_SIGNATURE, VERDICT_AFFIRMING, key, key, "%s", "");
 	else
-		verdict_set(v, ROW_SIGNATURE, VERDICT_CONTRAINDICATED, key, "", "%s", e->signature_why.text);
+		verdict_set(v, ROW_SIGNATURE, VERDICT_CONTRAINDICATED, key, "", "%s",
+			e->signature_why.text);
 }
 
 static void chain_row(const struct snp_case *c, const struct snp_eval *e, struct verdict *v)
@@ -189,8 +193,8 @@ static void chain_row(const struct snp_case *c, const struct snp_eval *e, struct
 	if (e->leaf == NULL) {
 		verdict_set(v, ROW_CHAIN, VERDICT_CONTRAINDICATED, "", "",
 			"no %s certificate at hand: give it with --certs%s%s",
-			snp_signing_key_name(c->report.signing_key), unreadable[0] != '\0' ? "; " : "",
-			unreadable);
+			snp_signing_key_name(c->report.signing_key),
+			unreadable[0] != '\0' ? "; " : "", unreadable);
 		return;
 	}
 	if (!e->has_chain) {
@@ -199,8 +203,8 @@ static void chain_row(const struct snp_case *c, const struct snp_eval *e, struct
 	}
 	cert_subject_cn(e->chain.issuer, issuer);
 	cert_subject_cn(e->chain.root, root);
-	(void)snprintf(text, sizeof text, "%s < %s < %s", snp_signing_key_name(e->info.kind), issuer,
-		root);
+	(void)snprintf(text, sizeof text, "%s < %s < %s", snp_signing_key_name(e->info.kind),
+		issuer, root);
 	verdict_set(v, ROW_CHAIN, VERDICT_AFFIRMING, "", text, "%s", "");
 }
 
@@ -228,12 +232,14 @@ static void product_row(const struct snp_case *c, const struct snp_eval *e,
 			"neither the report nor a certificate names a product we know");
 	else if (c->report.has_cpuid && cpu != product)
 		verdict_set(v, ROW_PRODUCT, VERDICT_CONTRAINDICATED, name, snp_product_name(cpu),
-			"the certificates are %s's, the report's CPUID family 0x%x model 0x%x is not", name,
-			c->report.cpuid_family, c->report.cpuid_model);
+			"the certificates are %s's, the report's CPUID family 0x%x model 0x%x is "
+			"not",
+			name, c->report.cpuid_family, c->report.cpuid_model);
 	else if (e->has_chain && e->info.product != product)
 		verdict_set(v, ROW_PRODUCT, VERDICT_CONTRAINDICATED, name, e->info.product_name,
 			"the certificate's productName is not its issuer's product");
-	else if (!c->report.has_cpuid && product != SNP_PRODUCT_MILAN && product != SNP_PRODUCT_GENOA)
+	else if (!c->report.has_cpuid && product != SNP_PRODUCT_MILAN &&
+		 product != SNP_PRODUCT_GENOA)
 		verdict_set(v, ROW_PRODUCT, VERDICT_CONTRAINDICATED, "", name,
 			"a version 2 report cannot say the firmware levels of this product");
 	else
@@ -284,7 +290,8 @@ static void tcb_order_row(const struct snp_report *r, enum snp_product product, 
 			continue;
 		tcb_print(&high, want);
 		tcb_print(&low, got);
-		verdict_set(v, ROW_TCB, VERDICT_CONTRAINDICATED, want, got, "%s in %s", pairs[i].text, name);
+		verdict_set(v, ROW_TCB, VERDICT_CONTRAINDICATED, want, got, "%s in %s",
+			pairs[i].text, name);
 	}
 }
 
@@ -306,7 +313,8 @@ static void chip_row(const struct snp_case *c, const struct snp_eval *e, struct 
 	else if (!e->has_info)
 		verdict_set(v, ROW_CHIP_ID, VERDICT_NONE, "", got, "no certificate names a chip");
 	else if (e->info.kind == SNP_KEY_VLEK)
-		verdict_set(v, ROW_CHIP_ID, VERDICT_NONE, "", got, "a VLEK certificate names no chip");
+		verdict_set(
+			v, ROW_CHIP_ID, VERDICT_NONE, "", got, "a VLEK certificate names no chip");
 	else if (e->is_chip)
 		verdict_set(v, ROW_CHIP_ID, VERDICT_AFFIRMING, got, got, "%s", "");
 	else
@@ -364,8 +372,8 @@ static MUST_USE int response_strip(struct attest_blob *b, struct why *why)
 	rd_zero(&r, 24);
 	if (rd_check(&r) < 0 || status != 0 || size != SNP_REPORT_BYTES)
 		return why_set(why, -EBADMSG,
-			"report response: status 0x%x, size %u, want 0 and %u, then 24 zero bytes", status, size,
-			SNP_REPORT_BYTES);
+			"report response: status 0x%x, size %u, want 0 and %u, then 24 zero bytes",
+			status, size, SNP_REPORT_BYTES);
 	b->p += SNP_RESPONSE_HEADER;
 	b->len -= SNP_RESPONSE_HEADER;
 	return 0;
@@ -399,7 +407,8 @@ enum evidence_kind attest_recognise(const uint8_t *bytes, size_t len)
 	struct rd r = rd_of(bytes, len);
 	uint32_t first = rd_le32(&r), second = rd_le32(&r);
 
-	if (len == SNP_REPORT_BYTES || (len == SNP_RESPONSE_HEADER + SNP_REPORT_BYTES && first == 0))
+	if (len == SNP_REPORT_BYTES ||
+		(len == SNP_RESPONSE_HEADER + SNP_REPORT_BYTES && first == 0))
 		return EVIDENCE_SNP;
 	if (len >= 632 && ((first & 0xFFFF) == 4 || (first & 0xFFFF) == 5) && second == 0x81)
 		return EVIDENCE_TDX; /* quote header: version, key type, TEE type (6.1) */

@@ -41,8 +41,8 @@ struct attest_inputs {
 	size_t n_crls;
 
 	/* What is asked for; NULL or 0: not asked, the row is `none`. */
-	const uint8_t *report_data;   /* 64 bytes */
-	const uint8_t *host_data;     /* 32 bytes; the policy's hash when NULL and a policy is given */
+	const uint8_t *report_data; /* 64 bytes */
+	const uint8_t *host_data; /* 32 bytes; the policy's hash when NULL and a policy is given */
 	const uint8_t (*digests)[48]; /* acceptable launch digests, beside the policy's own list;
 	                               * of a policy without one: attest_predict_snp() */
 	size_t n_digests;
@@ -59,12 +59,12 @@ struct attest_inputs {
  * 0 with a whole verdict, whatever it says. Errors mean that there is no verdict: -EBADMSG and
  * -EPROTONOSUPPORT for bytes that are no report we know, -ENOMEM.
  */
-PUBLIC MUST_USE int attest_verify_snp(const struct attest_inputs *in, struct verdict *ret,
-	struct why *why);
+PUBLIC MUST_USE int attest_verify_snp(
+	const struct attest_inputs *in, struct verdict *ret, struct why *why);
 
 /* Decode a report, with or without the response header; errors as attest_verify_snp(). */
-PUBLIC MUST_USE int attest_parse_snp(struct attest_blob evidence, struct snp_report *ret,
-	struct why *why);
+PUBLIC MUST_USE int attest_parse_snp(
+	struct attest_blob evidence, struct snp_report *ret, struct why *why);
 
 /* What the bytes are, by length and first fields; EVIDENCE_UNKNOWN when nothing fits. */
 PUBLIC enum evidence_kind attest_recognise(const uint8_t *bytes, size_t len);

@@ -28,11 +28,11 @@ void predict_files_done(struct predict_files *f)
 }
 
 /* Relative to the policy's folder, or absolute. */
-static MUST_USE int path_make(char ret[2 * LIMIT_PATH_BYTES], const char *folder, const char *file,
-	struct why *why)
+static MUST_USE int path_make(
+	char ret[2 * LIMIT_PATH_BYTES], const char *folder, const char *file, struct why *why)
 {
 	int n = file[0] == '/' ? snprintf(ret, 2 * LIMIT_PATH_BYTES, "%s", file)
-	                       : snprintf(ret, 2 * LIMIT_PATH_BYTES, "%s/%s", folder, file);
+			       : snprintf(ret, 2 * LIMIT_PATH_BYTES, "%s/%s", folder, file);
 
 	if (n < 0 || (size_t)n >= 2 * LIMIT_PATH_BYTES)
 		return why_set(why, -ENAMETOOLONG, "the path of %s is too long", file);
@@ -80,14 +80,15 @@ static MUST_USE int digest_check(const char *what, const struct policy_file *fil
 	if (!file->has_sha384 || memcmp(file->sha384, digest, SHA384_BYTES) == 0)
 		return 0;
 	return why_set(why, -EACCES,
-		"%s %s is not the file the policy names: its SHA-384 is %02x%02x%02x%02x..., the policy "
+		"%s %s is not the file the policy names: its SHA-384 is %02x%02x%02x%02x..., the "
+		"policy "
 		"says %02x%02x%02x%02x...",
 		what, file->file, digest[0], digest[1], digest[2], digest[3], file->sha384[0],
 		file->sha384[1], file->sha384[2], file->sha384[3]);
 }
 
-static MUST_USE int kernel_digest_check(const struct policy_file *file, const struct predict_image *image,
-	struct why *why)
+static MUST_USE int kernel_digest_check(
+	const struct policy_file *file, const struct predict_image *image, struct why *why)
 {
 	uint8_t digest[SHA384_BYTES];
 
@@ -97,8 +98,8 @@ static MUST_USE int kernel_digest_check(const struct policy_file *file, const st
 	return err < 0 ? err : digest_check("the kernel", file, digest, why);
 }
 
-static MUST_USE int files_open(const struct policy *policy, const char *folder,
-	struct predict_files *f, struct why *why)
+static MUST_USE int files_open(
+	const struct policy *policy, const char *folder, struct predict_files *f, struct why *why)
 {
 	int err = image_open(folder, &policy->boot.kernel, LIMIT_KERNEL_BYTES, &f->kernel, why);
 
@@ -115,7 +116,8 @@ int predict_files_load(const struct policy *policy, const char *folder,
 	struct predict_files f = { 0 };
 
 	if (policy->tee.type != POLICY_TEE_SNP)
-		return why_set(why, -EOPNOTSUPP, "the policy asks for a plain guest: nothing is measured");
+		return why_set(
+			why, -EOPNOTSUPP, "the policy asks for a plain guest: nothing is measured");
 	int err = files_open(policy, folder, &f, why);
 	if (err < 0) {
 		predict_files_done(&f);
@@ -136,8 +138,8 @@ int predict_files_load(const struct policy *policy, const char *folder,
 }
 
 /* The ramdisk's piece is the whole file: its digest is at hand, hashing it again is not needed. */
-int predict_check_initrd(const struct policy *policy, const struct boot_digest *digest,
-	struct why *why)
+int predict_check_initrd(
+	const struct policy *policy, const struct boot_digest *digest, struct why *why)
 {
 	const struct boot_digest_piece *piece = boot_digest_find(digest, "initrd");
 
@@ -146,8 +148,8 @@ int predict_check_initrd(const struct policy *policy, const struct boot_digest *
 	return digest_check("the initial ramdisk", &policy->boot.initrd, piece->sha384, why);
 }
 
-int attest_predict_snp(const struct policy *policy, const char *folder, struct boot_digest *ret,
-	struct why *why)
+int attest_predict_snp(
+	const struct policy *policy, const char *folder, struct boot_digest *ret, struct why *why)
 {
 	AUTO(predict_files) struct predict_files files = { 0 };
 	struct boot_inputs in = { 0 };

@@ -24,8 +24,8 @@ struct policy;
  * booted that way, -EACCES when a file is not the one the policy names, -EOPNOTSUPP when the policy
  * asks for no SNP guest.
  */
-PUBLIC MUST_USE int attest_predict_snp(const struct policy *policy, const char *folder,
-	struct boot_digest *ret, struct why *why);
+PUBLIC MUST_USE int attest_predict_snp(
+	const struct policy *policy, const char *folder, struct boot_digest *ret, struct why *why);
 
 /* The files of a policy, loaded and compared with its digests. */
 struct predict_image {
@@ -47,8 +47,8 @@ static inline void predict_files_auto(struct predict_files *f)
 }
 
 /* Load any image; the caller frees it with predict_image_done(). */
-MUST_USE int predict_image_load(const char *path, size_t max, struct predict_image *ret,
-	struct why *why);
+MUST_USE int predict_image_load(
+	const char *path, size_t max, struct predict_image *ret, struct why *why);
 void predict_image_done(struct predict_image *image);
 
 /*
@@ -59,5 +59,5 @@ void predict_image_done(struct predict_image *image);
 MUST_USE int predict_files_load(const struct policy *policy, const char *folder,
 	struct predict_files *ret_files, struct boot_inputs *ret_in, struct why *why);
 
-MUST_USE int predict_check_initrd(const struct policy *policy, const struct boot_digest *digest,
-	struct why *why);
+MUST_USE int predict_check_initrd(
+	const struct policy *policy, const struct boot_digest *digest, struct why *why);

@@ -23,7 +23,8 @@ void sha384_done(struct sha384 *s)
 
 int sha384_of(struct sha384 *s, const void *buf, size_t len, uint8_t ret[SHA384_BYTES])
 {
-	if (EVP_DigestInit_ex2(s->ctx, s->md, NULL) != 1 || EVP_DigestUpdate(s->ctx, buf, len) != 1 ||
+	if (EVP_DigestInit_ex2(s->ctx, s->md, NULL) != 1 ||
+		EVP_DigestUpdate(s->ctx, buf, len) != 1 ||
 		EVP_DigestFinal_ex(s->ctx, ret, NULL) != 1)
 		return -EIO;
 	return 0;

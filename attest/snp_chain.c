@@ -50,7 +50,8 @@ static MUST_USE int issuer_check(const struct attempt *a, X509 *issuer, struct w
 		return err;
 	cert_subject_cn(issuer, cn);
 	if (cn_product(issuer, prefix) == SNP_PRODUCT_UNKNOWN)
-		return why_set(why, -EKEYREJECTED, "%s was issued by '%s', want %s and a product's name",
+		return why_set(why, -EKEYREJECTED,
+			"%s was issued by '%s', want %s and a product's name",
 			snp_signing_key_name(a->kind), cn, prefix);
 	return 0;
 }
@@ -64,7 +65,8 @@ static MUST_USE int root_check(X509 *issuer, X509 *root, struct why *why)
 	if (err < 0)
 		return err;
 	if (!cert_allows_cas_below(root, 1))
-		return why_set(why, -EKEYREJECTED, "the root allows no CA below it (pathLenConstraint)");
+		return why_set(
+			why, -EKEYREJECTED, "the root allows no CA below it (pathLenConstraint)");
 	return 0;
 }
 
@@ -76,8 +78,8 @@ static bool store_has(const struct cert_store *s, const X509 *x)
 	return false;
 }
 
-static MUST_USE int trust_find(const struct attempt *a, const X509 *root, enum trust_class *ret,
-	struct why *why)
+static MUST_USE int trust_find(
+	const struct attempt *a, const X509 *root, enum trust_class *ret, struct why *why)
 {
 	char cn[CERT_NAME_MAX];
 
@@ -88,7 +90,9 @@ static MUST_USE int trust_find(const struct attempt *a, const X509 *root, enum t
 	else {
 		cert_subject_cn(root, cn);
 		return why_set(why, -EKEYREJECTED,
-			"the chain ends in a certificate '%s' that is neither AMD's root nor a root you gave", cn);
+			"the chain ends in a certificate '%s' that is neither AMD's root nor a "
+			"root you gave",
+			cn);
 	}
 	return 0;
 }
@@ -106,7 +110,9 @@ static MUST_USE int path_try(struct attempt *a, X509 *issuer, X509 *root, struct
 {
 	struct why why = { 0 };
 	const char *prefix = a->kind == SNP_KEY_VLEK ? "SEV-VLEK-" : "SEV-";
-	struct snp_chain c = { .leaf = a->leaf, .issuer = issuer, .root = root,
+	struct snp_chain c = { .leaf = a->leaf,
+		.issuer = issuer,
+		.root = root,
 		.product = cn_product(issuer, prefix) };
 	enum stage stage = STAGE_ROOT;
 
@@ -175,8 +181,8 @@ int snp_chain_verify(const struct cert_store *pool, const struct cert_store *roo
 /* What one CRL says: index into the answers of snp_chain_revocation(). */
 enum crl_answer { CRL_OF_OTHERS, CRL_FRESH, CRL_STALE, CRL_FORGED, CRL_REVOKES, CRL_ANSWER_COUNT };
 
-static enum crl_answer crl_judge(const struct snp_chain *chain, X509_CRL *crl, time_t at,
-	struct why *why)
+static enum crl_answer crl_judge(
+	const struct snp_chain *chain, X509_CRL *crl, time_t at, struct why *why)
 {
 	int err = crl_verify(crl, chain->root, at, why);
 
@@ -194,8 +200,8 @@ static enum crl_answer crl_judge(const struct snp_chain *chain, X509_CRL *crl, t
 	return err == -ESTALE ? CRL_STALE : CRL_FRESH;
 }
 
-enum verdict_status snp_chain_revocation(const struct snp_chain *chain,
-	const struct cert_store *crls, time_t at, struct why *why)
+enum verdict_status snp_chain_revocation(
+	const struct snp_chain *chain, const struct cert_store *crls, time_t at, struct why *why)
 {
 	struct why found[CRL_ANSWER_COUNT] = { 0 };
 	bool has[CRL_ANSWER_COUNT] = { 0 };

@@ -38,5 +38,5 @@ MUST_USE int snp_chain_verify(const struct cert_store *pool, const struct cert_s
  * intermediate; AFFIRMING when a current one does not; else CONTRAINDICATED when a signature is
  * wrong, WARNING when all have expired, NONE when no CRL is this root's. why says which.
  */
-enum verdict_status snp_chain_revocation(const struct snp_chain *chain,
-	const struct cert_store *crls, time_t at, struct why *why);
+enum verdict_status snp_chain_revocation(
+	const struct snp_chain *chain, const struct cert_store *crls, time_t at, struct why *why);

@@ -29,7 +29,8 @@ static struct ext ext_of(const X509 *x, int index)
 	const ASN1_OCTET_STRING *value = X509_EXTENSION_get_data(e);
 	const uint8_t *b = OBJ_get0_data(oid);
 	size_t len = OBJ_length(oid);
-	struct ext ret = { .p = ASN1_STRING_get0_data(value), .len = (size_t)ASN1_STRING_length(value) };
+	struct ext ret = { .p = ASN1_STRING_get0_data(value),
+		.len = (size_t)ASN1_STRING_length(value) };
 
 	if (len <= sizeof amd_arc || memcmp(b, amd_arc, sizeof amd_arc) != 0)
 		return ret;
@@ -53,7 +54,8 @@ static MUST_USE int spl_parse(const struct ext *e, uint8_t *ret)
 {
 	if (e->len == 3 && e->p[0] == TAG_INTEGER && e->p[1] == 1 && e->p[2] < 0x80)
 		*ret = e->p[2];
-	else if (e->len == 4 && e->p[0] == TAG_INTEGER && e->p[1] == 2 && e->p[2] == 0 && e->p[3] >= 0x80)
+	else if (e->len == 4 && e->p[0] == TAG_INTEGER && e->p[1] == 2 && e->p[2] == 0 &&
+		 e->p[3] >= 0x80)
 		*ret = e->p[3];
 	else
 		return -EBADMSG;
@@ -132,10 +134,12 @@ static MUST_USE int kind_check(struct snp_leaf *l, const X509 *x, struct why *wh
 
 	cert_subject_cn(x, cn);
 	if (strcmp(cn, "SEV-VCEK") != 0 && strcmp(cn, "SEV-VLEK") != 0)
-		return why_set(why, -EBADMSG, "leaf certificate '%s', want SEV-VCEK or SEV-VLEK", cn);
+		return why_set(
+			why, -EBADMSG, "leaf certificate '%s', want SEV-VCEK or SEV-VLEK", cn);
 	l->kind = strcmp(cn, "SEV-VLEK") == 0 ? SNP_KEY_VLEK : SNP_KEY_VCEK;
 	if (has_hwid && has_csp)
-		return why_set(why, -EBADMSG, "%s has both hwID and cspID (AMD 57230: never both)", cn);
+		return why_set(
+			why, -EBADMSG, "%s has both hwID and cspID (AMD 57230: never both)", cn);
 	if (l->kind == SNP_KEY_VCEK && !has_hwid)
 		return why_set(why, -EBADMSG, "%s has no hwID: it names no chip", cn);
 	if (l->kind == SNP_KEY_VLEK && !has_csp)
@@ -154,12 +158,13 @@ int snp_leaf_parse(struct snp_leaf *ret, X509 *x, struct why *why)
 		if (e.kind == EXT_OTHER)
 			continue;
 		if ((seen & bit) != 0)
-			return why_set(why, -EBADMSG, "leaf certificate: extension %d is there twice", i);
+			return why_set(
+				why, -EBADMSG, "leaf certificate: extension %d is there twice", i);
 		seen |= bit;
 		if (ext_take(&e, &l) < 0)
 			return why_set(why, -EBADMSG,
-				"leaf certificate: extension %d (kind %u) is malformed (AMD 57230)", i,
-				(unsigned int)e.kind);
+				"leaf certificate: extension %d (kind %u) is malformed (AMD 57230)",
+				i, (unsigned int)e.kind);
 	}
 	if (!cert_is_p384(x))
 		return why_set(why, -EBADMSG, "leaf certificate: its key is not on P-384");
@@ -201,5 +206,5 @@ bool snp_leaf_hwid_is(const struct snp_leaf *leaf, enum snp_product product,
 	if (leaf->hwid_raw_len == want)
 		return memcmp(raw, chip_id, want) == 0;
 	return leaf->hwid_raw_len == want + 2 && raw[0] == TAG_OCTET_STRING && raw[1] == want &&
-		memcmp(raw + 2, chip_id, want) == 0;
+	       memcmp(raw + 2, chip_id, want) == 0;
 }

@@ -26,7 +26,8 @@ struct snp_leaf {
 	char product_name[32];
 	bool has_spl[SNP_SPL_COUNT];
 	uint8_t spl[SNP_SPL_COUNT];
-	uint8_t hwid_raw[2 + SNP_CHIP_ID_BYTES]; /* VCEK: hwID as it stands, see snp_leaf_hwid_is() */
+	uint8_t hwid_raw[2 +
+			 SNP_CHIP_ID_BYTES]; /* VCEK: hwID as it stands, see snp_leaf_hwid_is() */
 	size_t hwid_raw_len;
 	char csp_id[64]; /* VLEK */
 };

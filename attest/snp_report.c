@@ -107,17 +107,21 @@ int snp_report_parse(struct snp_report *ret, const void *buf, size_t len, struct
 	struct snp_report p = { 0 };
 
 	if (len != SNP_REPORT_BYTES)
-		return why_set(why, -EBADMSG, "SNP report: %zu bytes, want %u", len, SNP_REPORT_BYTES);
+		return why_set(
+			why, -EBADMSG, "SNP report: %zu bytes, want %u", len, SNP_REPORT_BYTES);
 	head_read(&r, &p);
 	if (p.version < 2 || p.version > 5)
-		return why_set(why, -EPROTONOSUPPORT, "SNP report: version %u, want 2 to 5", p.version);
+		return why_set(
+			why, -EPROTONOSUPPORT, "SNP report: version %u, want 2 to 5", p.version);
 	if (p.signature_algo != ALGO_ECDSA_P384_SHA384)
 		return why_set(why, -EPROTONOSUPPORT,
-			"SNP report: signature algorithm %u, want 1 (AMD 56860, ATTESTATION_REPORT, "
+			"SNP report: signature algorithm %u, want 1 (AMD 56860, "
+			"ATTESTATION_REPORT, "
 			"SIGNATURE_ALGO)",
 			p.signature_algo);
 	if ((p.key_info & KEY_INFO_RESERVED) != 0)
-		return why_set(why, -EBADMSG, "SNP report: KEY_INFO 0x%x has reserved bits set", p.key_info);
+		return why_set(why, -EBADMSG, "SNP report: KEY_INFO 0x%x has reserved bits set",
+			p.key_info);
 	int err = versioned_reserved_check(buf, p.version, why);
 	if (err < 0)
 		return err;

@@ -15,43 +15,43 @@
 #include "base/cdefs.h"
 #include "base/why.h"
 
-#define SNP_REPORT_BYTES       1184u /* 0x4A0 */
-#define SNP_REPORT_SIGNED      0x2A0u /* the signature covers the bytes before it */
-#define SNP_REPORT_DATA_BYTES  64u
-#define SNP_MEASUREMENT_BYTES  48u
-#define SNP_HOST_DATA_BYTES    32u
-#define SNP_CHIP_ID_BYTES      64u
-#define SNP_SIG_NUMBER_BYTES   72u /* R and S, little-endian, 48 used */
-#define SNP_RESPONSE_HEADER    32u /* MSG_REPORT_RSP in front of the report (1.6) */
+#define SNP_REPORT_BYTES      1184u  /* 0x4A0 */
+#define SNP_REPORT_SIGNED     0x2A0u /* the signature covers the bytes before it */
+#define SNP_REPORT_DATA_BYTES 64u
+#define SNP_MEASUREMENT_BYTES 48u
+#define SNP_HOST_DATA_BYTES   32u
+#define SNP_CHIP_ID_BYTES     64u
+#define SNP_SIG_NUMBER_BYTES  72u /* R and S, little-endian, 48 used */
+#define SNP_RESPONSE_HEADER   32u /* MSG_REPORT_RSP in front of the report (1.6) */
 
-#define SNP_VMPL_HOST          0xFFFFFFFFu /* the host asked for the report (1.1) */
+#define SNP_VMPL_HOST         0xFFFFFFFFu /* the host asked for the report (1.1) */
 
 /* POLICY (1.2). */
-#define SNP_POLICY_SMT                (1ull << 16)
-#define SNP_POLICY_ONE                (1ull << 17) /* must be set */
-#define SNP_POLICY_MIGRATE_MA         (1ull << 18)
-#define SNP_POLICY_DEBUG              (1ull << 19)
-#define SNP_POLICY_SINGLE_SOCKET      (1ull << 20)
-#define SNP_POLICY_CXL_ALLOW          (1ull << 21)
-#define SNP_POLICY_MEM_AES_256_XTS    (1ull << 22)
-#define SNP_POLICY_RAPL_DIS           (1ull << 23)
-#define SNP_POLICY_CIPHERTEXT_HIDING  (1ull << 24)
-#define SNP_POLICY_PAGE_SWAP_DISABLE  (1ull << 25)
-#define SNP_POLICY_RESERVED           (~0ull << 26)
+#define SNP_POLICY_SMT               (1ull << 16)
+#define SNP_POLICY_ONE               (1ull << 17) /* must be set */
+#define SNP_POLICY_MIGRATE_MA        (1ull << 18)
+#define SNP_POLICY_DEBUG             (1ull << 19)
+#define SNP_POLICY_SINGLE_SOCKET     (1ull << 20)
+#define SNP_POLICY_CXL_ALLOW         (1ull << 21)
+#define SNP_POLICY_MEM_AES_256_XTS   (1ull << 22)
+#define SNP_POLICY_RAPL_DIS          (1ull << 23)
+#define SNP_POLICY_CIPHERTEXT_HIDING (1ull << 24)
+#define SNP_POLICY_PAGE_SWAP_DISABLE (1ull << 25)
+#define SNP_POLICY_RESERVED          (~0ull << 26)
 
 /* PLATFORM_INFO (1.3). */
-#define SNP_PLATFORM_SMT_EN             (1ull << 0)
-#define SNP_PLATFORM_TSME_EN            (1ull << 1)
-#define SNP_PLATFORM_ECC_EN             (1ull << 2)
-#define SNP_PLATFORM_RAPL_DIS           (1ull << 3)
-#define SNP_PLATFORM_CIPHERTEXT_HIDING  (1ull << 4)
-#define SNP_PLATFORM_ALIAS_CHECK        (1ull << 5)
-#define SNP_PLATFORM_IOMMU_WRITE_SAFE   (1ull << 6)
-#define SNP_PLATFORM_TIO_EN             (1ull << 7)
+#define SNP_PLATFORM_SMT_EN            (1ull << 0)
+#define SNP_PLATFORM_TSME_EN           (1ull << 1)
+#define SNP_PLATFORM_ECC_EN            (1ull << 2)
+#define SNP_PLATFORM_RAPL_DIS          (1ull << 3)
+#define SNP_PLATFORM_CIPHERTEXT_HIDING (1ull << 4)
+#define SNP_PLATFORM_ALIAS_CHECK       (1ull << 5)
+#define SNP_PLATFORM_IOMMU_WRITE_SAFE  (1ull << 6)
+#define SNP_PLATFORM_TIO_EN            (1ull << 7)
 
 /* KEY_INFO (1.1). */
-#define SNP_KEY_AUTHOR_KEY_EN  (1u << 0)
-#define SNP_KEY_MASK_CHIP_KEY  (1u << 1)
+#define SNP_KEY_AUTHOR_KEY_EN (1u << 0)
+#define SNP_KEY_MASK_CHIP_KEY (1u << 1)
 
 enum snp_signing_key { SNP_KEY_VCEK = 0, SNP_KEY_VLEK = 1, SNP_KEY_NONE = 7 };
 
@@ -102,5 +102,5 @@ struct snp_report {
  * Decode exactly SNP_REPORT_BYTES bytes. -EBADMSG for another length or a reserved byte that is
  * not zero, -EPROTONOSUPPORT for a version or signature algorithm that is not defined.
  */
-PUBLIC MUST_USE int snp_report_parse(struct snp_report *ret, const void *buf, size_t len,
-	struct why *why);
+PUBLIC MUST_USE int snp_report_parse(
+	struct snp_report *ret, const void *buf, size_t len, struct why *why);

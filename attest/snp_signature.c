@@ -9,12 +9,13 @@
 #define NUMBER_USED 48u /* of 72 bytes: P-384 */
 
 /* R or S: little-endian, bytes 48 to 71 zero; libcrypto checks 1 <= x < n. */
-static MUST_USE int number_read(const uint8_t b[SNP_SIG_NUMBER_BYTES], const char *name,
-	BIGNUM **ret, struct why *why)
+static MUST_USE int number_read(
+	const uint8_t b[SNP_SIG_NUMBER_BYTES], const char *name, BIGNUM **ret, struct why *why)
 {
 	for (size_t i = NUMBER_USED; i < SNP_SIG_NUMBER_BYTES; i++)
 		if (b[i] != 0)
-			return why_set(why, -EKEYREJECTED, "%s of the signature is longer than 384 bits", name);
+			return why_set(why, -EKEYREJECTED,
+				"%s of the signature is longer than 384 bits", name);
 	*ret = BN_lebin2bn(b, NUMBER_USED, NULL);
 	return *ret == NULL ? -ENOMEM : 0;
 }
@@ -38,8 +39,8 @@ static MUST_USE int der_make(BIGNUM *r, BIGNUM *s, unsigned char **ret, size_t *
 	return 0;
 }
 
-static MUST_USE int der_of_report(const struct snp_report *report, unsigned char **ret,
-	size_t *ret_len, struct why *why)
+static MUST_USE int der_of_report(
+	const struct snp_report *report, unsigned char **ret, size_t *ret_len, struct why *why)
 {
 	BIGNUM *r = NULL, *s = NULL;
 	int err = number_read(report->sig_r, "R", &r, why);
@@ -47,7 +48,8 @@ static MUST_USE int der_of_report(const struct snp_report *report, unsigned char
 	if (err == 0)
 		err = number_read(report->sig_s, "S", &s, why);
 	if (err == 0 && (BN_is_zero(r) || BN_is_zero(s)))
-		err = why_set(why, -EKEYREJECTED, "the report is not signed: its signature is zero");
+		err = why_set(
+			why, -EKEYREJECTED, "the report is not signed: its signature is zero");
 	if (err < 0) {
 		BN_free(r);
 		BN_free(s);
@@ -70,12 +72,14 @@ int snp_signature_verify(const struct snp_report *report, const uint8_t raw[SNP_
 	EVP_MD_CTX *ctx = EVP_MD_CTX_new();
 	EVP_PKEY *key = X509_get0_pubkey(leaf);
 	bool ok = ctx != NULL && key != NULL &&
-		EVP_DigestVerifyInit_ex(ctx, NULL, "SHA2-384", NULL, NULL, key, NULL) == 1 &&
-		EVP_DigestVerify(ctx, der, der_len, raw, SNP_REPORT_SIGNED) == 1;
+		  EVP_DigestVerifyInit_ex(ctx, NULL, "SHA2-384", NULL, NULL, key, NULL) == 1 &&
+		  EVP_DigestVerify(ctx, der, der_len, raw, SNP_REPORT_SIGNED) == 1;
 	EVP_MD_CTX_free(ctx);
 	OPENSSL_free(der);
 	ERR_clear_error();
-	return ok ? 0 : why_set(why, -EKEYREJECTED,
-					"the signature does not fit the key of the certificate: another key signed, or "
-					"the report was changed");
+	return ok ? 0
+		  : why_set(why, -EKEYREJECTED,
+			    "the signature does not fit the key of the certificate: another key "
+			    "signed, or "
+			    "the report was changed");
 }

@@ -38,7 +38,8 @@ const char *snp_product_name(enum snp_product product)
 enum snp_product snp_product_parse(const char *name, size_t name_len)
 {
 	for (enum snp_product p = SNP_PRODUCT_UNKNOWN + 1; p < SNP_PRODUCT_COUNT; p++)
-		if (strlen(product_names[p]) == name_len && memcmp(product_names[p], name, name_len) == 0)
+		if (strlen(product_names[p]) == name_len &&
+			memcmp(product_names[p], name, name_len) == 0)
 			return p;
 	return SNP_PRODUCT_UNKNOWN;
 }
@@ -46,7 +47,8 @@ enum snp_product snp_product_parse(const char *name, size_t name_len)
 enum snp_product snp_product_of_cpuid(uint8_t family, uint8_t model)
 {
 	for (size_t i = 0; i < ARRAY_LEN(models); i++)
-		if (models[i].family == family && model >= models[i].first && model <= models[i].last)
+		if (models[i].family == family && model >= models[i].first &&
+			model <= models[i].last)
 			return models[i].product;
 	return SNP_PRODUCT_UNKNOWN;
 }
@@ -70,8 +72,14 @@ struct tcb tcb_decode(enum snp_product product, uint64_t word)
 	for (size_t i = 0; i < TCB_BYTES; i++)
 		b[i] = (uint8_t)(word >> (8 * i));
 	if (product_is_19h(product) || product == SNP_PRODUCT_UNKNOWN)
-		return (struct tcb){ .bootloader = b[0], .tee = b[1], .snp = b[6], .microcode = b[7] };
-	return (struct tcb){ .has_fmc = true, .fmc = b[0], .bootloader = b[1], .tee = b[2], .snp = b[3],
+		return (struct tcb){
+			.bootloader = b[0], .tee = b[1], .snp = b[6], .microcode = b[7]
+		};
+	return (struct tcb){ .has_fmc = true,
+		.fmc = b[0],
+		.bootloader = b[1],
+		.tee = b[2],
+		.snp = b[3],
 		.microcode = b[7] };
 }
 

@@ -106,8 +106,9 @@ void verdict_close(struct verdict *v, uint32_t required_rows)
 			char why[VERDICT_WHY_MAX];
 			text_set(why, sizeof why, row->why);
 			row->status = VERDICT_CONTRAINDICATED;
-			(void)snprintf(row->why, sizeof row->why, "required, but not answered%s%.300s",
-				why[0] != '\0' ? ": " : "", why);
+			(void)snprintf(row->why, sizeof row->why,
+				"required, but not answered%s%.300s", why[0] != '\0' ? ": " : "",
+				why);
 		}
 		v->overall = MAX(v->overall, row->status);
 	}

@@ -43,7 +43,7 @@ enum evidence_kind {
 };
 
 /* The rows in the order in which they are shown; the names are part of the command line contract. */
-#define VERDICT_ROWS(X)                                                                        \
+#define VERDICT_ROWS(X)                                                                            \
 	X(SIGNATURE, "signature")         /* the evidence's signature fits the leaf key */         \
 	X(CHAIN, "chain")                 /* leaf to a trusted root, at the asked time */          \
 	X(TRUST, "trust")                 /* is the trust class one the policy accepts? */         \
@@ -66,10 +66,10 @@ enum verdict_row_id {
 #define VERDICT_ROW_ID(id, name) ROW_##id,
 	VERDICT_ROWS(VERDICT_ROW_ID)
 #undef VERDICT_ROW_ID
-	ROW_COUNT
+		ROW_COUNT
 };
 
-#define ROW_BIT(id) (1u << (id))
+#define ROW_BIT(id)       (1u << (id))
 
 #define VERDICT_VALUE_MAX 224 /* 64 bytes in hexadecimal, and a word before and after */
 #define VERDICT_WHY_MAX   400

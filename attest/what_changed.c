@@ -17,14 +17,15 @@ static const struct {
 
 /* Words that somebody puts on a kernel command line to see more or to get in. */
 static const char *const usual_words[] = { "quiet", "debug", "ignore_loglevel", "loglevel=7",
-	"earlyprintk=serial", "earlyprintk=ttyS0", "console=ttyS0", "console=ttyS0,115200", "console=hvc0",
-	"single", "1", "s", "S", "3", "5", "rescue", "emergency", "rw", "ro", "init=/bin/sh",
-	"init=/bin/bash", "rdinit=/bin/sh", "rdinit=/bin/bash", "rd.break", "break", "break=premount",
-	"break=mount", "break=bottom", "systemd.unit=rescue.target", "systemd.unit=emergency.target",
-	"systemd.debug-shell=1", "systemd.debug_shell", "nokaslr", "mitigations=off", "nosmp", "maxcpus=1",
-	"nosmep", "nosmap", "iommu=off", "selinux=0", "apparmor=0", "enforcing=0", "lockdown=none",
-	"module.sig_enforce=0", "kgdboc=ttyS0", "sysrq_always_enabled=1", "panic=1", "panic=-1", "reboot=t",
-	"nopti", "pti=off", "noexec=off", "ima_appraise=off", "fips=0" };
+	"earlyprintk=serial", "earlyprintk=ttyS0", "console=ttyS0", "console=ttyS0,115200",
+	"console=hvc0", "single", "1", "s", "S", "3", "5", "rescue", "emergency", "rw", "ro",
+	"init=/bin/sh", "init=/bin/bash", "rdinit=/bin/sh", "rdinit=/bin/bash", "rd.break", "break",
+	"break=premount", "break=mount", "break=bottom", "systemd.unit=rescue.target",
+	"systemd.unit=emergency.target", "systemd.debug-shell=1", "systemd.debug_shell", "nokaslr",
+	"mitigations=off", "nosmp", "maxcpus=1", "nosmep", "nosmap", "iommu=off", "selinux=0",
+	"apparmor=0", "enforcing=0", "lockdown=none", "module.sig_enforce=0", "kgdboc=ttyS0",
+	"sysrq_always_enabled=1", "panic=1", "panic=-1", "reboot=t", "nopti", "pti=off",
+	"noexec=off", "ima_appraise=off", "fips=0" };
 
 static const uint64_t usual_memories_mib[] = { 128, 192, 256, 384, 512, 768, 1024, 1536, 2048, 3072,
 	4096, 6144, 8192, 12288, 16384, 32768, 65536 };
@@ -130,7 +131,8 @@ static bool try_numbers(struct search *s)
 	in = *s->base;
 	for (size_t i = 0; i < ARRAY_LEN(usual_features); i++) {
 		in.vmsa_features = usual_features[i];
-		if (in.vmsa_features != s->base->vmsa_features && try(s, &in, 1u << CHANGED_FEATURES))
+		if (in.vmsa_features != s->base->vmsa_features &&
+			try(s, &in, 1u << CHANGED_FEATURES))
 			return true;
 	}
 	in = *s->base;
@@ -199,7 +201,8 @@ static bool try_candidates(struct search *s, const struct changed_candidates *c)
 			uint32_t changed = 0;
 			for (k = 0; k < CHANGED_INPUT_COUNT; k++)
 				changed |= candidate_set(c, (enum changed_input)k, at[k], &in);
-			if ((unsigned int)__builtin_popcount(changed) == n_changes && try(s, &in, changed))
+			if ((unsigned int)__builtin_popcount(changed) == n_changes &&
+				try(s, &in, changed))
 				return true;
 		}
 	}
@@ -234,7 +237,8 @@ static size_t common_front(const char *from, const char *to)
 	size_t n = 0, boundary = 0;
 
 	for (;; n++) {
-		bool is_end = (from[n] == '\0' || from[n] == ' ') && (to[n] == '\0' || to[n] == ' ');
+		bool is_end =
+			(from[n] == '\0' || from[n] == ' ') && (to[n] == '\0' || to[n] == ' ');
 		if (is_end)
 			boundary = n;
 		if (from[n] != to[n] || from[n] == '\0')
@@ -248,7 +252,7 @@ static size_t common_back(const char *from, size_t from_len, const char *to, siz
 
 	for (;; n++) {
 		bool is_end = (n == from_len || from[from_len - 1 - n] == ' ') &&
-			(n == to_len || to[to_len - 1 - n] == ' ');
+			      (n == to_len || to[to_len - 1 - n] == ' ');
 		if (is_end)
 			boundary = n;
 		if (n == from_len || n == to_len || from[from_len - 1 - n] != to[to_len - 1 - n])
@@ -282,5 +286,6 @@ void changed_words(const char *from, const char *to, char *ret, size_t size)
 	else if (new_len == 0)
 		(void)snprintf(ret, size, "'%.*s' removed", (int)old_len, old);
 	else
-		(void)snprintf(ret, size, "'%.*s' became '%.*s'", (int)old_len, old, (int)new_len, new);
+		(void)snprintf(
+			ret, size, "'%.*s' became '%.*s'", (int)old_len, old, (int)new_len, new);
 }

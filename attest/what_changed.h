@@ -46,7 +46,7 @@ const char *changed_input_name(enum changed_input input);
 
 struct changed {
 	bool is_found;
-	uint32_t inputs; /* 1 << enum changed_input, of the first combination that fits */
+	uint32_t inputs;       /* 1 << enum changed_input, of the first combination that fits */
 	struct boot_inputs in; /* that combination */
 	char cmdline[LIMIT_CMDLINE_BYTES]; /* in.cmdline points here or to a candidate */
 	unsigned int n_tried;

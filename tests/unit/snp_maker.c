@@ -40,11 +40,11 @@ static void name_set(X509_NAME *n, const char *cn)
 
 	assert(X509_NAME_add_entry_by_txt(n, "O", MBSTRING_ASC, org, -1, -1, 0) == 1);
 	assert(X509_NAME_add_entry_by_txt(
-			   n, "CN", MBSTRING_ASC, (const unsigned char *)cn, -1, -1, 0) == 1);
+		       n, "CN", MBSTRING_ASC, (const unsigned char *)cn, -1, -1, 0) == 1);
 }
 
-static X509 *cert_begin(const char *subject, const char *issuer, EVP_PKEY *key, time_t from,
-	time_t to, long serial)
+static X509 *cert_begin(
+	const char *subject, const char *issuer, EVP_PKEY *key, time_t from, time_t to, long serial)
 {
 	X509 *x = X509_new();
 
@@ -87,11 +87,13 @@ X509 *maker_ca(const struct maker_ca *o)
 	char constraints[64];
 
 	if (o->pathlen >= 0)
-		(void)snprintf(constraints, sizeof constraints, "critical,CA:TRUE,pathlen:%d", o->pathlen);
+		(void)snprintf(
+			constraints, sizeof constraints, "critical,CA:TRUE,pathlen:%d", o->pathlen);
 	else
 		(void)snprintf(constraints, sizeof constraints, "critical,CA:TRUE");
 	ext_add(x, NID_basic_constraints, o->is_no_ca ? "critical,CA:FALSE" : constraints);
-	ext_add(x, NID_key_usage, o->is_no_cert_sign ? "critical,cRLSign" : "critical,keyCertSign,cRLSign");
+	ext_add(x, NID_key_usage,
+		o->is_no_cert_sign ? "critical,cRLSign" : "critical,keyCertSign,cRLSign");
 	EVP_MD_CTX *ctx = signer_open(o->signer, o->digest, o->salt, o->is_pkcs1);
 	assert(X509_sign_ctx(x, ctx) > 0);
 	EVP_MD_CTX_free(ctx);
@@ -215,7 +217,8 @@ X509_CRL *maker_crl(const struct maker *m, const char *issuer, EVP_PKEY *signer,
 	if (revoked != NULL) {
 		X509_REVOKED *r = X509_REVOKED_new();
 		assert(X509_REVOKED_set_serialNumber(r, X509_get_serialNumber(revoked)) == 1 &&
-			X509_REVOKED_set_revocationDate(r, t) == 1 && X509_CRL_add0_revoked(crl, r) == 1);
+			X509_REVOKED_set_revocationDate(r, t) == 1 &&
+			X509_CRL_add0_revoked(crl, r) == 1);
 	}
 	(void)ASN1_TIME_set(t, to);
 	assert(X509_CRL_set1_nextUpdate(crl, t) == 1);

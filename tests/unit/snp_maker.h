@@ -33,11 +33,11 @@ struct maker_ca {
 	const char *subject, *issuer; /* common names */
 	EVP_PKEY *key, *signer;
 	bool is_no_ca, is_no_cert_sign;
-	int pathlen; /* -1: none */
-	time_t from, to; /* 0: MAKER_NOW -+ a year */
+	int pathlen;        /* -1: none */
+	time_t from, to;    /* 0: MAKER_NOW -+ a year */
 	const char *digest; /* "SHA384" when NULL */
-	int salt; /* 48 when 0 */
-	bool is_pkcs1; /* PKCS #1 1.5 instead of PSS */
+	int salt;           /* 48 when 0 */
+	bool is_pkcs1;      /* PKCS #1 1.5 instead of PSS */
 };
 
 X509 *maker_ca(const struct maker_ca *o);
@@ -52,8 +52,8 @@ struct maker_leaf {
 	uint64_t tcb;             /* the word the extensions speak for */
 	uint8_t hwid[64];
 	enum maker_hwid hwid_form;
-	bool has_both_ids;  /* hwID and cspID */
-	int bad_spl;        /* 1: over-long, 2: negative, 3: there twice, 4: missing */
+	bool has_both_ids; /* hwID and cspID */
+	int bad_spl;       /* 1: over-long, 2: negative, 3: there twice, 4: missing */
 	time_t from, to;
 };
 

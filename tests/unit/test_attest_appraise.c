@@ -1,5 +1,3 @@
-#include "tests/unit/cm.h"
-
 #include <errno.h>
 #include <jansson.h>
 #include <stdlib.h>
@@ -8,6 +6,7 @@
 #include "attest/evidence.h"
 #include "attest/sha384.h"
 #include "policy/policy.h"
+#include "tests/unit/cm.h"
 #include "tests/unit/snp_maker.h"
 
 #define TCB_MILAN 0xDB18000000000004u
@@ -35,8 +34,12 @@ static struct fixture *fixture_new(uint32_t version)
 	maker_sign(f->report, maker.leaf);
 	f->certs[0] = vcek;
 	f->certs[1] = ask;
-	f->in = (struct attest_inputs){ .evidence = { f->report, sizeof f->report }, .certs = f->certs,
-		.n_certs = 2, .roots = &ark, .n_roots = 1, .at = MAKER_NOW };
+	f->in = (struct attest_inputs){ .evidence = { f->report, sizeof f->report },
+		.certs = f->certs,
+		.n_certs = 2,
+		.roots = &ark,
+		.n_roots = 1,
+		.at = MAKER_NOW };
 	struct policy *p = f->policy;
 	p->tee.type = POLICY_TEE_SNP;
 	p->tee.simulated = true;
@@ -335,7 +338,7 @@ static void any_of_the_expected_digests_will_do(void **state)
 	uint8_t digests[2][48] = { { 1 }, { 2 } };
 
 	memset(digests[1], 0xD2, 48);
-	f->in.digests = (const uint8_t (*)[48])digests;
+	f->in.digests = (const uint8_t(*)[48])digests;
 	f->in.n_digests = 2;
 	judge(f);
 	expect_row(f, ROW_MEASUREMENT, VERDICT_AFFIRMING);
@@ -380,14 +383,14 @@ static void guest_policies_are_compared_bit_by_bit(void **state)
 		enum verdict_status want;
 	} rows[] = {
 		{ 0x30000, 0x30000, VERDICT_AFFIRMING },
-		{ 0x20000, 0x30000, VERDICT_AFFIRMING },        /* SMT off is stricter */
-		{ 0x30000, 0x20000, VERDICT_CONTRAINDICATED },  /* SMT on is not */
-		{ 0x130000, 0x30000, VERDICT_AFFIRMING },       /* single socket is stricter */
+		{ 0x20000, 0x30000, VERDICT_AFFIRMING },       /* SMT off is stricter */
+		{ 0x30000, 0x20000, VERDICT_CONTRAINDICATED }, /* SMT on is not */
+		{ 0x130000, 0x30000, VERDICT_AFFIRMING },      /* single socket is stricter */
 		{ 0x30000, 0x130000, VERDICT_CONTRAINDICATED },
 		{ 0x230000, 0x30000, VERDICT_CONTRAINDICATED }, /* CXL */
-		{ 0x30137, 0x30136, VERDICT_AFFIRMING },        /* ABI 1.55 where 1.54 is asked for */
-		{ 0x300FF, 0x30100, VERDICT_CONTRAINDICATED },  /* 0.255 is below 1.0 */
-		{ 0x10000, 0x30000, VERDICT_CONTRAINDICATED },  /* bit 17 */
+		{ 0x30137, 0x30136, VERDICT_AFFIRMING }, /* ABI 1.55 where 1.54 is asked for */
+		{ 0x300FF, 0x30100, VERDICT_CONTRAINDICATED }, /* 0.255 is below 1.0 */
+		{ 0x10000, 0x30000, VERDICT_CONTRAINDICATED }, /* bit 17 */
 		{ 0x10000030000, 0x30000, VERDICT_CONTRAINDICATED },
 	};
 
@@ -624,8 +627,11 @@ static void a_worse_status_replaces_a_better_one(void **state)
 
 static struct attest_blob ca_blob(const char *subject, EVP_PKEY *key, int pathlen)
 {
-	const struct maker_ca o = { .subject = subject, .issuer = "ARK-Milan", .key = key,
-		.signer = maker.ark, .pathlen = pathlen };
+	const struct maker_ca o = { .subject = subject,
+		.issuer = "ARK-Milan",
+		.key = key,
+		.signer = maker.ark,
+		.pathlen = pathlen };
 	X509 *x = maker_ca(&o);
 	struct attest_blob b = maker_der(x);
 
@@ -658,7 +664,8 @@ static int setup(void **state)
 
 static int teardown(void **state)
 {
-	struct attest_blob *blobs[] = { &ark, &ask, &vcek, &vlek, &other_tcb_vcek, &other_chip_vcek };
+	struct attest_blob *blobs[] = { &ark, &ask, &vcek, &vlek, &other_tcb_vcek,
+		&other_chip_vcek };
 
 	for (size_t i = 0; i < ARRAY_LEN(blobs); i++)
 		free((void *)(uintptr_t)blobs[i]->p);

@@ -1,5 +1,3 @@
-#include "tests/unit/cm.h"
-
 #include <errno.h>
 #include <openssl/pem.h>
 #include <stdlib.h>
@@ -11,6 +9,7 @@
 #include "attest/snp_leaf.h"
 #include "attest/vendor.h"
 #include "base/opts.h"
+#include "tests/unit/cm.h"
 #include "tests/unit/snp_maker.h"
 
 static struct maker maker;
@@ -152,10 +151,12 @@ static void what_is_no_certificate_is_refused(void **state)
 
 	for (size_t i = 0; i < ARRAY_LEN(texts); i++)
 		assert_int_equal(
-			cert_store_add(&s, (const uint8_t *)texts[i], strlen(texts[i]), NULL), -EBADMSG);
+			cert_store_add(&s, (const uint8_t *)texts[i], strlen(texts[i]), NULL),
+			-EBADMSG);
 	assert_int_equal(cert_store_add(&s, der, len - 1, NULL), -EBADMSG);
 	memcpy(longer, der, len);
-	assert_int_equal(cert_store_add(&s, longer, len + 1, NULL), -EBADMSG); /* a byte behind it */
+	assert_int_equal(
+		cert_store_add(&s, longer, len + 1, NULL), -EBADMSG); /* a byte behind it */
 	assert_int_equal(s.n, 0);
 	free(longer);
 }
@@ -260,8 +261,9 @@ static void a_raw_hwid_may_start_like_a_wrapped_one(void **state)
 
 static void turin_has_eight_bytes_and_a_zero_tail(void **state)
 {
-	struct maker_leaf o = { .product = "Turin", .tcb = 0x5100000004010201,
-		.hwid = { 1, 2, 3, 4, 5, 6, 7, 8 } };
+	struct maker_leaf o = {
+		.product = "Turin", .tcb = 0x5100000004010201, .hwid = { 1, 2, 3, 4, 5, 6, 7, 8 }
+	};
 	struct snp_leaf leaf;
 	uint8_t chip[64] = { 1, 2, 3, 4, 5, 6, 7, 8 };
 	uint64_t tcb = 0;
@@ -329,10 +331,16 @@ struct chain_case {
 static struct chain_case right_case(void)
 {
 	return (struct chain_case){
-		.ark = { .subject = "ARK-Milan", .issuer = "ARK-Milan", .key = maker.ark,
-			.signer = maker.ark, .pathlen = 1 },
-		.ask = { .subject = "SEV-Milan", .issuer = "ARK-Milan", .key = maker.ask,
-			.signer = maker.ark, .pathlen = 0 },
+		.ark = { .subject = "ARK-Milan",
+			.issuer = "ARK-Milan",
+			.key = maker.ark,
+			.signer = maker.ark,
+			.pathlen = 1 },
+		.ask = { .subject = "SEV-Milan",
+			.issuer = "ARK-Milan",
+			.key = maker.ask,
+			.signer = maker.ark,
+			.pathlen = 0 },
 		.leaf = { .tcb = TCB_MILAN },
 		.at = MAKER_NOW,
 	};
@@ -341,15 +349,16 @@ static struct chain_case right_case(void)
 static int case_verify(const struct chain_case *c, struct snp_chain *ret, struct why *why)
 {
 	AUTO(cert_store) struct cert_store pool = { 0 }, roots = { 0 };
-	X509 *ark = maker_ca(&c->ark), *ask = maker_ca(&c->ask), *leaf = maker_leaf(&maker, &c->leaf);
+	X509 *ark = maker_ca(&c->ark), *ask = maker_ca(&c->ask),
+	     *leaf = maker_leaf(&maker, &c->leaf);
 
 	assert_int_equal(cert_store_add_x509(&pool, leaf, NULL), 0);
 	assert_int_equal(cert_store_add_x509(&pool, ask, NULL), 0);
 	assert_int_equal(cert_store_add_x509(&pool, ark, NULL), 0);
 	if (!c->is_no_root)
 		assert_int_equal(cert_store_add_x509(&roots, ark, NULL), 0);
-	int err = snp_chain_verify(&pool, &roots, leaf, c->leaf.is_vlek ? SNP_KEY_VLEK : SNP_KEY_VCEK,
-		c->at, ret, why);
+	int err = snp_chain_verify(&pool, &roots, leaf,
+		c->leaf.is_vlek ? SNP_KEY_VLEK : SNP_KEY_VCEK, c->at, ret, why);
 	X509_free(ark);
 	X509_free(ask);
 	X509_free(leaf);
@@ -491,13 +500,14 @@ static void intermediates_have_to_be_cas(void **state)
 
 /* --- revocation -------------------------------------------------------------------------------- */
 
-static enum verdict_status crl_status(const char *issuer, EVP_PKEY *signer, bool revokes,
-	time_t from, time_t to)
+static enum verdict_status crl_status(
+	const char *issuer, EVP_PKEY *signer, bool revokes, time_t from, time_t to)
 {
 	AUTO(cert_store) struct cert_store crls = { 0 };
 	struct chain_case c = right_case();
 	struct why why = { 0 };
-	struct snp_chain chain = { .issuer = maker_ca(&c.ask), .root = maker_ca(&c.ark),
+	struct snp_chain chain = { .issuer = maker_ca(&c.ask),
+		.root = maker_ca(&c.ark),
 		.leaf = maker_leaf(&maker, &c.leaf) };
 
 	crls.crls[crls.n_crls++] =
@@ -534,7 +544,8 @@ static void an_expired_crl_is_a_warning(void **state)
 
 static void a_forged_crl_is_no_answer(void **state)
 {
-	assert_int_equal(crl_status("ARK-Milan", maker.ask, false, MAKER_NOW - DAY, MAKER_NOW + DAY),
+	assert_int_equal(
+		crl_status("ARK-Milan", maker.ask, false, MAKER_NOW - DAY, MAKER_NOW + DAY),
 		VERDICT_CONTRAINDICATED);
 }
 

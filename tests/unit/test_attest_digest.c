@@ -1,5 +1,3 @@
-#include "tests/unit/cm.h"
-
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,6 +8,7 @@
 #include "attest/what_changed.h"
 #include "base/opts.h"
 #include "tests/unit/bzimage.h"
+#include "tests/unit/cm.h"
 
 static void expect_digest(const uint8_t got[SHA384_BYTES], const char *want)
 {
@@ -28,9 +27,8 @@ static void one_zero_page_gives_v1(void **state)
 
 	assert_int_equal(digest_snp_init(&d), 0);
 	assert_int_equal(digest_snp_add(&d, SNP_PAGE_NORMAL, 0x1000, zero, sizeof zero), 0);
-	expect_digest(d.ld,
-		"e6e4d78904d9d6b33c0cbfd121998fd2d11744dae606b3aee35e2a45d6869b60"
-		"b35c63928a9232bef72d6be386f48ec6");
+	expect_digest(d.ld, "e6e4d78904d9d6b33c0cbfd121998fd2d11744dae606b3aee35e2a45d6869b60"
+			    "b35c63928a9232bef72d6be386f48ec6");
 }
 
 static void a_page_of_type_zero_gives_v2(void **state)
@@ -39,9 +37,8 @@ static void a_page_of_type_zero_gives_v2(void **state)
 
 	assert_int_equal(digest_snp_init(&d), 0);
 	assert_int_equal(digest_snp_add_empty(&d, SNP_PAGE_ZERO, 0x1000, 1), 0);
-	expect_digest(d.ld,
-		"4bd4147976a1e7554c1c778a781affc1c672f1965a727ba16084989b7e356044"
-		"a28bbe585a2f75dac9356fa5ab78f061");
+	expect_digest(d.ld, "4bd4147976a1e7554c1c778a781affc1c672f1965a727ba16084989b7e356044"
+			    "a28bbe585a2f75dac9356fa5ab78f061");
 }
 
 static void v3_add(struct digest_snp *d)
@@ -63,19 +60,16 @@ static void mixed_pages_give_v3_and_with_a_vmsa_v4(void **state)
 	uint8_t page[PAGE_BYTES], digest[SHA384_BYTES];
 
 	v3_add(&d);
-	expect_digest(d.ld,
-		"506c3d7a7c45f8a4bc8137ea0d2b136f44c51f03cf195ba46de2ff2f1cdbd5b6"
-		"d8a09ef15e164baac263251dea76ca98");
+	expect_digest(d.ld, "506c3d7a7c45f8a4bc8137ea0d2b136f44c51f03cf195ba46de2ff2f1cdbd5b6"
+			    "d8a09ef15e164baac263251dea76ca98");
 	v.rdx = 0x00800F12;
 	vmsa_print(&v, page);
 	assert_int_equal(sha384_once(page, sizeof page, digest), 0);
-	expect_digest(digest,
-		"77920c4c629ff47e90c0e174fc1ad0eb6fa664f88cd4739488058a8c6cb1a77b"
-		"3856f55378e9518d0da99452d51c553a");
+	expect_digest(digest, "77920c4c629ff47e90c0e174fc1ad0eb6fa664f88cd4739488058a8c6cb1a77b"
+			      "3856f55378e9518d0da99452d51c553a");
 	assert_int_equal(digest_snp_add(&d, SNP_PAGE_VMSA, SNP_VMSA_GPA, page, sizeof page), 0);
-	expect_digest(d.ld,
-		"6f3d5454fa7974efe610c4d965cffbd0726279e6de153f962cef6ac5f47722bf"
-		"4d48dc7194df6fc7b502c4051239695b");
+	expect_digest(d.ld, "6f3d5454fa7974efe610c4d965cffbd0726279e6de153f962cef6ac5f47722bf"
+			    "4d48dc7194df6fc7b502c4051239695b");
 }
 
 static void the_last_page_is_filled_with_zeros(void **state)
@@ -99,7 +93,8 @@ static void pages_at_odd_or_impossible_addresses_are_refused(void **state)
 	assert_int_equal(digest_snp_init(&d), 0);
 	assert_int_equal(digest_snp_add(&d, SNP_PAGE_NORMAL, 0x1001, p, 1), -ERANGE);
 	assert_int_equal(digest_snp_add(&d, SNP_PAGE_NORMAL, 1ull << 52, p, 1), -ERANGE);
-	assert_int_equal(digest_snp_add_empty(&d, SNP_PAGE_ZERO, (1ull << 52) - PAGE_BYTES, 2), -ERANGE);
+	assert_int_equal(
+		digest_snp_add_empty(&d, SNP_PAGE_ZERO, (1ull << 52) - PAGE_BYTES, 2), -ERANGE);
 	assert_int_equal(digest_snp_add_empty(&d, SNP_PAGE_ZERO, 0, SIZE_MAX), -ERANGE);
 }
 
@@ -118,8 +113,12 @@ static struct boot_inputs right_inputs(void)
 	other_kernel[KERNEL_BYTES - 1] ^= 1;
 	memset(initrd, 0x42, sizeof initrd);
 	memset(other_initrd, 0x43, sizeof other_initrd);
-	return (struct boot_inputs){ .kernel = kernel, .kernel_len = sizeof kernel, .initrd = initrd,
-		.initrd_len = sizeof initrd, .cmdline = "ro console=none casemate.verity=2f9d", .vcpus = 2,
+	return (struct boot_inputs){ .kernel = kernel,
+		.kernel_len = sizeof kernel,
+		.initrd = initrd,
+		.initrd_len = sizeof initrd,
+		.cmdline = "ro console=none casemate.verity=2f9d",
+		.vcpus = 2,
 		.memory_mib = 256 };
 }
 
@@ -181,8 +180,10 @@ static void the_digest_is_the_chain_over_the_pages(void **state)
 	assert_int_equal(boot_layout_make(&l, &k, sizeof initrd, 256u << 20, NULL), 0);
 	assert_int_equal(digest_snp_init(&s), 0);
 	assert_int_equal(
-		digest_snp_add(&s, SNP_PAGE_NORMAL, 0x1000000, kernel + BZIMAGE_SETUP_BYTES, 20000), 0);
-	assert_int_equal(digest_snp_add(&s, SNP_PAGE_NORMAL, l.initrd_gpa, initrd, sizeof initrd), 0);
+		digest_snp_add(&s, SNP_PAGE_NORMAL, 0x1000000, kernel + BZIMAGE_SETUP_BYTES, 20000),
+		0);
+	assert_int_equal(
+		digest_snp_add(&s, SNP_PAGE_NORMAL, l.initrd_gpa, initrd, sizeof initrd), 0);
 	boot_params_print(&k, &l, page);
 	assert_int_equal(digest_snp_add(&s, SNP_PAGE_NORMAL, 0x7000, page, sizeof page), 0);
 	memset(page, 0, sizeof page);
@@ -247,7 +248,7 @@ static void boot_parameters_are_what_the_page_says(void **state)
 	struct boot_layout l;
 	uint8_t p[PAGE_BYTES];
 	const uint8_t rsdp[] = { 0, 0, 0x0E, 0, 0, 0, 0, 0 }, cmdline[] = { 0, 0x80, 0, 0 },
-				  blob[] = { 0, 0xB0, 0, 0, 0, 0, 0, 0 }, high[] = { 0, 0, 0, 0, 1, 0, 0, 0 };
+		      blob[] = { 0, 0xB0, 0, 0, 0, 0, 0, 0 }, high[] = { 0, 0, 0, 0, 1, 0, 0, 0 };
 
 	assert_int_equal(boot_kernel_parse(&k, in.kernel, in.kernel_len, NULL), 0);
 	assert_int_equal(boot_layout_make(&l, &k, INITRD_BYTES, 4096ull << 20, NULL), 0);
@@ -363,8 +364,8 @@ static void inputs_outside_their_range_are_refused(void **state)
 
 /* --- which input changed -------------------------------------------------------------------------- */
 
-static void expect_changed(const struct boot_inputs *is, const struct changed_candidates *c,
-	uint32_t inputs)
+static void expect_changed(
+	const struct boot_inputs *is, const struct changed_candidates *c, uint32_t inputs)
 {
 	struct boot_inputs base = right_inputs();
 	struct boot_digest d = digest_of(is);
@@ -419,7 +420,8 @@ static void candidates_are_tried_alone_and_together(void **state)
 	in.cmdline = "something else";
 	in.vcpus = 4;
 	expect_changed(&in, &c,
-		1u << CHANGED_KERNEL | 1u << CHANGED_INITRD | 1u << CHANGED_CMDLINE | 1u << CHANGED_VCPUS);
+		1u << CHANGED_KERNEL | 1u << CHANGED_INITRD | 1u << CHANGED_CMDLINE |
+			1u << CHANGED_VCPUS);
 }
 
 static void what_nobody_guessed_is_not_found(void **state)

@@ -1,10 +1,9 @@
-#include "tests/unit/cm.h"
-
 #include <errno.h>
 #include <string.h>
 
 #include "attest/evidence.h"
 #include "attest/snp_report.h"
+#include "tests/unit/cm.h"
 #include "tests/unit/snp_maker.h"
 
 static void every_field_comes_from_its_offset(void **state)
@@ -117,9 +116,10 @@ static void reserved_bytes_must_be_zero(void **state)
 	static const struct {
 		uint32_t version;
 		size_t at;
-	} rows[] = { { 2, 0x04C }, { 2, 0x04F }, { 2, 0x188 }, { 2, 0x18A }, { 2, 0x19F }, { 2, 0x1F8 },
-		{ 2, 0x207 }, { 2, 0x29F }, { 3, 0x18B }, { 3, 0x19F }, { 3, 0x1EB }, { 3, 0x1EF },
-		{ 3, 0x1F8 }, { 4, 0x200 }, { 5, 0x18B }, { 5, 0x208 }, { 5, 0x29F } };
+	} rows[] = { { 2, 0x04C }, { 2, 0x04F }, { 2, 0x188 }, { 2, 0x18A }, { 2, 0x19F },
+		{ 2, 0x1F8 }, { 2, 0x207 }, { 2, 0x29F }, { 3, 0x18B }, { 3, 0x19F }, { 3, 0x1EB },
+		{ 3, 0x1EF }, { 3, 0x1F8 }, { 4, 0x200 }, { 5, 0x18B }, { 5, 0x208 },
+		{ 5, 0x29F } };
 
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
 		uint8_t b[SNP_REPORT_BYTES];

@@ -1,8 +1,7 @@
-#include "tests/unit/cm.h"
-
 #include <string.h>
 
 #include "attest/tcb.h"
+#include "tests/unit/cm.h"
 
 static void milan_and_turin_words_decode_differently(void **state)
 {

@@ -16,7 +16,7 @@
 #define AT_2026 1790000000 /* 2026-09-21 */
 #define AT_2025 1750000000 /* 2025-06-15 */
 
-#define NO_ROW ROW_COUNT
+#define NO_ROW  ROW_COUNT
 
 enum want { ACCEPT, WARN, REJECT, REFUSE /* no verdict: not evidence */ };
 
@@ -30,16 +30,27 @@ struct row {
 
 #define G "synthetic-genoa/"
 #define T "synthetic-turin/"
-#define GENOA(report, leaf, want, row) \
-	{ G report, G leaf, G "ask.der", G "ark.der", want, row, AT_2026 }
-#define TURIN(report, leaf, want, row) \
-	{ T report, T leaf, T "ask.der", T "ark.der", want, row, AT_2026 }
-#define REAL(folder, leaf, want, row) \
-	{ folder "/report.bin", folder "/" leaf, NULL, NULL, want, row, AT_2026 }
-#define BAD2(report, want, row) \
-	{ "bad/milan-v2-" report, "milan-v2-vcek/vcek.der", NULL, NULL, want, row, AT_2026 }
-#define BAD5(report, want, row) \
-	{ "bad/milan-v5-" report, "milan-v5-vcek-gcp/vcek.der", NULL, NULL, want, row, AT_2026 }
+#define GENOA(report, leaf, want, row)                                                             \
+	{                                                                                          \
+		G report, G leaf, G "ask.der", G "ark.der", want, row, AT_2026                     \
+	}
+#define TURIN(report, leaf, want, row)                                                             \
+	{                                                                                          \
+		T report, T leaf, T "ask.der", T "ark.der", want, row, AT_2026                     \
+	}
+#define REAL(folder, leaf, want, row)                                                              \
+	{                                                                                          \
+		folder "/report.bin", folder "/" leaf, NULL, NULL, want, row, AT_2026              \
+	}
+#define BAD2(report, want, row)                                                                    \
+	{                                                                                          \
+		"bad/milan-v2-" report, "milan-v2-vcek/vcek.der", NULL, NULL, want, row, AT_2026   \
+	}
+#define BAD5(report, want, row)                                                                    \
+	{                                                                                          \
+		"bad/milan-v5-" report, "milan-v5-vcek-gcp/vcek.der", NULL, NULL, want, row,       \
+			AT_2026                                                                    \
+	}
 
 static const struct row rows[] = {
 	REAL("genoa-v3-vcek-azure", "vcek.der", ACCEPT, NO_ROW),
@@ -58,12 +69,12 @@ static const struct row rows[] = {
 	REAL("milan-v5-vcek-gcp", "vcek.der", ACCEPT, NO_ROW),
 	REAL("turin-v5-vcek-ms", "vcek.der", ACCEPT, NO_ROW),
 	REAL("milan-v3-vlek-aws-vmpl1", "vlek.der", REJECT, ROW_CHAIN), /* expired 2025-12-10 */
-	{ "milan-v3-vlek-aws-vmpl1/report.bin", "milan-v3-vlek-aws-vmpl1/vlek.der", NULL, NULL, ACCEPT,
-		NO_ROW, AT_2025 },
+	{ "milan-v3-vlek-aws-vmpl1/report.bin", "milan-v3-vlek-aws-vmpl1/vlek.der", NULL, NULL,
+		ACCEPT, NO_ROW, AT_2025 },
 	{ "milan-v2-no-vcek-azure/report.bin", NULL, NULL, NULL, REJECT, ROW_CHAIN, AT_2026 },
 	/* a CRL of its time affirms, of another time warns */
-	{ "milan-v2-vcek/report.bin", "milan-v2-vcek/vcek.der", "amd-certs/crl_ark_milan_2022-05-09.crl",
-		NULL, WARN, ROW_REVOCATION, AT_2026 },
+	{ "milan-v2-vcek/report.bin", "milan-v2-vcek/vcek.der",
+		"amd-certs/crl_ark_milan_2022-05-09.crl", NULL, WARN, ROW_REVOCATION, AT_2026 },
 	{ "milan-v2-vcek-debugpolicy/report.bin", "milan-v2-vcek-debugpolicy/vcek.der",
 		"amd-certs/crl_ark_milan_2022-05-09.crl", NULL, WARN, ROW_DEBUG, 1670000000 },
 
@@ -89,8 +100,8 @@ static const struct row rows[] = {
 	BAD5("truncated-1183.bin", REFUSE, NO_ROW),
 	BAD5("truncated-672.bin", REFUSE, NO_ROW),
 	BAD5("version-9.bin", REFUSE, NO_ROW),
-	{ "milan-v2-vcek/report.bin", "bad/milan-v2-vcek-bitflip-sig.der", NULL, NULL, REJECT, ROW_CHAIN,
-		AT_2026 },
+	{ "milan-v2-vcek/report.bin", "bad/milan-v2-vcek-bitflip-sig.der", NULL, NULL, REJECT,
+		ROW_CHAIN, AT_2026 },
 	{ "milan-v2-vcek/report.bin", "bad/milan-v2-vcek-hwid-changed.der", NULL, NULL, REJECT,
 		ROW_CHIP_ID, AT_2026 },
 	{ "milan-v2-vcek/report.bin", "bad/trustee-vcek-invalid-legacy.der", NULL, NULL, REJECT,
@@ -118,8 +129,10 @@ static const struct row rows[] = {
 	{ G "report-good.bin", G "certs.bin", NULL, T "ark.der", REJECT, ROW_CHAIN, AT_2026 },
 	{ G "report-good.bin", G "certs.bin", G "crl-ask-revoked.crl", G "ark.der", REJECT,
 		ROW_REVOCATION, AT_2026 },
-	{ G "report-good.bin", G "certs.bin", G "crl-empty.crl", G "ark.der", ACCEPT, NO_ROW, AT_2026 },
-	{ G "report-vlek-masked.bin", G "vlek.der", G "asvk.der", G "ark.der", ACCEPT, NO_ROW, AT_2026 },
+	{ G "report-good.bin", G "certs.bin", G "crl-empty.crl", G "ark.der", ACCEPT, NO_ROW,
+		AT_2026 },
+	{ G "report-vlek-masked.bin", G "vlek.der", G "asvk.der", G "ark.der", ACCEPT, NO_ROW,
+		AT_2026 },
 
 	TURIN("report-good.bin", "vcek.der", ACCEPT, NO_ROW),
 	TURIN("report-debug.bin", "vcek.der", WARN, ROW_DEBUG),
@@ -143,7 +156,8 @@ static const struct row rows[] = {
 	TURIN("report-good.bin", "vcek-wrong-issuer.der", REJECT, ROW_CHAIN),
 	{ T "report-good.bin", T "certs.bin", T "crl-ask-revoked.crl", T "ark.der", REJECT,
 		ROW_REVOCATION, AT_2026 },
-	{ T "report-vlek-masked.bin", T "vlek.der", T "asvk.der", T "ark.der", ACCEPT, NO_ROW, AT_2026 },
+	{ T "report-vlek-masked.bin", T "vlek.der", T "asvk.der", T "ark.der", ACCEPT, NO_ROW,
+		AT_2026 },
 };
 
 /* VMSA pages as QEMU has them measured: EPYC-v4 (RDX), SEV_FEATURES 1, AP reset address. */
@@ -183,10 +197,13 @@ static void blob_free(struct attest_blob b)
 static const char *fault_of(const struct row *r, int err, const struct verdict *v)
 {
 	static const enum verdict_status statuses[] = { [ACCEPT] = VERDICT_AFFIRMING,
-		[WARN] = VERDICT_WARNING, [REJECT] = VERDICT_CONTRAINDICATED };
+		[WARN] = VERDICT_WARNING,
+		[REJECT] = VERDICT_CONTRAINDICATED };
 
 	if (r->want == REFUSE)
-		return err == -EBADMSG || err == -EPROTONOSUPPORT ? "" : "was not refused as no evidence";
+		return err == -EBADMSG || err == -EPROTONOSUPPORT
+			       ? ""
+			       : "was not refused as no evidence";
 	if (err < 0)
 		return "gave no verdict";
 	if (v->overall != statuses[r->want])
@@ -204,8 +221,12 @@ static const char *row_check(const struct row *r, char *line, size_t size)
 	struct attest_blob evidence = file_load("snp/", r->report);
 	struct attest_blob certs[] = { file_load("snp/", r->leaf), file_load("snp/", r->extra) };
 	struct attest_blob anchor = file_load("snp/", r->root);
-	struct attest_inputs in = { .evidence = evidence, .certs = certs, .n_certs = 2,
-		.roots = &anchor, .n_roots = r->root != NULL, .at = r->at };
+	struct attest_inputs in = { .evidence = evidence,
+		.certs = certs,
+		.n_certs = 2,
+		.roots = &anchor,
+		.n_roots = r->root != NULL,
+		.at = r->at };
 
 	if (r->leaf == NULL)
 		in.n_certs = 0;
@@ -249,14 +270,16 @@ int main(int argc, char **argv)
 		const char *fault = row_check(&rows[i], line, sizeof line);
 		printf("%sok %zu - %s with %s%s%s%s\n", fault[0] == '\0' ? "" : "not ", i + 1,
 			rows[i].report, rows[i].leaf == NULL ? "nothing" : rows[i].leaf,
-			rows[i].extra == NULL ? "" : " and ", rows[i].extra == NULL ? "" : rows[i].extra,
+			rows[i].extra == NULL ? "" : " and ",
+			rows[i].extra == NULL ? "" : rows[i].extra,
 			rows[i].root == NULL ? "" : ", root given");
 		if (fault[0] != '\0')
 			printf("# %s (%s)\n", fault, line), n_bad++;
 	}
 	for (size_t i = 0; i < ARRAY_LEN(vmsas); i++) {
 		bool ok = vmsa_check(i);
-		printf("%sok %zu - %s is laid out the same\n", ok ? "" : "not ", n + i + 1, vmsas[i].file);
+		printf("%sok %zu - %s is laid out the same\n", ok ? "" : "not ", n + i + 1,
+			vmsas[i].file);
 		n_bad += !ok;
 	}
 	return n_bad > 0;

@@ -2,8 +2,6 @@
  * The monitor builds the measured pages, the attest library predicts them; they share no code
  * (docs/launch.md). Here both get the same images.
  */
-#include "tests/unit/cm.h"
-
 #include <stdlib.h>
 #include <string.h>
 
@@ -11,6 +9,7 @@
 #include "attest/sha384.h"
 #include "base/fd.h"
 #include "tests/unit/bzimage.h"
+#include "tests/unit/cm.h"
 #include "vmm/monitor/mon_boot.h"
 
 static const struct {
@@ -59,14 +58,21 @@ static void expect_same_pieces(const struct boot *b, const struct boot_digest *d
 static void launches_compare(uint8_t *image, size_t len)
 {
 	for (size_t i = 0; i < ARRAY_LEN(launches); i++) {
-		struct boot b = { .kernel = image, .kernel_len = len,
+		struct boot b = { .kernel = image,
+			.kernel_len = len,
 			.initrd = launches[i].initrd_len > 0 ? initrd : NULL,
 			.initrd_len = launches[i].initrd_len };
 		const struct boot_config config = { .memory_bytes = launches[i].memory_mib << 20,
-			.vcpus = launches[i].vcpus, .is_protected = true, .cmdline = launches[i].cmdline };
-		const struct boot_inputs in = { .kernel = image, .kernel_len = len, .initrd = b.initrd,
-			.initrd_len = b.initrd_len, .cmdline = launches[i].cmdline,
-			.vcpus = launches[i].vcpus, .memory_mib = launches[i].memory_mib };
+			.vcpus = launches[i].vcpus,
+			.is_protected = true,
+			.cmdline = launches[i].cmdline };
+		const struct boot_inputs in = { .kernel = image,
+			.kernel_len = len,
+			.initrd = b.initrd,
+			.initrd_len = b.initrd_len,
+			.cmdline = launches[i].cmdline,
+			.vcpus = launches[i].vcpus,
+			.memory_mib = launches[i].memory_mib };
 		struct boot_digest d;
 		assert_int_equal(mon_boot_build(&b, &config, NULL), 0);
 		assert_int_equal(boot_digest_compute(&in, &d, NULL), 0);
@@ -93,10 +99,14 @@ static void what_the_monitor_takes_is_predicted(void **state)
 {
 	for (size_t at = 0x1F1; at < 0x290; at++) {
 		struct boot b = { .kernel = kernel, .kernel_len = sizeof kernel };
-		const struct boot_config config = { .memory_bytes = 256u << 20, .vcpus = 1,
-			.is_protected = true, .cmdline = "" };
-		const struct boot_inputs in = { .kernel = kernel, .kernel_len = sizeof kernel,
-			.cmdline = "", .vcpus = 1, .memory_mib = 256 };
+		const struct boot_config config = {
+			.memory_bytes = 256u << 20, .vcpus = 1, .is_protected = true, .cmdline = ""
+		};
+		const struct boot_inputs in = { .kernel = kernel,
+			.kernel_len = sizeof kernel,
+			.cmdline = "",
+			.vcpus = 1,
+			.memory_mib = 256 };
 		struct boot_digest d;
 		bzimage_make(kernel, sizeof kernel);
 		kernel[at] ^= 0x41;
