@@ -198,8 +198,12 @@ static const char *bad_word(const char *word, size_t len)
 	return NULL;
 }
 
-static bool is_verity_of(const struct policy *p, const char *hex, size_t len)
+/* The word is ROOT or ROOT@OFFSET (casemate-agent(8)). */
+static bool is_verity_of(const struct policy *p, const char *word, size_t len)
 {
+	const char *at = memchr(word, '@', len);
+	size_t hex_len = at != NULL ? (size_t)(at - word) : len;
+
 	for (uint64_t i = 0; i < p->devices.n_disks; i++) {
 		char want[65];
 		if (p->devices.disks[i].integrity != POLICY_INTEGRITY_VERITY)
@@ -207,7 +211,7 @@ static bool is_verity_of(const struct policy *p, const char *hex, size_t len)
 		for (size_t k = 0; k < 32; k++)
 			(void)snprintf(
 				want + 2 * k, 3, "%02x", p->devices.disks[i].verity.verity_root[k]);
-		if (len == 64 && memcmp(want, hex, 64) == 0)
+		if (hex_len == 64 && memcmp(want, word, 64) == 0)
 			return true;
 	}
 	return false;
@@ -454,7 +458,7 @@ static const struct lint_rule rules[] = {
 	{ "BOOT-001", LINT_ERROR, true, "Kernel and initrd are named by digest",
 	  "A path says where, not what.", "Add sha384, as printed by `sha384sum FILE`." },
 	{ "BOOT-003", LINT_ERROR, true, "The command line leaves no way in and names the verity root",
-	  "The command line is measured, and so is what it permits.", "Remove the word; add casemate.verity=ROOT of the workload's disk." },
+	  "The command line is measured, and so is what it permits.", "Remove the word; add casemate.verity=ROOT@OFFSET of the workload's disk." },
 	{ "BOOT-004", LINT_WARNING, true, "Read-only disks are named by content",
 	  "The host can put another file at the same path.", "Give the disk a verity_root." },
 	{ "DEV-001", LINT_ERROR, true, "Writable disks are protected from the host",
