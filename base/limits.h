@@ -167,6 +167,8 @@
 #define LIMIT_BROKER_DIGESTS      32u
 /* Entries listed of one folder of the store. */
 #define LIMIT_BROKER_LIST         4096u
+/* Pieces of evidence that one run of a broker keeps for auditors: 40 MiB; then it warns and stops. */
+#define LIMIT_BROKER_EVIDENCE     4096u
 
 /* --- ledger --------------------------------------------------------------------------------- */
 

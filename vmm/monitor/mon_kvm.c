@@ -160,12 +160,13 @@ static MUST_USE int vcpu_set_registers(int fd, bool is_first)
 /* Linux wants write-back memory by default; KVM's reset value says uncacheable. */
 static MUST_USE int vcpu_set_msrs(int fd)
 {
-	struct {
+	union {
 		struct kvm_msrs head;
-		struct kvm_msr_entry entry;
-	} m = { .head.nmsrs = 1, .entry = { .index = MSR_MTRR_DEF_TYPE, .data = MTRR_WRITE_BACK } };
-	int n = fw_ioctl(fd, KVM_SET_MSRS, &m);
+		uint8_t room[sizeof(struct kvm_msrs) + sizeof(struct kvm_msr_entry)];
+	} m = { .head.nmsrs = 1 };
 
+	m.head.entries[0] = (struct kvm_msr_entry){ .index = MSR_MTRR_DEF_TYPE, .data = MTRR_WRITE_BACK };
+	int n = fw_ioctl(fd, KVM_SET_MSRS, &m);
 	return n == 1 ? 0 : n < 0 ? n : -EINVAL;
 }
 
