@@ -10,6 +10,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "attest/agent/agent_relay.h"
 #include "attest/broker/kbs_json.h"
 #include "attest/broker/kbs_jwe.h"
 #include "attest/broker/kbs_snp.h"
@@ -21,13 +22,13 @@
 #define REQUEST_S  60L /* one request, ledger and slow guest included */
 #define CONNECT_S  20L
 #define PIN_PREFIX "sha256//"
+#define RELAY_PATH "/run/casemate-broker.sock" /* in the guest; 0700, nobody else is there */
 
 struct agent_kbs {
 	CURL *curl;
 	struct agent_broker broker;
-	struct curl_slist *resolve;
 	struct curl_slist *headers;
-	struct why connect_why; /* what the socket callback met */
+	pid_t relay; /* 0: none */
 	char error[CURL_ERROR_SIZE];
 	size_t len;
 	uint8_t body[LIMIT_KBS_BODY_BYTES];
@@ -35,9 +36,9 @@ struct agent_kbs {
 
 /* --- the connection ---------------------------------------------------------------------------- */
 
-static curl_socket_t vsock_open(void *arg, curlsocktype purpose, struct curl_sockaddr *unused)
+/* Connect, and give curl a path to it. */
+static MUST_USE int vsock_connect(struct agent_kbs *k, struct why *why)
 {
-	struct agent_kbs *k = arg;
 	struct sockaddr_vm sa = {
 		.svm_family = AF_VSOCK,
 		.svm_cid = k->broker.vsock_cid,
@@ -46,16 +47,12 @@ static curl_socket_t vsock_open(void *arg, curlsocktype purpose, struct curl_soc
 	AUTO(fd) int fd = socket(AF_VSOCK, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
 	if (fd < 0 || connect(fd, (struct sockaddr *)&sa, sizeof sa) < 0) {
-		(void)why_set(&k->connect_why, -errno, "cannot connect to vsock %u port %u: %s",
-			sa.svm_cid, sa.svm_port, strerrordesc_np(errno));
-		return CURL_SOCKET_BAD;
+		int err = -errno;
+		return why_set(why, -EREMOTEIO, "broker: cannot connect to vsock %u port %u: %s", sa.svm_cid,
+			sa.svm_port, strerrordesc_np(-err));
 	}
-	return fd_take(&fd);
-}
-
-static int vsock_is_connected(void *arg, curl_socket_t fd, curlsocktype purpose)
-{
-	return CURL_SOCKOPT_ALREADY_CONNECTED;
+	int err = agent_relay_start(fd_take(&fd), RELAY_PATH, &k->relay);
+	return err < 0 ? why_set(why, err, "broker: relay: %s", strerrordesc_np(-err)) : 0;
 }
 
 static size_t body_take(char *bytes, size_t one, size_t n, void *arg)
@@ -110,23 +107,17 @@ static MUST_USE int trust_set(struct agent_kbs *k, const uint8_t *ca, size_t ca_
 	return failed ? why_set(why, -EIO, "curl does not take the broker's certificate options") : 0;
 }
 
-static MUST_USE int transport_set(struct agent_kbs *k)
+static MUST_USE int transport_set(struct agent_kbs *k, struct why *why)
 {
-	char resolve[AGENT_HOST_MAX + 32];
-	bool failed = false;
+	const char *path = k->broker.unix_path;
 
-	if (k->broker.unix_path[0] != '\0') {
-		SET(CURLOPT_UNIX_SOCKET_PATH, k->broker.unix_path);
-	} else {
-		/* curl wants an address for the name; the socket callback has the real one. */
-		(void)snprintf(resolve, sizeof resolve, "%s:443:127.0.0.1", k->broker.host);
-		k->resolve = curl_slist_append(NULL, resolve);
-		SET(CURLOPT_RESOLVE, k->resolve);
-		SET(CURLOPT_OPENSOCKETFUNCTION, vsock_open);
-		SET(CURLOPT_OPENSOCKETDATA, k);
-		SET(CURLOPT_SOCKOPTFUNCTION, vsock_is_connected);
+	if (path[0] == '\0') {
+		int err = vsock_connect(k, why);
+		if (err < 0)
+			return err;
+		path = RELAY_PATH;
 	}
-	return failed ? -EIO : 0;
+	return curl_easy_setopt(k->curl, CURLOPT_UNIX_SOCKET_PATH, path) == CURLE_OK ? 0 : -EIO;
 }
 
 static MUST_USE int options_set(struct agent_kbs *k)
@@ -167,12 +158,11 @@ int agent_kbs_open(const struct agent_broker *broker, const uint8_t *ca, size_t 
 		return -ENOMEM;
 	int err = options_set(k);
 	if (err == 0)
-		err = transport_set(k);
+		err = trust_set(k, ca, ca_len, why);
+	if (err == 0)
+		err = transport_set(k, why);
 	if (err < 0)
 		return why_set(why, err, "curl does not take our options");
-	err = trust_set(k, ca, ca_len, why);
-	if (err < 0)
-		return err;
 
 	*ret = k;
 	k = NULL;
@@ -184,7 +174,7 @@ void agent_kbs_close(struct agent_kbs *k)
 	if (k == NULL)
 		return;
 	curl_easy_cleanup(k->curl);
-	curl_slist_free_all(k->resolve);
+	agent_relay_stop(k->relay);
 	curl_slist_free_all(k->headers);
 	explicit_bzero(k, sizeof *k);
 	free(k);
@@ -217,7 +207,6 @@ static MUST_USE int request_send(
 		return -EMSGSIZE;
 	k->len = 0;
 	k->error[0] = '\0';
-	why_clear(&k->connect_why);
 	SET(CURLOPT_URL, url);
 	if (text != NULL) {
 		SET(CURLOPT_POST, 1L);
@@ -234,9 +223,7 @@ static MUST_USE int request_send(
 			LIMIT_KBS_BODY_BYTES);
 	if (code != CURLE_OK)
 		return why_set(why, -EREMOTEIO, "broker: %s",
-			k->connect_why.text[0] != '\0' ? k->connect_why.text :
-				k->error[0] != '\0'        ? k->error :
-											 curl_easy_strerror(code));
+			k->error[0] != '\0' ? k->error : curl_easy_strerror(code));
 	if (curl_easy_getinfo(k->curl, CURLINFO_RESPONSE_CODE, &status) != CURLE_OK)
 		return -EIO;
 	return status == 200 ? 0 : status_report(k, status, why);

@@ -25,8 +25,9 @@
 struct agent_kbs;
 
 /*
- * Prepare; nothing is sent yet. ca is PEM and must outlive the client; with a pin in the settings it
- * may be NULL. -EINVAL when neither is there. Release with agent_kbs_close().
+ * Prepare, and connect where the transport is vsock (-EREMOTEIO). ca is PEM and must outlive the
+ * client; with a pin in the settings it may be NULL. -EINVAL when neither is there. Release with
+ * agent_kbs_close().
  */
 MUST_USE int agent_kbs_open(const struct agent_broker *broker, const uint8_t *ca, size_t ca_len,
 	struct agent_kbs **ret, struct why *why);

@@ -93,7 +93,8 @@ static int step_report(struct agent *a, struct why *why)
 	if (err == 0)
 		err = ev_get_report(report_data, &a->evidence, why);
 	if (err == 0)
-		log_info("report: made for this nonce and a fresh key");
+		log_info("report: made for this nonce and a fresh key, %zu bytes of certificates",
+			a->evidence.table_len);
 	return err;
 }
 

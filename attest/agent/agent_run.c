@@ -34,11 +34,13 @@ int agent_run_mount_root(struct why *why)
 	int err = -ENODEV;
 
 	(void)mkdir(AGENT_ROOT, 0755);
-	for (size_t i = 0; err < 0 && i < ARRAY_LEN(root_types); i++)
-		err = mount("/dev/mapper/" AGENT_MAP_ROOT, AGENT_ROOT, root_types[i],
-				  MS_RDONLY | MS_NOSUID | MS_NODEV, NULL) < 0 ?
-			-errno :
-			0;
+	for (size_t i = 0; err < 0 && i < ARRAY_LEN(root_types); i++) {
+		if (mount("/dev/mapper/" AGENT_MAP_ROOT, AGENT_ROOT, root_types[i],
+				MS_RDONLY | MS_NOSUID | MS_NODEV, NULL) == 0)
+			err = 0;
+		else if (errno != ENODEV) /* a file system the kernel knows: its reason is the reason */
+			err = -errno;
+	}
 	if (err < 0)
 		return why_set(why, err, "the root cannot be mounted (ext4, squashfs, erofs): %s",
 			strerrordesc_np(-err));

@@ -11,9 +11,20 @@
 _Static_assert(SIM_REPORT_BYTES == EV_REPORT_BYTES, "one report");
 _Static_assert(SIM_TABLE_BYTES_MAX <= EV_TABLE_BYTES, "the table fits");
 
+/* insb() and outsb() of <sys/io.h> do not tell the compiler that they touch memory. */
 static void port_read(void *ret, size_t len)
 {
-	insb(SIM_PORT_DATA, ret, len);
+	/* The pages must be there: KVM has read the port when storing faults, and reads on after it. */
+	memset(ret, 0, len);
+	__asm__ volatile("rep insb" : "+D"(ret), "+c"(len) : "d"((uint16_t)SIM_PORT_DATA) : "memory");
+}
+
+static void port_write(const void *bytes, size_t len)
+{
+	__asm__ volatile("rep outsb"
+					 : "+S"(bytes), "+c"(len)
+					 : "d"((uint16_t)SIM_PORT_DATA)
+					 : "memory");
 }
 
 static uint32_t port_read_le32(void)
@@ -41,7 +52,7 @@ static MUST_USE int execute(const uint8_t *request, struct why *why)
 	unsigned int polls = 0;
 
 	outb(SIM_CMD_BEGIN, SIM_PORT_CONTROL);
-	outsb(SIM_PORT_DATA, request, SIM_REQUEST_BYTES);
+	port_write(request, SIM_REQUEST_BYTES);
 	outb(SIM_CMD_EXECUTE, SIM_PORT_CONTROL);
 	while (inb(SIM_PORT_CONTROL) != SIM_STATE_READY)
 		if (++polls == STATE_POLLS)

@@ -18,7 +18,7 @@ chmod 755 "$tree/usr/bin/settle"
 find "$tree" -exec touch -h -d @0 {} +
 
 truncate -s "$size" "$out/root.img.new"
-mke2fs -q -t ext4 -O '^has_journal' -m 0 -U "$uuid" -E "hash_seed=$uuid,root_owner=0:0,nodiscard" \
+mke2fs -q -t ext4 -b 4096 -O '^has_journal' -m 0 -U "$uuid" -E "hash_seed=$uuid,root_owner=0:0,nodiscard" \
 	-L settle -d "$tree" "$out/root.img.new"
 veritysetup format --hash sha256 --salt - --uuid "$uuid" --hash-offset "$size" \
 	"$out/root.img.new" "$out/root.img.new" |

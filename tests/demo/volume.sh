@@ -23,7 +23,7 @@ truncate -s 48M "$img"
 cryptsetup luksFormat --batch-mode --type luks2 --cipher aes-xts-plain64 --key-size 512 --integrity hmac-sha256 \
 	--pbkdf pbkdf2 --pbkdf-force-iterations 1000 --key-file "$out/transactions.key" "$img"
 cryptsetup open --key-file "$out/transactions.key" "$img" "$name"
-mke2fs -q -t ext4 -L transactions "/dev/mapper/$name"
+mke2fs -q -t ext4 -b 4096 -L transactions "/dev/mapper/$name"
 mount "/dev/mapper/$name" "$mnt"
 awk 'BEGIN {
 	srand(20261121)

@@ -156,7 +156,7 @@ static void platform_make(void)
 	size_t len = 0;
 	struct why why = { 0 };
 
-	assert_int_equal(sim_mint(&w.minted, SIM_GENOA, 3, SIM_RSA_BITS, &why), 0);
+	assert_int_equal(sim_mint(&w.minted, SIM_GENOA, 5, SIM_RSA_BITS, &why), 0);
 	w.machine.platform = w.minted.platform;
 	assert_int_equal(sim_crypto_init(&w.machine.crypto, &w.minted.platform, &why), 0);
 	assert_int_equal(
