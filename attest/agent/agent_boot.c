@@ -39,7 +39,7 @@ static MUST_USE int mount_all(struct why *why)
 	for (size_t i = 0; i < ARRAY_LEN(mounts); i++) {
 		(void)mkdir(mounts[i].at, 0755);
 		if (mount(mounts[i].type, mounts[i].at, mounts[i].type, mounts[i].flags,
-				mounts[i].options) < 0 &&
+			    mounts[i].options) < 0 &&
 			errno != EBUSY && !mounts[i].is_optional)
 			return why_set(why, -errno, "cannot mount %s: %s", mounts[i].at,
 				strerrordesc_np(errno));
@@ -115,7 +115,8 @@ void agent_boot_end(int status)
 	if (ioperm(PORT_STATUS, 1, 1) == 0)
 		outb((unsigned char)status, PORT_STATUS);
 	else
-		log_err("the status %d cannot be reported: ioperm: %s", status, strerrordesc_np(errno));
+		log_err("the status %d cannot be reported: ioperm: %s", status,
+			strerrordesc_np(errno));
 	(void)reboot(RB_POWER_OFF);
 	for (;;)
 		(void)pause(); /* a first program that ends is a kernel panic */

@@ -67,14 +67,17 @@ static MUST_USE int superblock_check(
 	if (err < 0)
 		return why_set(why, err, "%s: no dm-verity superblock", name);
 	if (p.hash_name == NULL || strcmp(p.hash_name, "sha256") != 0 || p.hash_type != 1)
-		return why_set(why, -EACCES, "%s: dm-verity superblock: want SHA-256, type 1", name);
-	if (p.data_block_size != BLOCK_BYTES || p.hash_block_size != BLOCK_BYTES || p.salt_size > SALT_MAX)
+		return why_set(
+			why, -EACCES, "%s: dm-verity superblock: want SHA-256, type 1", name);
+	if (p.data_block_size != BLOCK_BYTES || p.hash_block_size != BLOCK_BYTES ||
+		p.salt_size > SALT_MAX)
 		return why_set(why, -EACCES, "%s: dm-verity superblock: want blocks of %u", name,
 			BLOCK_BYTES);
 	if (p.data_size != offset / BLOCK_BYTES)
 		return why_set(why, -EACCES,
-			"%s: dm-verity superblock: %llu blocks of data, the command line says %llu", name,
-			(unsigned long long)p.data_size, (unsigned long long)(offset / BLOCK_BYTES));
+			"%s: dm-verity superblock: %llu blocks of data, the command line says %llu",
+			name, (unsigned long long)p.data_size,
+			(unsigned long long)(offset / BLOCK_BYTES));
 	return 0;
 }
 
@@ -93,15 +96,17 @@ int agent_disk_open_root(
 	err = crypt_load(cd, CRYPT_VERITY, &params);
 	if (err < 0)
 		return why_set(why, -EACCES, "%s: no dm-verity superblock at byte %llu: %s", name,
-			(unsigned long long)offset, words[0] != '\0' ? words : strerrordesc_np(-err));
+			(unsigned long long)offset,
+			words[0] != '\0' ? words : strerrordesc_np(-err));
 	err = superblock_check(cd, name, offset, why);
 	if (err < 0)
 		return err;
 	err = crypt_activate_by_volume_key(
 		cd, AGENT_MAP_ROOT, (const char *)root_hash, 32, CRYPT_ACTIVATE_READONLY);
-	return err < 0 ? why_set(why, -EACCES, "%s: the root hash of the command line does not fit: %s",
-				 name, words[0] != '\0' ? words : strerrordesc_np(-err)) :
-			 0;
+	return err < 0 ? why_set(why, -EACCES,
+				 "%s: the root hash of the command line does not fit: %s", name,
+				 words[0] != '\0' ? words : strerrordesc_np(-err))
+		       : 0;
 }
 
 int agent_disk_open_volume(
@@ -129,8 +134,8 @@ int agent_disk_open_volume(
 	if (err == -EPERM)
 		return why_set(why, -EKEYREJECTED, "%s: the released key does not open it", name);
 	return err < 0 ? why_set(why, err, "%s: cannot be mapped: %s", name,
-				 words[0] != '\0' ? words : strerrordesc_np(-err)) :
-			 0;
+				 words[0] != '\0' ? words : strerrordesc_np(-err))
+		       : 0;
 }
 
 void agent_disk_close(const char *map_name)

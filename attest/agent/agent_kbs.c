@@ -48,8 +48,8 @@ static MUST_USE int vsock_connect(struct agent_kbs *k, struct why *why)
 
 	if (fd < 0 || connect(fd, (struct sockaddr *)&sa, sizeof sa) < 0) {
 		int err = -errno;
-		return why_set(why, -EREMOTEIO, "broker: cannot connect to vsock %u port %u: %s", sa.svm_cid,
-			sa.svm_port, strerrordesc_np(-err));
+		return why_set(why, -EREMOTEIO, "broker: cannot connect to vsock %u port %u: %s",
+			sa.svm_cid, sa.svm_port, strerrordesc_np(-err));
 	}
 	int err = agent_relay_start(fd_take(&fd), RELAY_PATH, &k->relay);
 	return err < 0 ? why_set(why, err, "broker: relay: %s", strerrordesc_np(-err)) : 0;
@@ -71,20 +71,22 @@ static CURLcode tls_set(CURL *curl, void *ctx, void *arg)
 {
 	X509_VERIFY_PARAM *param = SSL_CTX_get0_param(ctx);
 
-	return X509_VERIFY_PARAM_set_flags(param, X509_V_FLAG_NO_CHECK_TIME) == 1 ?
-		CURLE_OK :
-		CURLE_SSL_CERTPROBLEM;
+	return X509_VERIFY_PARAM_set_flags(param, X509_V_FLAG_NO_CHECK_TIME) == 1
+		       ? CURLE_OK
+		       : CURLE_SSL_CERTPROBLEM;
 }
 
 /* curl's options as a table would need one table a type; the errors are collected instead. */
 #define SET(option, value) (failed |= curl_easy_setopt(k->curl, option, value) != CURLE_OK)
 
 /* Whom we talk to: by the authority in the image, or by the broker's own key. */
-static MUST_USE int trust_set(struct agent_kbs *k, const uint8_t *ca, size_t ca_len, struct why *why)
+static MUST_USE int trust_set(
+	struct agent_kbs *k, const uint8_t *ca, size_t ca_len, struct why *why)
 {
 	char pin[sizeof PIN_PREFIX + B64_TEXT_LEN(32)];
-	struct curl_blob blob = { .data = (void *)(uintptr_t)ca, .len = ca_len,
-		.flags = CURL_BLOB_NOCOPY };
+	struct curl_blob blob = {
+		.data = (void *)(uintptr_t)ca, .len = ca_len, .flags = CURL_BLOB_NOCOPY
+	};
 	struct wr w = wr_of(pin, sizeof pin);
 	bool failed = false;
 
@@ -104,7 +106,8 @@ static MUST_USE int trust_set(struct agent_kbs *k, const uint8_t *ca, size_t ca_
 	/* Without an authority the key itself is known, which is stricter than any name. */
 	SET(CURLOPT_SSL_VERIFYPEER, ca != NULL ? 1L : 0L);
 	SET(CURLOPT_SSL_VERIFYHOST, ca != NULL ? 2L : 0L);
-	return failed ? why_set(why, -EIO, "curl does not take the broker's certificate options") : 0;
+	return failed ? why_set(why, -EIO, "curl does not take the broker's certificate options")
+		      : 0;
 }
 
 static MUST_USE int transport_set(struct agent_kbs *k, struct why *why)
@@ -187,11 +190,12 @@ static MUST_USE int status_report(const struct agent_kbs *k, long status, struct
 {
 	AUTO(kbs_json) json_t *j = NULL;
 	int err = status == 401 || status == 403 ? -EACCES : -EREMOTEIO;
-	const char *detail =
-		kbs_json_load(k->body, k->len, &j, NULL) == 0 ? kbs_json_text(j, "detail", 1024, NULL) : NULL;
+	const char *detail = kbs_json_load(k->body, k->len, &j, NULL) == 0
+				     ? kbs_json_text(j, "detail", 1024, NULL)
+				     : NULL;
 
-	return detail != NULL ? why_set(why, err, "the broker says no (%ld): %s", status, detail) :
-							why_set(why, err, "the broker says no (%ld)", status);
+	return detail != NULL ? why_set(why, err, "the broker says no (%ld): %s", status, detail)
+			      : why_set(why, err, "the broker says no (%ld)", status);
 }
 
 /* POST when there is a text, else GET. The answer is in k->body. */
@@ -239,7 +243,8 @@ int agent_kbs_parse_challenge(
 	if (nonce == NULL)
 		return why_prefix(why, err < 0 ? err : -EBADMSG, "challenge");
 	/* It goes into canonical JSON as it is: base64 of either alphabet, nothing that needs escaping. */
-	size_t plain = strspn(nonce, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/-_=");
+	size_t plain = strspn(
+		nonce, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/-_=");
 	if (plain < 16 || nonce[plain] != '\0' ||
 		plain != json_string_length(json_object_get(j, "nonce")))
 		return why_set(why, -EBADMSG, "challenge: a nonce that is short, or not base64");
@@ -248,10 +253,10 @@ int agent_kbs_parse_challenge(
 	return 0;
 }
 
-int agent_kbs_challenge(
-	struct agent_kbs *k, char ret_nonce[AGENT_NONCE_MAX + 1], struct why *why)
+int agent_kbs_challenge(struct agent_kbs *k, char ret_nonce[AGENT_NONCE_MAX + 1], struct why *why)
 {
-	static const char request[] = "{\"version\":\"0.4.0\",\"tee\":\"snp\",\"extra-params\":\"\"}";
+	static const char request[] =
+		"{\"version\":\"0.4.0\",\"tee\":\"snp\",\"extra-params\":\"\"}";
 	int err = request_send(k, "/auth", request, why);
 
 	return err < 0 ? err : agent_kbs_parse_challenge(k->body, k->len, ret_nonce, why);
@@ -266,7 +271,8 @@ static MUST_USE int evidence_print(
 		return -ENOMEM;
 	memcpy(snp->report, evidence->report, sizeof snp->report);
 	kbs_snp_add_table(snp, evidence->table, evidence->table_len);
-	AUTO(kbs_json) json_t *j = json_pack("{s:{s:s,s:O},s:{s:o,s:s}}", "runtime-data", "nonce", nonce,
+	AUTO(kbs_json)
+	json_t *j = json_pack("{s:{s:s,s:O},s:{s:o,s:s}}", "runtime-data", "nonce", nonce,
 		"tee-pubkey", public_key, "tee-evidence", "primary_evidence", kbs_snp_print(snp),
 		"additional_evidence", "");
 	free(snp);

@@ -53,5 +53,5 @@ MUST_USE int agent_kbs_fetch(struct agent_kbs *k, const char *path, const json_t
 	struct secret *ret, struct why *why);
 
 /* The nonce in a challenge; for agent_kbs_challenge() and its fuzz target. -EBADMSG. */
-MUST_USE int agent_kbs_parse_challenge(const void *body, size_t len,
-	char ret_nonce[AGENT_NONCE_MAX + 1], struct why *why);
+MUST_USE int agent_kbs_parse_challenge(
+	const void *body, size_t len, char ret_nonce[AGENT_NONCE_MAX + 1], struct why *why);

@@ -20,5 +20,4 @@
  * ciphers and integrity, plain key slots of the same cipher, no requirement. -EACCES with why, or
  * -EBADMSG when it is no such JSON. is_authenticated: there must be integrity.
  */
-MUST_USE int agent_luks_check(
-	const char *json, size_t len, bool is_authenticated, struct why *why);
+MUST_USE int agent_luks_check(const char *json, size_t len, bool is_authenticated, struct why *why);

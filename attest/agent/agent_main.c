@@ -204,7 +204,8 @@ int main(int argc, char **argv)
 
 	log_set_name("casemate-agent");
 	if (getpid() != 1) {
-		log_err("this is the first program of a guest; it mounts, and switches off, what it runs on");
+		log_err("this is the first program of a guest; it mounts, and switches off, what "
+			"it runs on");
 		return EXIT_USAGE;
 	}
 	/* What the C library frees is overwritten: protocol buffers of libraries hold secrets too. */

@@ -30,15 +30,17 @@ int agent_run_mount_root(struct why *why)
 	static const struct {
 		const char *name;
 		unsigned int minor;
-	} nodes[] = { { "null", 3 }, { "zero", 5 }, { "full", 7 }, { "random", 8 }, { "urandom", 9 } };
+	} nodes[] = { { "null", 3 }, { "zero", 5 }, { "full", 7 }, { "random", 8 },
+		{ "urandom", 9 } };
 	int err = -ENODEV;
 
 	(void)mkdir(AGENT_ROOT, 0755);
 	for (size_t i = 0; err < 0 && i < ARRAY_LEN(root_types); i++) {
 		if (mount("/dev/mapper/" AGENT_MAP_ROOT, AGENT_ROOT, root_types[i],
-				MS_RDONLY | MS_NOSUID | MS_NODEV, NULL) == 0)
+			    MS_RDONLY | MS_NOSUID | MS_NODEV, NULL) == 0)
 			err = 0;
-		else if (errno != ENODEV) /* a file system the kernel knows: its reason is the reason */
+		else if (errno !=
+			 ENODEV) /* a file system the kernel knows: its reason is the reason */
 			err = -errno;
 	}
 	if (err < 0)
@@ -46,8 +48,10 @@ int agent_run_mount_root(struct why *why)
 			strerrordesc_np(-err));
 	/* Where the root has no such folder, the workload does without. */
 	(void)mount("proc", AGENT_ROOT "/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC, NULL);
-	(void)mount("tmpfs", AGENT_ROOT "/tmp", "tmpfs", MS_NOSUID | MS_NODEV, "mode=1777,size=25%");
-	if (mount("tmpfs", AGENT_ROOT "/dev", "tmpfs", MS_NOSUID | MS_NOEXEC, "mode=0755,size=64k") == 0)
+	(void)mount(
+		"tmpfs", AGENT_ROOT "/tmp", "tmpfs", MS_NOSUID | MS_NODEV, "mode=1777,size=25%");
+	if (mount("tmpfs", AGENT_ROOT "/dev", "tmpfs", MS_NOSUID | MS_NOEXEC,
+		    "mode=0755,size=64k") == 0)
 		for (size_t i = 0; i < ARRAY_LEN(nodes); i++) {
 			char path[64];
 			(void)snprintf(path, sizeof path, AGENT_ROOT "/dev/%s", nodes[i].name);
@@ -63,8 +67,9 @@ int agent_run_mount_volume(const char *at, struct why *why)
 
 	(void)snprintf(path, sizeof path, AGENT_ROOT "%s", at);
 	if (mount("/dev/mapper/" AGENT_MAP_VOLUME, path, "ext4", MS_NOSUID | MS_NODEV | MS_NOEXEC,
-			NULL) < 0)
-		return why_set(why, -errno, "the volume cannot be mounted at %s of the root (ext4): %s", at,
+		    NULL) < 0)
+		return why_set(why, -errno,
+			"the volume cannot be mounted at %s of the root (ext4): %s", at,
 			strerrordesc_np(errno));
 	return 0;
 }
@@ -72,14 +77,15 @@ int agent_run_mount_volume(const char *at, struct why *why)
 /* What a batch program may need to look after its own files and children; the guest is not among it. */
 static MUST_USE int rights_drop(void)
 {
-	static const uint8_t kept[] = { CAP_CHOWN, CAP_DAC_OVERRIDE, CAP_FOWNER, CAP_FSETID, CAP_KILL,
-		CAP_SETGID, CAP_SETUID, CAP_NET_BIND_SERVICE };
+	static const uint8_t kept[] = { CAP_CHOWN, CAP_DAC_OVERRIDE, CAP_FOWNER, CAP_FSETID,
+		CAP_KILL, CAP_SETGID, CAP_SETUID, CAP_NET_BIND_SERVICE };
 	struct __user_cap_header_struct hdr = { .version = _LINUX_CAPABILITY_VERSION_3 };
 	struct __user_cap_data_struct caps[2] = { 0 };
 
 	for (int cap = 0; cap <= CAP_LAST_CAP; cap++)
 		if (memchr(kept, cap, sizeof kept) == NULL)
-			(void)prctl(PR_CAPBSET_DROP, cap, 0, 0, 0); /* EINVAL: the kernel knows fewer */
+			(void)prctl(
+				PR_CAPBSET_DROP, cap, 0, 0, 0); /* EINVAL: the kernel knows fewer */
 	for (size_t i = 0; i < sizeof kept; i++) {
 		caps[kept[i] / 32].effective |= 1u << (kept[i] % 32);
 		caps[kept[i] / 32].permitted |= 1u << (kept[i] % 32);
@@ -166,8 +172,9 @@ void agent_run_end(void)
 
 	if (getpid() == 1) {
 		(void)kill(-1, SIGTERM);
-		for (int ms = 0; ms < END_WAIT_MS && (waitpid(-1, NULL, WNOHANG) >= 0 || errno != ECHILD);
-			 ms += 10)
+		for (int ms = 0;
+			ms < END_WAIT_MS && (waitpid(-1, NULL, WNOHANG) >= 0 || errno != ECHILD);
+			ms += 10)
 			(void)nanosleep(&pause, NULL);
 		(void)kill(-1, SIGKILL);
 		while (waitpid(-1, NULL, 0) > 0)

@@ -59,8 +59,8 @@ static MUST_USE int verity_set(struct agent_settings *s, const char *v)
 	memcpy(hex, v, HEX_SHA256);
 	int err = opts_parse_hex(hex, s->verity, sizeof s->verity);
 	if (err == 0)
-		err = opts_parse_u64(PREFIX "verity", v + HEX_SHA256 + 1, BLOCK_BYTES, INT64_MAX, &offset,
-			NULL);
+		err = opts_parse_u64(
+			PREFIX "verity", v + HEX_SHA256 + 1, BLOCK_BYTES, INT64_MAX, &offset, NULL);
 	s->verity_offset = offset;
 	return err < 0 || offset % BLOCK_BYTES != 0 ? -EBADMSG : 0;
 }
@@ -161,22 +161,23 @@ static MUST_USE int word_take(
 				words[i].name);
 		*seen |= 1u << i;
 		if (words[i].set(s, text + len + 1) < 0)
-			return why_set(why, -EBADMSG, "command line: " PREFIX "%s: want %s, not \"%.80s\"",
-				words[i].name, words[i].want, text + len + 1);
+			return why_set(why, -EBADMSG,
+				"command line: " PREFIX "%s: want %s, not \"%.80s\"", words[i].name,
+				words[i].want, text + len + 1);
 		return 0;
 	}
 	return why_set(why, -EBADMSG, "command line: " PREFIX "%.80s is not a word we know", text);
 }
 
-static MUST_USE int settings_check(
-	const struct agent_settings *s, uint32_t seen, struct why *why)
+static MUST_USE int settings_check(const struct agent_settings *s, uint32_t seen, struct why *why)
 {
 	for (size_t i = 0; i < ARRAY_LEN(words); i++)
 		if (words[i].is_needed && (seen & 1u << i) == 0)
-			return why_set(why, -EBADMSG, "command line: " PREFIX "%s= is missing", words[i].name);
+			return why_set(why, -EBADMSG, "command line: " PREFIX "%s= is missing",
+				words[i].name);
 	if ((s->volume[0] == '\0') != (s->key[0] == '\0'))
-		return why_set(why, -EBADMSG, "command line: " PREFIX "volume= and " PREFIX
-			"key= need each other");
+		return why_set(why, -EBADMSG,
+			"command line: " PREFIX "volume= and " PREFIX "key= need each other");
 	if (strcmp(s->volume, s->root) == 0)
 		return why_set(why, -EBADMSG, "command line: root and volume are one device");
 	return 0;
@@ -194,7 +195,8 @@ int agent_settings_parse(
 	uint32_t seen = 0;
 
 	if (len >= sizeof copy || memchr(cmdline, '\0', len) != NULL)
-		return why_set(why, -EMSGSIZE, "command line: longer than %zu bytes", sizeof copy - 1);
+		return why_set(
+			why, -EMSGSIZE, "command line: longer than %zu bytes", sizeof copy - 1);
 	memcpy(copy, cmdline, len);
 	copy[len] = '\0';
 	char *rest = copy;

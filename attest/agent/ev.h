@@ -28,5 +28,5 @@ struct ev_report {
 MUST_USE int ev_find(const char **ret_name, struct why *why);
 
 /* A report with this report data, and the host's certificates. -EREMOTEIO: refused, -EBADMSG. */
-MUST_USE int ev_get_report(const uint8_t report_data[EV_REPORT_DATA_BYTES], struct ev_report *ret,
-	struct why *why);
+MUST_USE int ev_get_report(
+	const uint8_t report_data[EV_REPORT_DATA_BYTES], struct ev_report *ret, struct why *why);

@@ -28,7 +28,8 @@ int ev_find(const char **ret_name, struct why *why)
 		*ret_name = SEV_DEVICE;
 	else
 		return why_set(why, -ENODEV,
-			"neither " TSM_FOLDER " nor " SEV_DEVICE " is here: not an SEV-SNP guest, or the "
+			"neither " TSM_FOLDER " nor " SEV_DEVICE
+			" is here: not an SEV-SNP guest, or the "
 			"module sev-guest is not in the initramfs");
 	return 0;
 }
@@ -80,9 +81,9 @@ static MUST_USE int tsm_check_generation(const char *want, struct why *why)
 
 	if (err < 0)
 		return why_set(why, err, "configfs-tsm: generation: %s", strerrordesc_np(-err));
-	return strcmp((const char *)text, want) == 0 ?
-		0 :
-		why_set(why, -EAGAIN, "configfs-tsm: somebody else used our entry");
+	return strcmp((const char *)text, want) == 0
+		       ? 0
+		       : why_set(why, -EAGAIN, "configfs-tsm: somebody else used our entry");
 }
 
 static MUST_USE int tsm_get(const uint8_t *report_data, struct ev_report *ret, struct why *why)
@@ -116,8 +117,8 @@ static MUST_USE int tsm_report(const uint8_t *report_data, struct ev_report *ret
 
 /* --- /dev/sev-guest ---------------------------------------------------------------------------- */
 
-static MUST_USE int device_ask(int fd, struct snp_ext_report_req *req,
-	struct snp_report_resp *resp, struct why *why)
+static MUST_USE int device_ask(
+	int fd, struct snp_ext_report_req *req, struct snp_report_resp *resp, struct why *why)
 {
 	struct snp_guest_request_ioctl call = {
 		.msg_version = 1,
@@ -133,7 +134,8 @@ static MUST_USE int device_ask(int fd, struct snp_ext_report_req *req,
 		strerrordesc_np(err), (unsigned long long)call.exitinfo2);
 }
 
-static MUST_USE int device_report(const uint8_t *report_data, struct ev_report *ret, struct why *why)
+static MUST_USE int device_report(
+	const uint8_t *report_data, struct ev_report *ret, struct why *why)
 {
 	AUTO(fd) int fd = open(SEV_DEVICE, O_RDWR | O_CLOEXEC);
 	struct snp_report_resp resp = { 0 };
@@ -144,7 +146,8 @@ static MUST_USE int device_report(const uint8_t *report_data, struct ev_report *
 	le32 word;
 
 	if (fd < 0)
-		return why_set(why, -errno, "cannot open " SEV_DEVICE ": %s", strerrordesc_np(errno));
+		return why_set(
+			why, -errno, "cannot open " SEV_DEVICE ": %s", strerrordesc_np(errno));
 	memcpy(req.data.user_data, report_data, EV_REPORT_DATA_BYTES);
 	memset(ret->table, 0, sizeof ret->table);
 	int err = device_ask(fd, &req, &resp, why);
@@ -152,19 +155,20 @@ static MUST_USE int device_report(const uint8_t *report_data, struct ev_report *
 		return err;
 	memcpy(&word, resp.data, sizeof word);
 	if (le32_get(word) != 0)
-		return why_set(why, -EREMOTEIO, SEV_DEVICE ": firmware status 0x%x", le32_get(word));
+		return why_set(
+			why, -EREMOTEIO, SEV_DEVICE ": firmware status 0x%x", le32_get(word));
 	memcpy(&word, resp.data + 4, sizeof word);
 	if (le32_get(word) != EV_REPORT_BYTES)
-		return why_set(why, -EBADMSG, SEV_DEVICE ": report of %u bytes, want %u", le32_get(word),
-			EV_REPORT_BYTES);
+		return why_set(why, -EBADMSG, SEV_DEVICE ": report of %u bytes, want %u",
+			le32_get(word), EV_REPORT_BYTES);
 	memcpy(ret->report, resp.data + RSP_REPORT_AT, EV_REPORT_BYTES);
 	ret->table_len = EV_TABLE_BYTES; /* ends with its zero entry; zeros when there is none */
 	return 0;
 }
 
-int ev_get_report(const uint8_t report_data[EV_REPORT_DATA_BYTES], struct ev_report *ret,
-	struct why *why)
+int ev_get_report(
+	const uint8_t report_data[EV_REPORT_DATA_BYTES], struct ev_report *ret, struct why *why)
 {
-	return access(TSM_FOLDER, F_OK) == 0 ? tsm_report(report_data, ret, why) :
-										   device_report(report_data, ret, why);
+	return access(TSM_FOLDER, F_OK) == 0 ? tsm_report(report_data, ret, why)
+					     : device_report(report_data, ret, why);
 }

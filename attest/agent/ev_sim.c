@@ -16,15 +16,18 @@ static void port_read(void *ret, size_t len)
 {
 	/* The pages must be there: KVM has read the port when storing faults, and reads on after it. */
 	memset(ret, 0, len);
-	__asm__ volatile("rep insb" : "+D"(ret), "+c"(len) : "d"((uint16_t)SIM_PORT_DATA) : "memory");
+	__asm__ volatile("rep insb"
+			 : "+D"(ret), "+c"(len)
+			 : "d"((uint16_t)SIM_PORT_DATA)
+			 : "memory");
 }
 
 static void port_write(const void *bytes, size_t len)
 {
 	__asm__ volatile("rep outsb"
-					 : "+S"(bytes), "+c"(len)
-					 : "d"((uint16_t)SIM_PORT_DATA)
-					 : "memory");
+			 : "+S"(bytes), "+c"(len)
+			 : "d"((uint16_t)SIM_PORT_DATA)
+			 : "memory");
 }
 
 static uint32_t port_read_le32(void)
@@ -41,7 +44,8 @@ int ev_find(const char **ret_name, struct why *why)
 		return why_set(why, -errno, "ioperm: %s", strerrordesc_np(errno));
 	uint8_t state = inb(SIM_PORT_CONTROL);
 	if (state < SIM_STATE_IDLE || state > SIM_STATE_READY)
-		return why_set(why, -ENODEV, "no simulated secure processor at port 0x%x (it reads 0x%02x)",
+		return why_set(why, -ENODEV,
+			"no simulated secure processor at port 0x%x (it reads 0x%02x)",
 			SIM_PORT_CONTROL, state);
 	*ret_name = "SIMULATED secure processor";
 	return 0;
@@ -60,8 +64,8 @@ static MUST_USE int execute(const uint8_t *request, struct why *why)
 	return 0;
 }
 
-int ev_get_report(const uint8_t report_data[EV_REPORT_DATA_BYTES], struct ev_report *ret,
-	struct why *why)
+int ev_get_report(
+	const uint8_t report_data[EV_REPORT_DATA_BYTES], struct ev_report *ret, struct why *why)
 {
 	/* MSG_REPORT_REQ: report data, VMPL 0, key selection 0 (attestation.md 1.6). */
 	uint8_t request[SIM_REQUEST_BYTES] = { 0 };
@@ -73,7 +77,8 @@ int ev_get_report(const uint8_t report_data[EV_REPORT_DATA_BYTES], struct ev_rep
 	uint32_t status = port_read_le32();
 	uint32_t len = port_read_le32();
 	if (status != 0 || len != EV_REPORT_BYTES)
-		return why_set(why, -EREMOTEIO, "simulator: firmware status 0x%x, %u bytes", status, len);
+		return why_set(
+			why, -EREMOTEIO, "simulator: firmware status 0x%x, %u bytes", status, len);
 	port_read(ret->report, EV_REPORT_BYTES);
 	len = port_read_le32();
 	if (len > EV_TABLE_BYTES)

@@ -2,8 +2,8 @@
 
 #include <errno.h>
 #include <openssl/bio.h>
-#include <openssl/pem.h>
 #include <openssl/evp.h>
+#include <openssl/pem.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -59,8 +59,8 @@ static void reply_refuse(struct broker_reply *r, enum refusal no, const struct w
 	char type[128];
 
 	(void)snprintf(type, sizeof type, ERROR_PREFIX "%s", refusals[no].kind);
-	AUTO(kbs_json) json_t *j =
-		json_pack("{s:s,s:s}", "type", type, "detail", why != NULL ? why->text : "");
+	AUTO(kbs_json)
+	json_t *j = json_pack("{s:s,s:s}", "type", type, "detail", why != NULL ? why->text : "");
 	r->status = refusals[no].status;
 	if (j == NULL || kbs_json_print(j, &r->body) < 0)
 		r->body = NULL;
@@ -99,8 +99,8 @@ static void reply_challenge(struct broker_reply *r, const struct session *s)
 	if (wr_end_str(&w) < 0 || j == NULL || kbs_json_print(j, &r->body) < 0)
 		r->body = NULL;
 	(void)snprintf(r->set_cookie, sizeof r->set_cookie,
-		COOKIE_NAME "%s; Path=" PREFIX "; Max-Age=%u; Secure; HttpOnly; SameSite=Strict", id,
-		LIMIT_KBS_SESSION_MS / 1000);
+		COOKIE_NAME "%s; Path=" PREFIX "; Max-Age=%u; Secure; HttpOnly; SameSite=Strict",
+		id, LIMIT_KBS_SESSION_MS / 1000);
 }
 
 static void auth_answer(struct broker *b, const struct broker_request *rq, struct broker_reply *r)
@@ -148,11 +148,13 @@ static struct session *session_of(
 		at += strlen(COOKIE_NAME);
 		memcpy(hex, at, ID_HEX);
 		hex[ID_HEX] = '\0';
-		if ((at[ID_HEX] == '\0' || at[ID_HEX] == ';') && opts_parse_hex(hex, id, sizeof id) == 0)
+		if ((at[ID_HEX] == '\0' || at[ID_HEX] == ';') &&
+			opts_parse_hex(hex, id, sizeof id) == 0)
 			s = sessions_find(&b->sessions, id, rq->now_ms);
 	}
 	if (s == NULL)
-		(void)why_set(why, -EACCES, "no session with this cookie; it may have ended: start with auth");
+		(void)why_set(why, -EACCES,
+			"no session with this cookie; it may have ended: start with auth");
 	return s;
 }
 
@@ -173,8 +175,7 @@ static void claim_of_guest_auto(struct claim_of_guest *c)
 /* What is absent, null or empty says nothing, and nothing else may be said there. */
 static bool is_empty(const json_t *j)
 {
-	return j == NULL || json_is_null(j) ||
-		(json_is_string(j) && json_string_length(j) == 0);
+	return j == NULL || json_is_null(j) || (json_is_string(j) && json_string_length(j) == 0);
 }
 
 /* Parse the body; evidence goes to the judge's scratch space. */
@@ -191,9 +192,11 @@ static MUST_USE int attest_parse(struct judge *judge, const struct broker_reques
 	if (c->nonce == NULL)
 		return -EBADMSG;
 	if (!is_empty(json_object_get(c->root, "init-data")))
-		return why_set(why, -EPROTONOSUPPORT, "init-data: host data holds the launch policy here");
+		return why_set(
+			why, -EPROTONOSUPPORT, "init-data: host data holds the launch policy here");
 	if (!is_empty(json_object_get(evidence, "additional_evidence")))
-		return why_set(why, -EPROTONOSUPPORT, "additional_evidence: no devices are known here");
+		return why_set(
+			why, -EPROTONOSUPPORT, "additional_evidence: no devices are known here");
 	err = kbs_key_check(c->key, why);
 	if (err == 0)
 		err = kbs_snp_parse(
@@ -210,12 +213,14 @@ static BIO *certs_print(const struct kbs_snp *e)
 
 	for (size_t i = 0; out != NULL && i < e->n_certs; i++) {
 		const struct kbs_snp_cert *c = &e->certs[i];
-		const char *name = c->type != NULL && strcmp(c->type, "CRL") == 0 ? "X509 CRL" : "CERTIFICATE";
+		const char *name =
+			c->type != NULL && strcmp(c->type, "CRL") == 0 ? "X509 CRL" : "CERTIFICATE";
 		const uint8_t *bytes = e->bytes + c->offset;
 		/* Hosts put DER or PEM into the table (attestation.md 1.7). */
-		bool is_pem = c->len > strlen(PEM_START) && memcmp(bytes, PEM_START, strlen(PEM_START)) == 0;
-		int n = is_pem ? BIO_write(out, bytes, (int)c->len) :
-						 PEM_write_bio(out, name, "", bytes, (long)c->len);
+		bool is_pem = c->len > strlen(PEM_START) &&
+			      memcmp(bytes, PEM_START, strlen(PEM_START)) == 0;
+		int n = is_pem ? BIO_write(out, bytes, (int)c->len)
+			       : PEM_write_bio(out, name, "", bytes, (long)c->len);
 		if (n <= 0) {
 			BIO_free(out);
 			return NULL;
@@ -234,14 +239,15 @@ static void evidence_keep(struct broker *b, const struct proof *proof)
 	if (!b->judge.is_genuine)
 		return;
 	if (b->n_evidence++ >= LIMIT_BROKER_EVIDENCE) {
-		log_warn("evidence: %u pieces kept in this run, no more are", LIMIT_BROKER_EVIDENCE);
+		log_warn(
+			"evidence: %u pieces kept in this run, no more are", LIMIT_BROKER_EVIDENCE);
 		return;
 	}
 	BIO *certs = certs_print(e);
 	long len = certs != NULL ? BIO_get_mem_data(certs, &pem) : -1;
-	int err = len < 0 ? -ENOMEM :
-		store_write_evidence(&b->store, proof->evidence_hash, e->report, sizeof e->report, pem,
-			(size_t)len, &why);
+	int err = len < 0 ? -ENOMEM
+			  : store_write_evidence(&b->store, proof->evidence_hash, e->report,
+				    sizeof e->report, pem, (size_t)len, &why);
 	BIO_free(certs);
 	if (err < 0)
 		log_err("%s", why_text(&why, err));
@@ -262,8 +268,8 @@ static MUST_USE int proven_keep(
 
 static void reply_proven(struct broker_reply *r, const struct session *s)
 {
-	AUTO(kbs_json) json_t *j =
-		json_pack("{s:s,s:s}", "verdict", "affirming", "guest", s->proof.guest);
+	AUTO(kbs_json)
+	json_t *j = json_pack("{s:s,s:s}", "verdict", "affirming", "guest", s->proof.guest);
 
 	r->status = 200;
 	if (j == NULL || kbs_json_print(j, &r->body) < 0)
@@ -291,15 +297,14 @@ static void attest_answer(struct broker *b, const struct broker_request *rq, str
 		(void)why_set(&why, 0, "nonce: not the one of this session");
 		return reply_refuse(r, NO_PROOF, &why);
 	}
-	err = judge_evidence(
-		&b->judge, &b->store, c.report_data, rq->now, &s->proof, &why);
+	err = judge_evidence(&b->judge, &b->store, c.report_data, rq->now, &s->proof, &why);
 	if (err == 0 || err == -EACCES)
 		evidence_keep(b, &s->proof);
 	if (err == -EACCES) {
 		struct why ignored = { 0 };
 		log_info("refused: %s", why.text);
 		if (broker_ledger_write(
-				&b->ledger, LEDGER_REFUSED, &s->proof, NULL, why.text, &ignored) < 0)
+			    &b->ledger, LEDGER_REFUSED, &s->proof, NULL, why.text, &ignored) < 0)
 			log_err("%s", ignored.text);
 		return reply_refuse(r, NO_PROOF, &why);
 	}
@@ -330,8 +335,8 @@ static MUST_USE int release_id(const struct proof *p, const char *path, uint8_t 
 }
 
 /* On the record and on the disk first; then, and only then, the reply may leave. */
-static MUST_USE int release_record(struct broker *b, const struct proof *p, const char *path,
-	bool is_once, struct why *why)
+static MUST_USE int release_record(
+	struct broker *b, const struct proof *p, const char *path, bool is_once, struct why *why)
 {
 	uint8_t id[STORE_HASH_BYTES];
 
@@ -360,7 +365,8 @@ static MUST_USE int resource_release(struct broker *b, const struct session *s, 
 
 	int err = kbs_path_parse(path, &parsed, why);
 	if (err == 0)
-		err = judge_load_policy(&b->judge, &b->store, s->proof.policy_hash, rq->now, &p, why);
+		err = judge_load_policy(
+			&b->judge, &b->store, s->proof.policy_hash, rq->now, &p, why);
 	if (err == 0)
 		err = judge_release(
 			&b->judge, &s->proof, path, rq->now_ms - s->since_ms, &key, why);
@@ -411,7 +417,8 @@ void broker_answer(struct broker *b, const struct broker_request *rq, struct bro
 		return attest_answer(b, rq, ret);
 	if (rq->method == BROKER_GET && strncmp(rq->path, resource, strlen(resource)) == 0)
 		return resource_answer(b, rq, rq->path + strlen(resource), ret);
-	(void)why_set(&why, 0, "want POST " PREFIX "/auth, POST " PREFIX "/attest or GET " PREFIX
+	(void)why_set(&why, 0,
+		"want POST " PREFIX "/auth, POST " PREFIX "/attest or GET " PREFIX
 		"/resource/REPOSITORY/TYPE/TAG");
 	reply_refuse(ret, NO_PATH, &why);
 }

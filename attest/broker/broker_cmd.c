@@ -61,7 +61,8 @@ static MUST_USE int json_answer(json_t *j)
 static MUST_USE int secret_input(const char *path, struct secret *ret, struct why *why)
 {
 	AUTO(secret) struct secret room = { 0 };
-	AUTO(fd) int fd = path != NULL ? open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY) : dup(STDIN_FILENO);
+	AUTO(fd)
+	int fd = path != NULL ? open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY) : dup(STDIN_FILENO);
 	size_t len = 0;
 
 	if (fd < 0) {
@@ -79,8 +80,8 @@ static MUST_USE int secret_input(const char *path, struct secret *ret, struct wh
 	}
 	if (err == 0 && (len == 0 || len == room.len))
 		err = why_set(why, -ERANGE, "a secret has 1 to %u bytes", LIMIT_SECRET_BYTES - 1);
-	return err < 0 ? why_set(why, err, "cannot read the secret") :
-					 secret_init_copy(ret, room.p, len);
+	return err < 0 ? why_set(why, err, "cannot read the secret")
+		       : secret_init_copy(ret, room.p, len);
 }
 
 static MUST_USE int secret_put(
@@ -107,9 +108,9 @@ static MUST_USE int secret_remove(const struct store *s, const char *path, struc
 
 static int name_print(void *owner, const char *name)
 {
-	return owner != NULL ? json_array_append_new(owner, json_string(name)) < 0 ? -ENOMEM : 0 :
-		puts(name) < 0                                                                  ? -EIO :
-																						  0;
+	return owner != NULL    ? json_array_append_new(owner, json_string(name)) < 0 ? -ENOMEM : 0
+	       : puts(name) < 0 ? -EIO
+				: 0;
 }
 
 static int secret_list(const struct store *s, bool is_json, struct why *why)
@@ -122,8 +123,8 @@ static int secret_list(const struct store *s, bool is_json, struct why *why)
 		return report(err, why);
 	}
 	return is_json ? json_answer(json_pack("{s:s,s:o}", "schema", "casemate.broker.secrets/1",
-				 "secrets", names)) :
-			 EXIT_YES;
+				 "secrets", names))
+		       : EXIT_YES;
 }
 
 int broker_cmd_secret(int argc, char **argv)
@@ -133,9 +134,11 @@ int broker_cmd_secret(int argc, char **argv)
 	const char *file = NULL;
 	bool is_json = false;
 	const struct opt options[] = {
-		{ "config", OPT_TEXT, &config, "FILE", "the broker's configuration, which names the store" },
+		{ "config", OPT_TEXT, &config, "FILE",
+			"the broker's configuration, which names the store" },
 		{ "store", OPT_TEXT, &folder, "FOLDER", "the store itself" },
-		{ "file", OPT_TEXT, &file, "FILE", "put: read the secret from here, not standard input" },
+		{ "file", OPT_TEXT, &file, "FILE",
+			"put: read the secret from here, not standard input" },
 		{ "json", OPT_FLAG, &is_json, NULL, "list: one JSON object" },
 		{ 0 },
 	};
@@ -184,7 +187,8 @@ static MUST_USE int digests_parse(const struct opt_list *list,
 		return why_set(why, -EINVAL, "at most %u launch digests", LIMIT_BROKER_DIGESTS);
 	for (size_t i = 0; i < list->n; i++)
 		if (opts_parse_hex(list->at[i], ret[i], STORE_DIGEST_BYTES) < 0)
-			return why_set(why, -EINVAL, "--launch-digest: want 96 hexadecimal digits, not \"%s\"",
+			return why_set(why, -EINVAL,
+				"--launch-digest: want 96 hexadecimal digits, not \"%s\"",
 				list->at[i]);
 	return 0;
 }
@@ -211,18 +215,19 @@ static int policy_put(const struct store *s, const char *path, const struct opt_
 		log_err("%s", why_text(why, err));
 	int status = err < 0 ? policy_exit_status(err) : EXIT_YES;
 	if (err == 0 && list->n == 0 && policy->boot.n_launch_digests == 0)
-		log_warn("no launch digest, here or in the policy: nothing will ever be proven with it");
+		log_warn("no launch digest, here or in the policy: nothing will ever be proven "
+			 "with it");
 	if (err == 0) {
 		err = store_write_policy(s, bytes, len, digests, list->n, hash, why);
 		status = err < 0 ? report(err, why) : EXIT_YES;
 	}
 	if (err == 0) {
 		hex_print(hash, sizeof hash, hex, sizeof hex);
-		status = is_json ? json_answer(json_pack("{s:s,s:s,s:s,s:I}", "schema",
-					   "casemate.broker.policy/1", "hash", hex, "name", policy->name,
-					   "serial", (json_int_t)policy->serial)) :
-			puts(hex) < 0 ? EXIT_OURS :
-							EXIT_YES;
+		status = is_json         ? json_answer(json_pack("{s:s,s:s,s:s,s:I}", "schema",
+						   "casemate.broker.policy/1", "hash", hex, "name",
+						   policy->name, "serial", (json_int_t)policy->serial))
+			 : puts(hex) < 0 ? EXIT_OURS
+					 : EXIT_YES;
 	}
 	free(policy);
 	free(bytes);
@@ -234,7 +239,8 @@ static int policy_revoke(const struct store *s, const char *hex, struct why *why
 	uint8_t hash[STORE_HASH_BYTES];
 
 	if (opts_parse_hex(hex, hash, sizeof hash) < 0) {
-		(void)why_set(why, 0, "want the policy's hash, 64 hexadecimal digits, not \"%s\"", hex);
+		(void)why_set(
+			why, 0, "want the policy's hash, 64 hexadecimal digits, not \"%s\"", hex);
 		return usage(why);
 	}
 	int err = store_revoke_policy(s, hash, why);
@@ -269,14 +275,14 @@ static int policy_print(void *owner, const char *hex)
 	}
 	if (l->rows == NULL)
 		return printf("%s  %-8s %s serial %lld, %zu launch digests\n", hex, state, name,
-				   (long long)serial, p.n_digests) < 0 ?
-			-EIO :
-			0;
+			       (long long)serial, p.n_digests) < 0
+			       ? -EIO
+			       : 0;
 	return json_array_append_new(l->rows,
-			   json_pack("{s:s,s:s,s:s,s:I,s:I}", "hash", hex, "state", state, "name", name,
-				   "serial", serial, "launch_digests", (json_int_t)p.n_digests)) < 0 ?
-		-ENOMEM :
-		0;
+		       json_pack("{s:s,s:s,s:s,s:I,s:I}", "hash", hex, "state", state, "name", name,
+			       "serial", serial, "launch_digests", (json_int_t)p.n_digests)) < 0
+		       ? -ENOMEM
+		       : 0;
 }
 
 static int policy_list(const struct store *s, bool is_json, struct why *why)
@@ -291,8 +297,8 @@ static int policy_list(const struct store *s, bool is_json, struct why *why)
 		return report(err, why);
 	}
 	return is_json ? json_answer(json_pack("{s:s,s:o}", "schema", "casemate.broker.policies/1",
-				 "policies", l.rows)) :
-			 EXIT_YES;
+				 "policies", l.rows))
+		       : EXIT_YES;
 }
 
 int broker_cmd_policy(int argc, char **argv)
@@ -302,15 +308,18 @@ int broker_cmd_policy(int argc, char **argv)
 	struct opt_list digests = { 0 };
 	bool is_json = false;
 	const struct opt options[] = {
-		{ "config", OPT_TEXT, &config, "FILE", "the broker's configuration, which names the store" },
+		{ "config", OPT_TEXT, &config, "FILE",
+			"the broker's configuration, which names the store" },
 		{ "store", OPT_TEXT, &folder, "FOLDER", "the store itself" },
 		{ "launch-digest", OPT_LIST, &digests, "HEX",
-			"put: a launch digest the guest may have, as `casemate measure` prints it" },
+			"put: a launch digest the guest may have, as `casemate measure` prints "
+			"it" },
 		{ "json", OPT_FLAG, &is_json, NULL, "one JSON object" },
 		{ 0 },
 	};
 	const struct opt_spec spec = { "casemate-broker policy put FILE | list | revoke HASH",
-		"Keep, list or revoke the launch policies whose guests may get secrets.", options, 1, 2 };
+		"Keep, list or revoke the launch policies whose guests may get secrets.", options,
+		1, 2 };
 	AUTO(store) struct store s = STORE_NONE;
 	struct why why = { 0 };
 	char **args;
@@ -332,6 +341,6 @@ int broker_cmd_policy(int argc, char **argv)
 		return report(err, &why);
 	if (is_list)
 		return policy_list(&s, is_json, &why);
-	return is_put ? policy_put(&s, args[1], &digests, is_json, &why) :
-					policy_revoke(&s, args[1], &why);
+	return is_put ? policy_put(&s, args[1], &digests, is_json, &why)
+		      : policy_revoke(&s, args[1], &why);
 }

@@ -41,7 +41,7 @@ static const struct member members[] = {
 static bool is_below(const struct member *m, const char *parent)
 {
 	return (m->parent == NULL) == (parent == NULL) &&
-		(parent == NULL || strcmp(m->parent, parent) == 0);
+	       (parent == NULL || strcmp(m->parent, parent) == 0);
 }
 
 /* A copy of the text, below the configuration's folder when it is a relative path. */
@@ -86,14 +86,15 @@ static const char *const wants[] = {
 	[OBJECT] = "an object",
 };
 
-static MUST_USE int place_set(const struct doc *doc, uint32_t value, struct why *why,
-	const char *name, const char *cause)
+static MUST_USE int place_set(
+	const struct doc *doc, uint32_t value, struct why *why, const char *name, const char *cause)
 {
 	unsigned int line = 1;
 	unsigned int column = 1;
 
 	doc_place(doc, value == DOC_NONE ? 0 : doc->values[value].at, &line, &column);
-	return why_set(why, -EBADMSG, "%s:%u:%u: \"%.40s\": %s", doc->filename, line, column, name, cause);
+	return why_set(
+		why, -EBADMSG, "%s:%u:%u: \"%.40s\": %s", doc->filename, line, column, name, cause);
 }
 
 /* Every member of the object is one of ours, every needed one is there. */
@@ -159,9 +160,9 @@ void broker_config_done(struct broker_config *c)
 {
 	for (size_t i = 0; i < ARRAY_LEN(members); i++) {
 		char **at = (char **)(void *)((unsigned char *)c + members[i].at);
-		size_t n = members[i].kind == OBJECT ? 0 :
-			members[i].kind == PATHS         ? LIMIT_BROKER_BLOBS :
-											   1;
+		size_t n = members[i].kind == OBJECT  ? 0
+			   : members[i].kind == PATHS ? LIMIT_BROKER_BLOBS
+						      : 1;
 		for (size_t k = 0; k < n; k++)
 			free(at[k]);
 	}

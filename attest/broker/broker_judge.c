@@ -10,9 +10,9 @@
 #define SOURCE_PREFIX "kbs:///"
 
 /* Rows that a relying party may never leave unasked. */
-#define ROWS_NEEDED                                                                             \
-	(ROW_BIT(ROW_SIGNATURE) | ROW_BIT(ROW_CHAIN) | ROW_BIT(ROW_TRUST) | ROW_BIT(ROW_TCB) |      \
-		ROW_BIT(ROW_DEBUG) | ROW_BIT(ROW_POLICY) | ROW_BIT(ROW_MEASUREMENT) |                    \
+#define ROWS_NEEDED                                                                                \
+	(ROW_BIT(ROW_SIGNATURE) | ROW_BIT(ROW_CHAIN) | ROW_BIT(ROW_TRUST) | ROW_BIT(ROW_TCB) |     \
+		ROW_BIT(ROW_DEBUG) | ROW_BIT(ROW_POLICY) | ROW_BIT(ROW_MEASUREMENT) |              \
 		ROW_BIT(ROW_REPORT_DATA) | ROW_BIT(ROW_HOST_DATA) | ROW_BIT(ROW_VMPL))
 
 int judge_load_policy(struct judge *j, const struct store *store, const uint8_t hash[32],
@@ -32,7 +32,8 @@ int judge_load_policy(struct judge *j, const struct store *store, const uint8_t 
 	if (err == 0 && j->policy.tee.type != POLICY_TEE_SNP)
 		err = why_set(&cause, -EACCES, "it is not for SEV-SNP guests");
 	if (err < 0)
-		return why_set(why, -EACCES, "host_data: the policy cannot be used: %s", cause.text);
+		return why_set(
+			why, -EACCES, "host_data: the policy cannot be used: %s", cause.text);
 
 	*ret = p;
 	p = (struct store_policy){ 0 };
@@ -81,7 +82,7 @@ static MUST_USE int verdict_check(const struct judge *j, struct why *why)
 	char line[VERDICT_WHY_MAX];
 
 	bool is_trusted = v->trust == TRUST_HARDWARE ||
-		(v->trust == TRUST_SIMULATED && j->policy.tee.simulated);
+			  (v->trust == TRUST_SIMULATED && j->policy.tee.simulated);
 	if (v->overall != VERDICT_AFFIRMING) {
 		verdict_print_line(v, line, sizeof line);
 		return why_set(why, -EACCES, "%s", line);
@@ -107,7 +108,7 @@ int judge_evidence(struct judge *j, const struct store *store, const uint8_t rep
 	if (err < 0)
 		return -EBADMSG;
 	if (EVP_Digest(j->evidence.report, sizeof j->evidence.report, proof.evidence_hash, NULL,
-			EVP_sha256(), NULL) != 1)
+		    EVP_sha256(), NULL) != 1)
 		return -EIO;
 	memcpy(proof.policy_hash, report.host_data, sizeof proof.policy_hash);
 	memcpy(proof.launch_digest, report.measurement, sizeof proof.launch_digest);
@@ -119,16 +120,15 @@ int judge_evidence(struct judge *j, const struct store *store, const uint8_t rep
 		proof.serial = j->policy.serial;
 		err = report_verify(j, &p, report_data, now, why);
 	}
-	j->is_genuine = err == 0 &&
-		j->verdict.rows[ROW_SIGNATURE].status == VERDICT_AFFIRMING &&
-		j->verdict.rows[ROW_CHAIN].status == VERDICT_AFFIRMING;
+	j->is_genuine = err == 0 && j->verdict.rows[ROW_SIGNATURE].status == VERDICT_AFFIRMING &&
+			j->verdict.rows[ROW_CHAIN].status == VERDICT_AFFIRMING;
 	if (err == 0)
 		err = verdict_check(j, why);
 	if (err == 0) {
 		proof.is_tcb_met = j->policy.tee.snp.has_min_tcb &&
-			j->verdict.rows[ROW_TCB].status == VERDICT_AFFIRMING;
+				   j->verdict.rows[ROW_TCB].status == VERDICT_AFFIRMING;
 		proof.is_debug_off = j->verdict.rows[ROW_DEBUG].status == VERDICT_AFFIRMING &&
-			(report.policy & SNP_POLICY_DEBUG) == 0;
+				     (report.policy & SNP_POLICY_DEBUG) == 0;
 	}
 	if (err == 0 || err == -EACCES)
 		*ret = proof;
@@ -152,18 +152,21 @@ int judge_release(const struct judge *j, const struct proof *proof, const char *
 	const struct policy_key *key = key_find(&j->policy, path);
 
 	if (key == NULL)
-		return why_set(why, -EACCES, "the policy %s names no key with source " SOURCE_PREFIX "%s",
+		return why_set(why, -EACCES,
+			"the policy %s names no key with source " SOURCE_PREFIX "%s",
 			j->policy.name, path);
 	/* "attestation:affirming" and "policy:this" hold for every proven session. */
 	if (!key->has_release)
-		return why_set(why, -EACCES, "key %s: the policy says nothing about its release", key->id);
+		return why_set(
+			why, -EACCES, "key %s: the policy says nothing about its release", key->id);
 	if ((key->release.require & POLICY_RELEASE_TCB) != 0 && !proof->is_tcb_met)
-		return why_set(why, -EACCES, "key %s wants tcb:>=min, and there is no min_tcb", key->id);
+		return why_set(
+			why, -EACCES, "key %s wants tcb:>=min, and there is no min_tcb", key->id);
 	if ((key->release.require & POLICY_RELEASE_DEBUG_OFF) != 0 && !proof->is_debug_off)
 		return why_set(why, -EACCES, "key %s wants debug:off", key->id);
 	if (evidence_age_ms / 1000 >= key->release.max_age_s)
-		return why_set(why, -EACCES, "key %s: the evidence is %llu s old, at most %llu", key->id,
-			(unsigned long long)(evidence_age_ms / 1000),
+		return why_set(why, -EACCES, "key %s: the evidence is %llu s old, at most %llu",
+			key->id, (unsigned long long)(evidence_age_ms / 1000),
 			(unsigned long long)key->release.max_age_s);
 
 	*ret = key;

@@ -47,8 +47,8 @@ MUST_USE int judge_evidence(struct judge *j, const struct store *store,
  * The policy of a proven session, read again because it may have been revoked or have run out
  * meanwhile; left in j->policy. -EACCES with why.
  */
-MUST_USE int judge_load_policy(struct judge *j, const struct store *store,
-	const uint8_t hash[32], int64_t now, struct store_policy *ret, struct why *why);
+MUST_USE int judge_load_policy(struct judge *j, const struct store *store, const uint8_t hash[32],
+	int64_t now, struct store_policy *ret, struct why *why);
 
 /*
  * May the key at path go to what proof says, evidence_age_ms after its nonce? The row of j->policy

@@ -11,9 +11,9 @@
 #include "base/fd.h"
 #include "base/limits.h"
 
-#define NS_PER_S   1000000000u
-#define NS_PER_MS  1000000u
-#define START_MS   10000u
+#define NS_PER_S  1000000000u
+#define NS_PER_MS 1000000u
+#define START_MS  10000u
 
 enum state { L_STARTING, L_READY };
 
@@ -98,7 +98,8 @@ static MUST_USE int config_send(struct broker_ledger *l, const char *origin, str
 	struct wire_ledger_config config = { 0 };
 
 	if (strlen(origin) >= sizeof config.origin)
-		return why_set(why, -EMSGSIZE, "ledger origin: at most %zu bytes", sizeof config.origin - 1);
+		return why_set(why, -EMSGSIZE, "ledger origin: at most %zu bytes",
+			sizeof config.origin - 1);
 	memcpy(config.origin, origin, strlen(origin));
 	return chan_send(&l->chan, SUP_MSG_CONFIG, &config, sizeof config, NULL, 0);
 }
@@ -177,8 +178,8 @@ int broker_ledger_write(struct broker_ledger *l, enum ledger_event event, const 
 	if (resource != NULL)
 		memcpy(e.resource, resource, strnlen(resource, sizeof e.resource - 1));
 	if (l->n_unwritten > 0)
-		(void)snprintf(e.text, sizeof e.text, "(%u refusals before this one were not written) %s",
-			l->n_unwritten, text);
+		(void)snprintf(e.text, sizeof e.text,
+			"(%u refusals before this one were not written) %s", l->n_unwritten, text);
 	else
 		memcpy(e.text, text, strnlen(text, sizeof e.text - 1));
 

@@ -19,17 +19,18 @@
 
 struct broker_ledger {
 	struct spawn_child child;
-	struct chan chan;  /* chan.fd is -1 when the writer is gone */
-	uint32_t cookie;   /* of the last entry */
-	bool is_done;      /* its DONE has come */
+	struct chan chan; /* chan.fd is -1 when the writer is gone */
+	uint32_t cookie;  /* of the last entry */
+	bool is_done;     /* its DONE has come */
 	uint32_t done_err;
-	struct why failure; /* what the writer said when it did not start */
+	struct why failure;      /* what the writer said when it did not start */
 	uint64_t minute;         /* for the limit on refusals */
 	unsigned int n_refusals; /* in this minute */
 	unsigned int n_unwritten;
 };
 
-#define BROKER_LEDGER_NONE ((struct broker_ledger){ .child = SPAWN_CHILD_NONE, .chan = { .fd = -1 } })
+#define BROKER_LEDGER_NONE                                                                         \
+	((struct broker_ledger){ .child = SPAWN_CHILD_NONE, .chan = { .fd = -1 } })
 
 /*
  * Start casemate-ledger on this folder with this key (paths) and wait until it is ready. Before the

@@ -18,8 +18,8 @@
 #include "sandbox/sandbox.h"
 #include "sandbox/stage.h"
 
-static MUST_USE int blobs_read(char *const paths[], size_t n, struct attest_blob *ret, size_t *ret_n,
-	struct why *why)
+static MUST_USE int blobs_read(
+	char *const paths[], size_t n, struct attest_blob *ret, size_t *ret_n, struct why *why)
 {
 	for (size_t i = 0; i < n; i++) {
 		uint8_t *bytes = NULL;
@@ -39,8 +39,7 @@ static MUST_USE int blobs_read(char *const paths[], size_t n, struct attest_blob
 }
 
 /* Roots and certificates must be readable; a CRL's worth shows in the verdict. */
-static MUST_USE int judge_open(
-	struct judge *j, const struct broker_config *config, struct why *why)
+static MUST_USE int judge_open(struct judge *j, const struct broker_config *config, struct why *why)
 {
 	int err = blobs_read(config->roots, config->n_roots, j->roots, &j->n_roots, why);
 
@@ -70,14 +69,14 @@ static MUST_USE int root_leave(const struct store *store, struct why *why)
 	if (err < 0)
 		return err;
 	if (setgroups(0, NULL) < 0 || setresgid(uid, uid, uid) < 0 || setresuid(uid, uid, uid) < 0)
-		return why_set(why, -errno, "cannot become user %u: %s", uid, strerrordesc_np(errno));
+		return why_set(
+			why, -errno, "cannot become user %u: %s", uid, strerrordesc_np(errno));
 	/* The change made us undumpable, and /proc/self root's; the sandbox writes its maps there. */
 	return prctl(PR_SET_DUMPABLE, 1) < 0 ? -errno : 0;
 }
 
 /* In this order: what needs rights and a file system first, the sandbox last. */
-static MUST_USE int serve(
-	struct broker *b, const struct broker_config *config, struct why *why)
+static MUST_USE int serve(struct broker *b, const struct broker_config *config, struct why *why)
 {
 	struct server_config net = { config->listen, config->listen_tcp, config->certificate,
 		config->key };

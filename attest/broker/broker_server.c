@@ -64,9 +64,9 @@ static MUST_USE int stale_remove(const struct sockaddr_un *sa, struct why *why)
 		return why_set(why, -EADDRINUSE, "%s is there and is no socket", sa->sun_path);
 	if (fd >= 0 && connect(fd, (const struct sockaddr *)sa, sizeof *sa) == 0)
 		return why_set(why, -EADDRINUSE, "%s is served already", sa->sun_path);
-	return unlink(sa->sun_path) < 0 ?
-		why_set(why, -errno, "cannot remove the stale %s", sa->sun_path) :
-		0;
+	return unlink(sa->sun_path) < 0
+		       ? why_set(why, -errno, "cannot remove the stale %s", sa->sun_path)
+		       : 0;
 }
 
 static MUST_USE int unix_listen(const char *path, int *ret, struct why *why)
@@ -98,7 +98,8 @@ static MUST_USE int tcp_listen(const char *address, int *ret, struct why *why)
 	int on = 1;
 
 	if (evutil_parse_sockaddr_port(address, (struct sockaddr *)&sa, &len) < 0)
-		return why_set(why, -EINVAL, "listen_tcp: want ADDRESS:PORT in numbers, not \"%s\"", address);
+		return why_set(why, -EINVAL, "listen_tcp: want ADDRESS:PORT in numbers, not \"%s\"",
+			address);
 	AUTO(fd) int fd = socket(sa.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) < 0 ||
 		bind(fd, (struct sockaddr *)&sa, (socklen_t)len) < 0 || listen(fd, BACKLOG) < 0) {
@@ -126,8 +127,8 @@ static MUST_USE int listener_add(struct server *s, int fd)
 static void listeners_set(struct server *s, bool is_on)
 {
 	for (size_t i = 0; i < s->n_listeners; i++)
-		(void)(is_on ? evconnlistener_enable(s->listeners[i]) :
-					   evconnlistener_disable(s->listeners[i]));
+		(void)(is_on ? evconnlistener_enable(s->listeners[i])
+			     : evconnlistener_disable(s->listeners[i]));
 }
 
 static void conn_late(evutil_socket_t fd, short what, void *arg)
@@ -197,7 +198,8 @@ static void request_take(struct evhttp_request *rq, void *arg)
 	struct timespec t = { 0 };
 	struct broker_reply reply;
 	struct broker_request r = {
-		.method = evhttp_request_get_command(rq) == EVHTTP_REQ_POST ? BROKER_POST : BROKER_GET,
+		.method = evhttp_request_get_command(rq) == EVHTTP_REQ_POST ? BROKER_POST
+									    : BROKER_GET,
 		.path = evhttp_request_get_uri(rq),
 		.cookie = evhttp_find_header(evhttp_request_get_input_headers(rq), "Cookie"),
 		.body_len = evbuffer_get_length(in),
@@ -288,8 +290,8 @@ static void log_fire(evutil_socket_t fd, short what, void *arg)
 static MUST_USE int event_watch(
 	struct server *s, int fd, short what, event_callback_fn fire, void *arg)
 {
-	struct event *e = event_new(
-		s->base, fd, (short)(what | EV_PERSIST), fire, arg != NULL ? arg : event_self_cbarg());
+	struct event *e = event_new(s->base, fd, (short)(what | EV_PERSIST), fire,
+		arg != NULL ? arg : event_self_cbarg());
 
 	return e == NULL || event_add(e, NULL) < 0 ? -ENOMEM : 0;
 }

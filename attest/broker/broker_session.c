@@ -21,26 +21,40 @@ void sessions_expire(struct sessions *all, uint64_t now_ms)
 			session_drop(&all->at[i]);
 }
 
+/* A free place, or the one that is missed least. */
+static struct session *place_find(struct sessions *all)
+{
+	struct session *oldest = NULL;
+
+	for (size_t i = 0; i < ARRAY_LEN(all->at); i++) {
+		struct session *s = &all->at[i];
+		if (s->state == SESSION_FREE)
+			return s;
+		if (s->state != SESSION_PROVEN &&
+			(oldest == NULL || s->since_ms < oldest->since_ms))
+			oldest = s;
+	}
+	if (oldest != NULL)
+		session_drop(oldest);
+	return oldest;
+}
+
 struct session *sessions_new(struct sessions *all, uint64_t now_ms)
 {
 	uint8_t nonce[SESSION_NONCE_BYTES];
 
 	sessions_expire(all, now_ms);
-	for (size_t i = 0; i < ARRAY_LEN(all->at); i++) {
-		struct session *s = &all->at[i];
-		if (s->state != SESSION_FREE)
-			continue;
-		if (RAND_bytes(s->id, sizeof s->id) != 1 || RAND_bytes(nonce, sizeof nonce) != 1)
-			return NULL;
-		struct wr w = wr_of(s->nonce, sizeof s->nonce);
-		b64_print(&w, nonce, sizeof nonce);
-		if (wr_end_str(&w) < 0)
-			return NULL;
-		s->state = SESSION_CHALLENGED;
-		s->since_ms = now_ms;
-		return s;
-	}
-	return NULL;
+	struct session *s = place_find(all);
+	if (s == NULL || RAND_bytes(s->id, sizeof s->id) != 1 ||
+		RAND_bytes(nonce, sizeof nonce) != 1)
+		return NULL;
+	struct wr w = wr_of(s->nonce, sizeof s->nonce);
+	b64_print(&w, nonce, sizeof nonce);
+	if (wr_end_str(&w) < 0)
+		return NULL;
+	s->state = SESSION_CHALLENGED;
+	s->since_ms = now_ms;
+	return s;
 }
 
 struct session *sessions_find(

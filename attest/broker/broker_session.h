@@ -35,7 +35,7 @@ struct proof {
 	uint8_t report_id[32];     /* one a boot (attestation.md 1.1) */
 	char guest[LIMIT_NAME_BYTES];
 	uint64_t serial;
-	bool is_tcb_met;  /* min_tcb is in the policy, and the tcb row is affirming */
+	bool is_tcb_met; /* min_tcb is in the policy, and the tcb row is affirming */
 	bool is_debug_off;
 };
 
@@ -52,7 +52,11 @@ struct sessions {
 	struct session at[LIMIT_KBS_SESSIONS];
 };
 
-/* A fresh session with a nonce of its own; NULL when the table is full or randomness fails. */
+/*
+ * A fresh session with a nonce of its own. When the table is full, the oldest session that has not
+ * proven anything makes room: a flood costs a guest its place only if it is all through within the
+ * second between a challenge and its proof. NULL when all have proven something, or randomness fails.
+ */
 struct session *sessions_new(struct sessions *all, uint64_t now_ms);
 
 /* The session of this id, NULL when there is none or it is too old. */

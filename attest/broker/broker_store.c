@@ -99,8 +99,8 @@ static MUST_USE int owner_copy_at(const struct store *s, int folder, const char 
 	return fd < 0 ? -errno : owner_copy(s, fd);
 }
 
-int store_write_secret(
-	const struct store *s, const struct kbs_path *path, const struct secret *secret, struct why *why)
+int store_write_secret(const struct store *s, const struct kbs_path *path,
+	const struct secret *secret, struct why *why)
 {
 	AUTO(fd) int folder = -1;
 
@@ -120,8 +120,8 @@ int store_read_secret(
 	struct stat st;
 
 	int err = secret_folder(s, path, false, &folder);
-	AUTO(fd) int fd =
-		err == 0 ? openat(folder, path->part[2], O_RDONLY | O_NOFOLLOW | O_CLOEXEC) : -1;
+	AUTO(fd)
+	int fd = err == 0 ? openat(folder, path->part[2], O_RDONLY | O_NOFOLLOW | O_CLOEXEC) : -1;
 	if (err == 0 && (fd < 0 || fstat(fd, &st) < 0))
 		err = -errno;
 	if (err == 0 && !S_ISREG(st.st_mode))
@@ -131,8 +131,8 @@ int store_read_secret(
 	if (err == 0)
 		err = fd_pread_all(fd, got.p, got.len, 0);
 	if (err < 0)
-		return why_set(why, err, "secret %s/%s/%s: %s", path->part[0], path->part[1], path->part[2],
-			strerrordesc_np(-err));
+		return why_set(why, err, "secret %s/%s/%s: %s", path->part[0], path->part[1],
+			path->part[2], strerrordesc_np(-err));
 
 	*ret = secret_take(&got);
 	return 0;
@@ -146,14 +146,14 @@ int store_remove_secret(const struct store *s, const struct kbs_path *path, stru
 	if (err == 0 && (unlinkat(folder, path->part[2], 0) < 0 || fsync(folder) < 0))
 		err = -errno;
 	return err < 0 ? why_set(why, err, "cannot remove secret %s/%s/%s: %s", path->part[0],
-				 path->part[1], path->part[2], strerrordesc_np(-err)) :
-			 0;
+				 path->part[1], path->part[2], strerrordesc_np(-err))
+		       : 0;
 }
 
 /* --- policies ---------------------------------------------------------------------------------- */
 
-static void policy_name(const uint8_t hash[STORE_HASH_BYTES], const char *suffix,
-	char ret[FILE_NAME_MAX])
+static void policy_name(
+	const uint8_t hash[STORE_HASH_BYTES], const char *suffix, char ret[FILE_NAME_MAX])
 {
 	struct wr w = wr_of(ret, FILE_NAME_MAX);
 
@@ -171,8 +171,8 @@ static MUST_USE int file_read(
 	return fd < 0 ? -errno : fd_read_file(fd, max, ret, ret_len);
 }
 
-static MUST_USE int file_write(const struct store *s, int folder, const char *name, const void *bytes,
-	size_t len, struct why *why)
+static MUST_USE int file_write(const struct store *s, int folder, const char *name,
+	const void *bytes, size_t len, struct why *why)
 {
 	int err = fd_replace_file(folder, name, bytes, len, 0600, why);
 
@@ -196,7 +196,8 @@ static MUST_USE int digests_read(int folder, const char *name, struct store_poli
 			err = -EBADMSG;
 		text[at + HEX_DIGEST] = '\0';
 		if (err == 0)
-			err = opts_parse_hex(text + at, p->digests[p->n_digests++], STORE_DIGEST_BYTES);
+			err = opts_parse_hex(
+				text + at, p->digests[p->n_digests++], STORE_DIGEST_BYTES);
 	}
 	free(text);
 	return err;
@@ -278,7 +279,8 @@ int store_write_policy(const struct store *s, const void *bytes, size_t len,
 	if (err < 0 && err != -ENOENT)
 		return why_set(why, err, "the policy is damaged in the store");
 	if (p.is_revoked)
-		return why_set(why, -EACCES, "this policy was revoked; write one with a higher serial");
+		return why_set(
+			why, -EACCES, "this policy was revoked; write one with a higher serial");
 	for (size_t i = 0; i < n_digests; i++) {
 		if (digest_is_there(&p, digests[i]))
 			continue;
@@ -318,29 +320,30 @@ int store_revoke_policy(
 
 /* --- once per boot ----------------------------------------------------------------------------- */
 
-int store_mark_released(
-	const struct store *s, const uint8_t id[STORE_HASH_BYTES], struct why *why)
+int store_mark_released(const struct store *s, const uint8_t id[STORE_HASH_BYTES], struct why *why)
 {
 	AUTO(fd) int folder = -1;
 	char name[FILE_NAME_MAX];
 
 	int err = folder_open(s->dir_fd, folders[2], false, &folder);
 	policy_name(id, "", name);
-	AUTO(fd) int fd = err == 0 ?
-		openat(folder, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600) :
-		-1;
+	AUTO(fd)
+	int fd = err == 0 ? openat(folder, name,
+				    O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600)
+			  : -1;
 	if (err == 0 && (fd < 0 || fsync(fd) < 0 || fsync(folder) < 0))
 		err = -errno;
 	if (err == -EEXIST)
 		return why_set(why, err, "this boot of the guest has had the key already");
-	return err < 0 ? why_set(why, err, "cannot remember a release: %s", strerrordesc_np(-err)) : 0;
+	return err < 0 ? why_set(why, err, "cannot remember a release: %s", strerrordesc_np(-err))
+		       : 0;
 }
 
 /* A new file, whole and on the disk; 0 also when it is there already. */
 static MUST_USE int new_file_write(int folder, const char *name, const void *bytes, size_t len)
 {
-	AUTO(fd) int fd = openat(
-		folder, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+	AUTO(fd)
+	int fd = openat(folder, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
 
 	if (fd < 0)
 		return errno == EEXIST ? 0 : -errno;
@@ -406,8 +409,11 @@ static MUST_USE int walk_folder(struct walk *w, int folder, const char *path, un
 		struct stat st;
 		if (e->d_name[0] == '.')
 			continue;
-		int n = snprintf(below, sizeof below, "%s%s%s", path, path[0] != '\0' ? "/" : "", e->d_name);
-		AUTO(fd) int fd = openat(dirfd(d), e->d_name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+		int n = snprintf(
+			below, sizeof below, "%s%s%s", path, path[0] != '\0' ? "/" : "", e->d_name);
+		AUTO(fd)
+		int fd =
+			openat(dirfd(d), e->d_name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
 		if (n < 0 || (size_t)n >= sizeof below || ++w->n > LIMIT_BROKER_LIST)
 			err = -E2BIG;
 		else if (fd < 0 || fstat(fd, &st) < 0)
@@ -415,9 +421,9 @@ static MUST_USE int walk_folder(struct walk *w, int folder, const char *path, un
 		else if (!S_ISDIR(st.st_mode))
 			err = w->file(w, fd, below);
 		else if (depth > 0)
-			err = w->each != NULL || fchown(fd, w->uid, (gid_t)-1) == 0 ?
-				walk_folder(w, fd_take(&fd), below, depth - 1) :
-				-errno;
+			err = w->each != NULL || fchown(fd, w->uid, (gid_t)-1) == 0
+				      ? walk_folder(w, fd_take(&fd), below, depth - 1)
+				      : -errno;
 	}
 	if (d != NULL)
 		(void)closedir(d);
@@ -486,6 +492,6 @@ int store_give_to(const struct store *s, uid_t uid, struct why *why)
 	if (err == 0 && fchown(s->dir_fd, uid, (gid_t)-1) < 0)
 		err = -errno;
 	return err < 0 ? why_set(why, err, "cannot give the store to user %u: %s", uid,
-				 strerrordesc_np(-err)) :
-			 0;
+				 strerrordesc_np(-err))
+		       : 0;
 }

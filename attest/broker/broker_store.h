@@ -55,8 +55,8 @@ static inline void store_auto(struct store *s)
 	store_close(s);
 }
 
-MUST_USE int store_write_secret(
-	const struct store *s, const struct kbs_path *path, const struct secret *secret, struct why *why);
+MUST_USE int store_write_secret(const struct store *s, const struct kbs_path *path,
+	const struct secret *secret, struct why *why);
 /* -ENOENT when there is none. */
 MUST_USE int store_read_secret(
 	const struct store *s, const struct kbs_path *path, struct secret *ret, struct why *why);
@@ -94,7 +94,8 @@ void store_forget_released(const struct store *s, const uint8_t id[STORE_HASH_BY
  * already. For evidence whose signature and chain hold only: anybody can send bytes.
  */
 MUST_USE int store_write_evidence(const struct store *s, const uint8_t hash[STORE_HASH_BYTES],
-	const void *report, size_t report_len, const void *certs, size_t certs_len, struct why *why);
+	const void *report, size_t report_len, const void *certs, size_t certs_len,
+	struct why *why);
 
 /* Call back for each secret's path, each policy's hash in hexadecimal; stops at an error. */
 typedef int (*store_each)(void *owner, const char *name);

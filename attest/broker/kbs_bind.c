@@ -12,7 +12,8 @@
 /* Public members only: "d" and its friends do not belong on the wire. */
 static bool member_is_public(const char *name)
 {
-	static const char *const names[] = { "kty", "crv", "alg", "x", "y", "n", "e", "kid", "use" };
+	static const char *const names[] = { "kty", "crv", "alg", "x", "y", "n", "e", "kid",
+		"use" };
 
 	for (size_t i = 0; i < ARRAY_LEN(names); i++)
 		if (strcmp(names[i], name) == 0)
@@ -49,14 +50,16 @@ static MUST_USE int ec_check(const json_t *jwk, struct why *why)
 	} curves[] = { { "P-256", 32 }, { "P-384", 48 }, { "P-521", 66 } };
 
 	if (!member_is(jwk, "alg", "ECDH-ES+A256KW"))
-		return why_set(why, -EPROTONOSUPPORT, "tee-pubkey: EC key, want alg ECDH-ES+A256KW");
+		return why_set(
+			why, -EPROTONOSUPPORT, "tee-pubkey: EC key, want alg ECDH-ES+A256KW");
 	for (size_t i = 0; i < ARRAY_LEN(curves); i++)
 		if (member_is(jwk, "crv", curves[i].name))
 			return number_bytes(jwk, "x") == curves[i].bytes &&
-					number_bytes(jwk, "y") == curves[i].bytes ?
-				0 :
-				why_set(why, -EBADMSG, "tee-pubkey: x and y of %s want %zu bytes each",
-					curves[i].name, curves[i].bytes);
+					       number_bytes(jwk, "y") == curves[i].bytes
+				       ? 0
+				       : why_set(why, -EBADMSG,
+						 "tee-pubkey: x and y of %s want %zu bytes each",
+						 curves[i].name, curves[i].bytes);
 	return why_set(why, -EPROTONOSUPPORT, "tee-pubkey: want curve P-256, P-384 or P-521");
 }
 
@@ -85,7 +88,8 @@ int kbs_key_check(const json_t *jwk, struct why *why)
 			json_string_length(value) > LIMIT_KBS_KEY_TEXT_BYTES ||
 			json_string_length(value) != strlen(json_string_value(value)) ||
 			!text_is_plain(json_string_value(value)))
-			return why_set(why, -EBADMSG, "tee-pubkey: member \"%.20s\" is not ours", name);
+			return why_set(
+				why, -EBADMSG, "tee-pubkey: member \"%.20s\" is not ours", name);
 	}
 	if (member_is(jwk, "kty", "EC"))
 		return ec_check(jwk, why);
@@ -96,8 +100,9 @@ int kbs_key_check(const json_t *jwk, struct why *why)
 
 int kbs_bind_report_data(const char *nonce, const json_t *jwk, uint8_t ret[KBS_REPORT_DATA_BYTES])
 {
-	AUTO(kbs_json) json_t *bound = json_pack("{s:s,s:s,s:O}", "additional-evidence", "", "nonce",
-		nonce, "tee-pubkey", (json_t *)(uintptr_t)jwk);
+	AUTO(kbs_json)
+	json_t *bound = json_pack("{s:s,s:s,s:O}", "additional-evidence", "", "nonce", nonce,
+		"tee-pubkey", (json_t *)(uintptr_t)jwk);
 	AUTO(kbs_text) char *text = NULL;
 	uint8_t digest[KBS_REPORT_DATA_BYTES] = { 0 };
 

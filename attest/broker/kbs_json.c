@@ -42,8 +42,7 @@ static size_t depth_of(const char *text, size_t len)
 		else if (!is_text && (c == '{' || c == '[')) {
 			depth++;
 			deepest = MAX(deepest, depth);
-		}
-		else if (!is_text && (c == '}' || c == ']') && depth > 0)
+		} else if (!is_text && (c == '}' || c == ']') && depth > 0)
 			depth--;
 	}
 	return deepest;
@@ -54,7 +53,8 @@ int kbs_json_load(const void *buf, size_t len, json_t **ret, struct why *why)
 	json_error_t e;
 
 	if (len > LIMIT_KBS_BODY_BYTES)
-		return why_set(why, -EMSGSIZE, "JSON of %zu bytes, at most %u", len, LIMIT_KBS_BODY_BYTES);
+		return why_set(
+			why, -EMSGSIZE, "JSON of %zu bytes, at most %u", len, LIMIT_KBS_BODY_BYTES);
 	if (depth_of(buf, len) > LIMIT_KBS_JSON_DEPTH)
 		return why_set(why, -EBADMSG, "JSON nested deeper than %u", LIMIT_KBS_JSON_DEPTH);
 	json_t *j = json_loadb(buf, len, JSON_REJECT_DUPLICATES, &e);
@@ -99,7 +99,8 @@ int kbs_json_number(
 {
 	const json_t *j = json_object_get(obj, name);
 
-	if (!json_is_integer(j) || json_integer_value(j) < 0 || (uint64_t)json_integer_value(j) > max)
+	if (!json_is_integer(j) || json_integer_value(j) < 0 ||
+		(uint64_t)json_integer_value(j) > max)
 		return why_set(why, -EBADMSG, "\"%s\": want an integer, 0 to %llu", name,
 			(unsigned long long)max);
 	*ret = (uint64_t)json_integer_value(j);

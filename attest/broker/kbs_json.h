@@ -46,8 +46,8 @@ MUST_USE int kbs_json_print(const json_t *j, char **ret);
 const char *kbs_json_text(const json_t *obj, const char *name, size_t max, struct why *why);
 
 /* A member that is an integer within [0, max]; -EBADMSG with why. */
-MUST_USE int kbs_json_number(const json_t *obj, const char *name, uint64_t max, uint64_t *ret,
-	struct why *why);
+MUST_USE int kbs_json_number(
+	const json_t *obj, const char *name, uint64_t max, uint64_t *ret, struct why *why);
 
 /* An array of exactly len numbers 0 to 255. -EBADMSG. */
 MUST_USE int kbs_json_bytes(const json_t *array, uint8_t *ret, size_t len);

@@ -120,13 +120,15 @@ static void *rsa_open(const json_t *jwe, const json_t *key, size_t *ret_len)
 	size_t wrapped_len = jose_b64_dec(json_object_get(jwe, "encrypted_key"), NULL, 0);
 
 	if (wrapped_len > sizeof wrapped ||
-		jose_b64_dec(json_object_get(jwe, "encrypted_key"), wrapped, sizeof wrapped) == SIZE_MAX ||
-		rsa_apply(key, EVP_PKEY_decrypt_init, EVP_PKEY_decrypt, wrapped, wrapped_len, raw, &len) <
-			0)
+		jose_b64_dec(json_object_get(jwe, "encrypted_key"), wrapped, sizeof wrapped) ==
+			SIZE_MAX ||
+		rsa_apply(key, EVP_PKEY_decrypt_init, EVP_PKEY_decrypt, wrapped, wrapped_len, raw,
+			&len) < 0)
 		return NULL;
-	AUTO(kbs_json) json_t *cek = len == CEK_BYTES ?
-		json_pack("{s:s,s:o}", "kty", "oct", "k", jose_b64_enc(raw, len)) :
-		NULL;
+	AUTO(kbs_json)
+	json_t *cek =
+		len == CEK_BYTES ? json_pack("{s:s,s:o}", "kty", "oct", "k", jose_b64_enc(raw, len))
+				 : NULL;
 	explicit_bzero(raw, sizeof raw);
 	return cek != NULL ? jose_jwe_dec_cek(NULL, jwe, cek, ret_len) : NULL;
 }
@@ -135,8 +137,9 @@ int kbs_jwe_seal(const struct secret *secret, const json_t *public_key, char **r
 {
 	json_t *key = (json_t *)(uintptr_t)public_key;
 	AUTO(kbs_json) json_t *cek = json_object();
-	AUTO(kbs_json) json_t *jwe = json_pack("{s:{s:O,s:s}}", "protected", "alg",
-		json_object_get(key, "alg"), "enc", "A256GCM");
+	AUTO(kbs_json)
+	json_t *jwe = json_pack(
+		"{s:{s:O,s:s}}", "protected", "alg", json_object_get(key, "alg"), "enc", "A256GCM");
 	AUTO(kbs_json) json_t *recipient = json_object();
 
 	if (cek == NULL || jwe == NULL || recipient == NULL)
@@ -167,7 +170,7 @@ static MUST_USE int header_check(const json_t *jwe, const json_t *key, struct wh
 	json_object_foreach(header, name, value)
 	{
 		bool is_ours = strcmp(name, "alg") == 0 || strcmp(name, "enc") == 0 ||
-			strcmp(name, "epk") == 0;
+			       strcmp(name, "epk") == 0;
 		if (!is_ours)
 			return why_set(why, -EPROTONOSUPPORT,
 				"JWE: header \"%.20s\"; want alg, enc and epk only", name);
@@ -187,7 +190,8 @@ static MUST_USE int header_check(const json_t *jwe, const json_t *key, struct wh
 /* The members of a flattened JWE with one recipient and no unprotected header. */
 static MUST_USE int members_check(json_t *jwe, struct why *why)
 {
-	static const char *const names[] = { "protected", "encrypted_key", "iv", "ciphertext", "tag" };
+	static const char *const names[] = { "protected", "encrypted_key", "iv", "ciphertext",
+		"tag" };
 
 	if (json_is_null(json_object_get(jwe, "aad"))) /* how some servers say "none" */
 		(void)json_object_del(jwe, "aad");
@@ -214,14 +218,16 @@ int kbs_jwe_open(const void *body, size_t len, const json_t *private_key, struct
 	if (err < 0)
 		return err;
 	/* GCM with libjose's buffered output: nothing comes back unless the tag is right. */
-	void *plain = key_is_rsa(private_key) ? rsa_open(jwe, private_key, &plain_len) :
-											jose_jwe_dec(NULL, jwe, NULL, private_key, &plain_len);
+	void *plain = key_is_rsa(private_key)
+			      ? rsa_open(jwe, private_key, &plain_len)
+			      : jose_jwe_dec(NULL, jwe, NULL, private_key, &plain_len);
 	if (plain == NULL)
-		return why_set(why, -EKEYREJECTED, "JWE: not sealed to this key, or changed on the way");
+		return why_set(
+			why, -EKEYREJECTED, "JWE: not sealed to this key, or changed on the way");
 	err = plain_len > 0 ? secret_init_copy(ret, plain, plain_len) : -EBADMSG;
 	explicit_bzero(plain, plain_len);
 	free(plain);
 	return err < 0 ? why_set(why, err, "JWE: secret of %zu bytes, want 1 to %u", plain_len,
-				 LIMIT_SECRET_BYTES) :
-			 0;
+				 LIMIT_SECRET_BYTES)
+		       : 0;
 }

@@ -15,7 +15,8 @@ int kbs_path_parse(const char *text, struct kbs_path *ret, struct why *why)
 		char end = i + 1 < ARRAY_LEN(path.part) ? '/' : '\0';
 		if (len == 0 || len > KBS_NAME_MAX || at[0] == '.' || at[len] != end)
 			return why_set(why, -EBADMSG,
-				"resource \"%.200s\": want repository/type/tag of letters, digits, . _ -",
+				"resource \"%.200s\": want repository/type/tag of letters, digits, "
+				". _ -",
 				text);
 		memcpy(path.part[i], at, len);
 		at += len + 1;

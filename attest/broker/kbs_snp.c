@@ -171,9 +171,10 @@ static MUST_USE int report_parse(const json_t *evidence, uint8_t *raw, struct wh
 	const char *text = kbs_json_text(evidence, "report", REPORT_TEXT_BYTES, why);
 	if (text == NULL)
 		return -EBADMSG;
-	if (b64_parse(text, strlen(text), raw, KBS_SNP_REPORT_BYTES, &len) < 0 || len != KBS_SNP_REPORT_BYTES)
-		return why_set(why, -EBADMSG, "\"report\": want %u bytes in base64",
-			KBS_SNP_REPORT_BYTES);
+	if (b64_parse(text, strlen(text), raw, KBS_SNP_REPORT_BYTES, &len) < 0 ||
+		len != KBS_SNP_REPORT_BYTES)
+		return why_set(
+			why, -EBADMSG, "\"report\": want %u bytes in base64", KBS_SNP_REPORT_BYTES);
 	return 0;
 }
 
@@ -181,16 +182,16 @@ static const struct {
 	const char *type;
 	uint8_t guid[16];
 } types[] = {
-	{ "VCEK", { 0x63, 0xda, 0x75, 0x8d, 0xe6, 0x64, 0x45, 0x64, 0xad, 0xc5, 0xf4, 0xb9, 0x3b, 0xe8,
-			  0xac, 0xcd } },
-	{ "VLEK", { 0xa8, 0x07, 0x4b, 0xc2, 0xa2, 0x5a, 0x48, 0x3e, 0xaa, 0xe6, 0x39, 0xc0, 0x45, 0xa0,
-			  0xb8, 0xa1 } },
-	{ "ASK", { 0x4a, 0xb7, 0xb3, 0x79, 0xbb, 0xac, 0x4f, 0xe4, 0xa0, 0x2f, 0x05, 0xae, 0xf3, 0x27,
-			 0xc7, 0x82 } },
-	{ "ARK", { 0xc0, 0xb4, 0x06, 0xa4, 0xa8, 0x03, 0x49, 0x52, 0x97, 0x43, 0x3f, 0xb6, 0x01, 0x4c,
-			 0xd0, 0xae } },
-	{ "CRL", { 0x92, 0xf8, 0x1b, 0xc3, 0x58, 0x11, 0x4d, 0x3d, 0x97, 0xff, 0xd1, 0x9f, 0x88, 0xdc,
-			 0x67, 0xea } },
+	{ "VCEK", { 0x63, 0xda, 0x75, 0x8d, 0xe6, 0x64, 0x45, 0x64, 0xad, 0xc5, 0xf4, 0xb9, 0x3b,
+			  0xe8, 0xac, 0xcd } },
+	{ "VLEK", { 0xa8, 0x07, 0x4b, 0xc2, 0xa2, 0x5a, 0x48, 0x3e, 0xaa, 0xe6, 0x39, 0xc0, 0x45,
+			  0xa0, 0xb8, 0xa1 } },
+	{ "ASK", { 0x4a, 0xb7, 0xb3, 0x79, 0xbb, 0xac, 0x4f, 0xe4, 0xa0, 0x2f, 0x05, 0xae, 0xf3,
+			 0x27, 0xc7, 0x82 } },
+	{ "ARK", { 0xc0, 0xb4, 0x06, 0xa4, 0xa8, 0x03, 0x49, 0x52, 0x97, 0x43, 0x3f, 0xb6, 0x01,
+			 0x4c, 0xd0, 0xae } },
+	{ "CRL", { 0x92, 0xf8, 0x1b, 0xc3, 0x58, 0x11, 0x4d, 0x3d, 0x97, 0xff, 0xd1, 0x9f, 0x88,
+			 0xdc, 0x67, 0xea } },
 };
 
 /* Room for one more certificate of len bytes, or NULL. */
@@ -226,11 +227,12 @@ static MUST_USE int certs_parse(const json_t *chain, struct kbs_snp *ret, struct
 	for (size_t i = 0; i < json_array_size(chain); i++) {
 		const json_t *entry = json_array_get(chain, i);
 		const json_t *bytes = json_object_get(entry, "data");
-		const char *type = type_find(json_string_value(json_object_get(entry, "cert_type")));
+		const char *type =
+			type_find(json_string_value(json_object_get(entry, "cert_type")));
 		uint8_t *room = cert_add(ret, type, json_array_size(bytes));
 		if (room == NULL || kbs_json_bytes(bytes, room, json_array_size(bytes)) < 0)
-			return why_set(why, -EBADMSG, "\"cert_chain\": entry %zu is malformed or too big",
-				i);
+			return why_set(why, -EBADMSG,
+				"\"cert_chain\": entry %zu is malformed or too big", i);
 	}
 	return 0;
 }
@@ -253,8 +255,8 @@ static json_t *tcb_print(const uint8_t *at, size_t layout)
 
 	for (size_t i = 0; i < ARRAY_LEN(tcb_parts); i++) {
 		int where = tcb_parts[i].at[layout];
-		(void)json_object_set_new(j, tcb_parts[i].name,
-			where < 0 ? json_null() : json_integer(at[where]));
+		(void)json_object_set_new(
+			j, tcb_parts[i].name, where < 0 ? json_null() : json_integer(at[where]));
 	}
 	return j;
 }
@@ -304,15 +306,16 @@ json_t *kbs_snp_print(const struct kbs_snp *snp)
 		(void)json_array_append_new(chain,
 			json_pack("{s:s,s:o}", "cert_type",
 				snp->certs[i].type != NULL ? snp->certs[i].type : "OTHER", "data",
-				kbs_json_of_bytes(snp->bytes + snp->certs[i].offset, snp->certs[i].len)));
+				kbs_json_of_bytes(
+					snp->bytes + snp->certs[i].offset, snp->certs[i].len)));
 	struct wr w = wr_of(raw, sizeof raw);
 	b64_print(&w, snp->report, sizeof snp->report);
 	if (wr_end_str(&w) < 0) {
 		json_decref(chain);
 		return NULL; /* cannot be: raw has exactly that size */
 	}
-	return json_pack("{s:o,s:s,s:o}", "attestation_report", report_print(snp->report), "report", raw,
-		"cert_chain", chain);
+	return json_pack("{s:o,s:s,s:o}", "attestation_report", report_print(snp->report), "report",
+		raw, "cert_chain", chain);
 }
 
 void kbs_snp_add_table(struct kbs_snp *snp, const void *table, size_t len)

@@ -5,8 +5,6 @@
  *
  *   test_agent_broker BROKER LEDGER    the programs
  */
-#include "tests/unit/cm.h"
-
 #include <curl/curl.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -34,12 +32,13 @@
 #include "policy/policy.h"
 #include "sev/sim/sim_mint.h"
 #include "sev/sim/sim_report.h"
+#include "tests/unit/cm.h"
 
-#define SECRET      "a day of card transactions"
-#define KEY_PATH    "payments/disk/transactions-kek"
-#define OTHER_PATH  "payments/disk/other"
-#define START_MS    20000
-#define SILENCE_MS  15000 /* the broker gives up after 10 s */
+#define SECRET     "a day of card transactions"
+#define KEY_PATH   "payments/disk/transactions-kek"
+#define OTHER_PATH "payments/disk/other"
+#define START_MS   20000
+#define SILENCE_MS 15000 /* the broker gives up after 10 s */
 
 static const char *broker_program;
 static const char *ledger_program;
@@ -196,7 +195,8 @@ static void broker_start(const char *config)
 	w.broker = fork();
 	if (w.broker == 0) {
 		(void)dup2(to[1], 2);
-		(void)execl(broker_program, broker_program, "serve", "--config", config, (char *)NULL);
+		(void)execl(
+			broker_program, broker_program, "serve", "--config", config, (char *)NULL);
 		_exit(126);
 	}
 	(void)close(to[1]);
@@ -221,7 +221,8 @@ static int world_make(void **state)
 		"{ // of the test\n"
 		"\"listen\": \"broker.sock\", \"store\": \"store\", \"roots\": [\"ark.pem\"],\n"
 		"\"tls\": {\"certificate\": \"broker.pem\", \"key\": \"broker.key\"},\n"
-		"\"ledger\": {\"folder\": \"ledger\", \"key\": \"ledger.key\", \"origin\": \"test/x\"}}\n";
+		"\"ledger\": {\"folder\": \"ledger\", \"key\": \"ledger.key\", \"origin\": "
+		"\"test/x\"}}\n";
 	size_t len = 0;
 
 	(void)snprintf(w.folder, sizeof w.folder, "/tmp/casemate-test-XXXXXX");
@@ -230,16 +231,18 @@ static int world_make(void **state)
 	certificate_make("stranger");
 	platform_make();
 	file_write("config", config, strlen(config));
-	const char *init[] = { ledger_program, "init", in_folder("ledger"), "--origin", "test/x", "--key",
-		in_folder("ledger.key"), NULL };
+	const char *init[] = { ledger_program, "init", in_folder("ledger"), "--origin", "test/x",
+		"--key", in_folder("ledger.key"), NULL };
 	assert_int_equal(mkdir(in_folder("ledger"), 0700), 0);
 	assert_int_equal(program_run(init, NULL, NULL, 0), 0);
 	assert_int_equal(broker_run(SECRET, "secret", "put", KEY_PATH, NULL, NULL, NULL, 0), 0);
 	assert_int_equal(broker_run(SECRET, "secret", "put", OTHER_PATH, NULL, NULL, NULL, 0), 0);
 	assert_int_equal(fd_read_path(in_folder("broker.pem"), 65536, &w.ca, &w.ca_len, NULL), 0);
 	assert_int_equal(fd_read_path(SOURCE_ROOT "/policy/examples/payments.policy.jsonc", 65536,
-						 (uint8_t **)&w.policy_text, &len, NULL), 0);
-	(void)snprintf(w.target.unix_path, sizeof w.target.unix_path, "%s", in_folder("broker.sock"));
+				 (uint8_t **)&w.policy_text, &len, NULL),
+		0);
+	(void)snprintf(
+		w.target.unix_path, sizeof w.target.unix_path, "%s", in_folder("broker.sock"));
 	(void)snprintf(w.target.host, sizeof w.target.host, "casemate-broker");
 	broker_start(in_folder("config"));
 	return 0;
@@ -270,7 +273,9 @@ static void text_replace(char *text, size_t size, const char *old, const char *n
 	memcpy(at, new, strlen(new));
 }
 
-#define VALID "  \"valid\": {\"not_before\": \"2026-11-01T00:00:00Z\", \"not_after\": \"2027-10-31T23:59:59Z\"},\n"
+#define VALID                                                                                      \
+	"  \"valid\": {\"not_before\": \"2026-11-01T00:00:00Z\", \"not_after\": "                  \
+	"\"2027-10-31T23:59:59Z\"},\n"
 
 /* A guest that a policy of its own describes: what its firmware reports, whatever it asks. */
 struct guest {
@@ -301,8 +306,9 @@ static void policy_put(struct guest *g, const char *old, const char *new, bool i
 	if (!is_stored)
 		return;
 	file_write("policy.jsonc", text, strlen(text));
-	assert_int_equal(broker_run(NULL, "policy", "put", in_folder("policy.jsonc"), "--launch-digest",
-						 g->digest_hex, out, sizeof out), 0);
+	assert_int_equal(broker_run(NULL, "policy", "put", in_folder("policy.jsonc"),
+				 "--launch-digest", g->digest_hex, out, sizeof out),
+		0);
 	assert_memory_equal(out, g->hash_hex, 64);
 }
 
@@ -337,7 +343,8 @@ static void guest_report(
 	assert_int_equal(sim_report_make(g->vm, &req, &report), 0);
 	memcpy(ret->report, &report, sizeof ret->report);
 	assert_int_equal(
-		sim_table_write(&w.minted.platform, ret->table, sizeof ret->table, &ret->table_len), 0);
+		sim_table_write(&w.minted.platform, ret->table, sizeof ret->table, &ret->table_len),
+		0);
 }
 
 /* --- one conversation -------------------------------------------------------------------------- */
@@ -409,10 +416,10 @@ static void assert_refused(struct talk *t, const char *part)
 	assert_int_equal(talk_fetch(t, KEY_PATH), -EACCES);
 }
 
-#define BEGIN(old, new)                                                                         \
-	AUTO(guest) struct guest g = { 0 };                                                         \
-	AUTO(talk) struct talk t = { 0 };                                                           \
-	guest_make(&g);                                                                             \
+#define BEGIN(old, new)                                                                            \
+	AUTO(guest) struct guest g = { 0 };                                                        \
+	AUTO(talk) struct talk t = { 0 };                                                          \
+	guest_make(&g);                                                                            \
 	policy_put(&g, old, new, true)
 
 /* --- what holds -------------------------------------------------------------------------------- */
@@ -632,7 +639,8 @@ static void revoked_policy(void **state)
 	talk_begin(&t, &g);
 	assert_refused(&t, "revoked");
 	/* and it cannot come back by being put again */
-	assert_int_equal(broker_run(NULL, "policy", "put", in_folder("policy.jsonc"), NULL, NULL, NULL, 0),
+	assert_int_equal(
+		broker_run(NULL, "policy", "put", in_folder("policy.jsonc"), NULL, NULL, NULL, 0),
 		1);
 }
 
@@ -667,7 +675,8 @@ static void no_launch_digest_at_all(void **state)
 	text_replace(text, sizeof text, "\"serial\": 1,", "\"serial\": 9999,");
 	file_write("policy.jsonc", text, strlen(text));
 	assert_int_equal(
-		broker_run(NULL, "policy", "put", in_folder("policy.jsonc"), NULL, NULL, NULL, 0), 0);
+		broker_run(NULL, "policy", "put", in_folder("policy.jsonc"), NULL, NULL, NULL, 0),
+		0);
 	assert_int_equal(policy_hash(text, strlen(text), g.vm->host_data), 0);
 	talk_begin(&t, &g);
 	assert_refused(&t, "measurement");
@@ -727,7 +736,8 @@ static void another_platform(void **state)
 	assert_int_equal(kbs_bind_report_data(t.nonce, t.pub, data), 0);
 	guest_report(&g, data, &t.evidence);
 	assert_int_equal(sim_table_write(&other.platform, t.evidence.table, sizeof t.evidence.table,
-						 &t.evidence.table_len), 0);
+				 &t.evidence.table_len),
+		0);
 	assert_refused(&t, "chain");
 	sim_crypto_done(&machine.crypto);
 	sim_mint_done(&other);
@@ -829,7 +839,8 @@ static size_t body_drop(char *bytes, size_t one, size_t n, void *arg)
 }
 
 /* One request without our client; the HTTP status, or 0 when there was no answer. */
-static long raw_request(const char *path, const char *body, size_t len, long tls, const char *cookie)
+static long raw_request(
+	const char *path, const char *body, size_t len, long tls, const char *cookie)
 {
 	CURL *c = curl_easy_init();
 	char url[256];
@@ -877,12 +888,16 @@ static void malformed_requests(void **state)
 	assert_int_equal(raw_post("/attest", "{}"), 401); /* no session */
 	assert_int_equal(raw_post("/elsewhere", "{}"), 404);
 	assert_int_equal(raw_request("/auth", NULL, 0, CURL_SSLVERSION_TLSv1_3, NULL), 404);
-	assert_int_equal(raw_request("/resource/" KEY_PATH, NULL, 0, CURL_SSLVERSION_TLSv1_3, NULL), 401);
+	assert_int_equal(
+		raw_request("/resource/" KEY_PATH, NULL, 0, CURL_SSLVERSION_TLSv1_3, NULL), 401);
+	assert_int_equal(
+		raw_request("/resource/" KEY_PATH, NULL, 0, CURL_SSLVERSION_TLSv1_3,
+			"kbs-session-id=00000000000000000000000000000000000000000000000000000000"
+			"00000000"),
+		401);
 	assert_int_equal(raw_request("/resource/" KEY_PATH, NULL, 0, CURL_SSLVERSION_TLSv1_3,
-						 "kbs-session-id=00000000000000000000000000000000000000000000000000000000"
-						 "00000000"), 401);
-	assert_int_equal(raw_request("/resource/" KEY_PATH, NULL, 0, CURL_SSLVERSION_TLSv1_3,
-						 "a=b; kbs-session-id=zz"), 401);
+				 "a=b; kbs-session-id=zz"),
+		401);
 }
 
 static void oversized_body(void **state)
@@ -900,7 +915,8 @@ static void oversized_body(void **state)
 static void tls_1_2_client(void **state)
 {
 	assert_int_equal(raw_request("/auth", AUTH_BODY, strlen(AUTH_BODY),
-						 CURL_SSLVERSION_TLSv1_2 | CURL_SSLVERSION_MAX_TLSv1_2, NULL), 0);
+				 CURL_SSLVERSION_TLSv1_2 | CURL_SSLVERSION_MAX_TLSv1_2, NULL),
+		0);
 }
 
 static int unix_connect(void)

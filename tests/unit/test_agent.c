@@ -1,6 +1,4 @@
 /* The agent's readers: the measured command line, the header of a volume, a broker's challenge. */
-#include "tests/unit/cm.h"
-
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -9,6 +7,7 @@
 #include "attest/agent/agent_luks.h"
 #include "attest/agent/agent_settings.h"
 #include "attest/broker/kbs_json.h"
+#include "tests/unit/cm.h"
 
 #define HASH   "3ad83d1a1d3389a76ee22e76a2881338b17efb8be7b8f51c3bd5f7bda56577cf"
 #define NEEDED "casemate.workload=/usr/bin/settle casemate.verity=" HASH "@8388608"
@@ -42,8 +41,10 @@ static void settings_take_every_word(void **state)
 	struct agent_settings s;
 
 	assert_int_equal(settings(FULL " casemate.root=vdc casemate.mount=/var/lib/x "
-								   "casemate.integrity=required casemate.broker=vsock:3:99 "
-								   "casemate.host=b.example casemate.ca=" HASH, &s, NULL), 0);
+				       "casemate.integrity=required casemate.broker=vsock:3:99 "
+				       "casemate.host=b.example casemate.ca=" HASH,
+				 &s, NULL),
+		0);
 	assert_string_equal(s.root, "vdc");
 	assert_string_equal(s.volume, "vdb");
 	assert_string_equal(s.key, "payments/disk/kek");
@@ -115,18 +116,20 @@ static void settings_refuse_a_long_or_cut_line(void **state)
 	memset(text, ' ', sizeof text - 1);
 	memcpy(text, NEEDED, strlen(NEEDED));
 	assert_int_equal(settings(text, &s, NULL), -EMSGSIZE);
-	assert_int_equal(agent_settings_parse(NEEDED "\0 casemate.ca=1", sizeof NEEDED + 4, &s, NULL),
+	assert_int_equal(
+		agent_settings_parse(NEEDED "\0 casemate.ca=1", sizeof NEEDED + 4, &s, NULL),
 		-EMSGSIZE);
 }
 
 /* --- LUKS2 headers --------------------------------------------------------------------------- */
 
-#define AREA    "\"area\":{\"type\":\"raw\",\"offset\":\"32768\",\"size\":\"385024\"," \
-				"\"encryption\":\"aes-xts-plain64\",\"key_size\":64}"
+#define AREA                                                                                       \
+	"\"area\":{\"type\":\"raw\",\"offset\":\"32768\",\"size\":\"385024\","                     \
+	"\"encryption\":\"aes-xts-plain64\",\"key_size\":64}"
 #define SLOT    "{\"type\":\"luks2\",\"key_size\":96," AREA "}"
 #define HMAC    "\"integrity\":{\"type\":\"hmac(sha256)\"}"
 #define SEGMENT "{\"type\":\"crypt\",\"encryption\":\"aes-xts-plain64\"," HMAC "}"
-#define HEADER(slots, segments, config)                                                         \
+#define HEADER(slots, segments, config)                                                            \
 	"{\"keyslots\":{" slots "},\"segments\":{" segments "},\"config\":{" config "}}"
 
 static int luks(const char *json, bool is_authenticated)
@@ -137,8 +140,10 @@ static int luks(const char *json, bool is_authenticated)
 static void header_of_cryptsetup_is_taken(void **state)
 {
 	assert_int_equal(luks(HEADER("\"0\":" SLOT, "\"0\":" SEGMENT, ""), true), 0);
-	assert_int_equal(luks(HEADER("\"0\":" SLOT ",\"1\":" SLOT,
-						 "\"0\":{\"type\":\"crypt\",\"encryption\":\"aes-xts-plain64\"}", ""), false),
+	assert_int_equal(
+		luks(HEADER("\"0\":" SLOT ",\"1\":" SLOT,
+			     "\"0\":{\"type\":\"crypt\",\"encryption\":\"aes-xts-plain64\"}", ""),
+			false),
 		0);
 }
 
@@ -146,28 +151,43 @@ static void header_that_would_not_protect_is_refused(void **state)
 {
 	static const char *const bad[] = {
 		/* data in the clear */
-		HEADER("\"0\":" SLOT, "\"0\":{\"type\":\"crypt\",\"encryption\":\"cipher_null-ecb\"}", ""),
+		HEADER("\"0\":" SLOT,
+			"\"0\":{\"type\":\"crypt\",\"encryption\":\"cipher_null-ecb\"}", ""),
 		HEADER("\"0\":" SLOT, "\"0\":{\"type\":\"linear\"}", ""),
-		HEADER("\"0\":" SLOT, "\"0\":{\"type\":\"crypt\",\"encryption\":\"aes-ecb\"," HMAC "}", ""),
+		HEADER("\"0\":" SLOT,
+			"\"0\":{\"type\":\"crypt\",\"encryption\":\"aes-ecb\"," HMAC "}", ""),
 		/* a slot that any key opens */
-		HEADER("\"0\":{\"type\":\"luks2\",\"key_size\":96,\"area\":{\"type\":\"raw\",\"encryption\":"
-			   "\"cipher_null-ecb\",\"key_size\":64}}", "\"0\":" SEGMENT, ""),
-		HEADER("\"0\":" SLOT ",\"1\":{\"type\":\"luks2\",\"key_size\":96,\"area\":{\"type\":\"raw\","
-			   "\"encryption\":\"null\",\"key_size\":64}}", "\"0\":" SEGMENT, ""),
+		HEADER("\"0\":{\"type\":\"luks2\",\"key_size\":96,\"area\":{\"type\":\"raw\","
+		       "\"encryption\":"
+		       "\"cipher_null-ecb\",\"key_size\":64}}",
+			"\"0\":" SEGMENT, ""),
+		HEADER("\"0\":" SLOT
+		       ",\"1\":{\"type\":\"luks2\",\"key_size\":96,\"area\":{\"type\":\"raw\","
+		       "\"encryption\":\"null\",\"key_size\":64}}",
+			"\"0\":" SEGMENT, ""),
 		HEADER("\"0\":{\"type\":\"luks2\",\"key_size\":1," AREA "}", "\"0\":" SEGMENT, ""),
 		/* an operation in progress, or several segments */
-		HEADER("\"0\":{\"type\":\"reencrypt\",\"key_size\":96," AREA "}", "\"0\":" SEGMENT, ""),
-		HEADER("\"0\":" SLOT, "\"0\":" SEGMENT, "\"requirements\":{\"mandatory\":[\"online-reencrypt\"]}"),
+		HEADER("\"0\":{\"type\":\"reencrypt\",\"key_size\":96," AREA "}", "\"0\":" SEGMENT,
+			""),
+		HEADER("\"0\":" SLOT, "\"0\":" SEGMENT,
+			"\"requirements\":{\"mandatory\":[\"online-reencrypt\"]}"),
 		HEADER("\"0\":" SLOT, "\"0\":" SEGMENT ",\"1\":" SEGMENT, ""),
 		HEADER("\"0\":" SLOT, "\"1\":" SEGMENT, ""),
-		HEADER("\"0\":" SLOT, "\"0\":{\"type\":\"crypt\",\"encryption\":\"aes-xts-plain64\",\"flags\":"
-			   "[\"in-reencryption\"]," HMAC "}", ""),
+		HEADER("\"0\":" SLOT,
+			"\"0\":{\"type\":\"crypt\",\"encryption\":\"aes-xts-plain64\",\"flags\":"
+			"[\"in-reencryption\"]," HMAC "}",
+			""),
 		/* authentication that is none */
-		HEADER("\"0\":" SLOT, "\"0\":{\"type\":\"crypt\",\"encryption\":\"aes-xts-plain64\"}", ""),
-		HEADER("\"0\":" SLOT, "\"0\":{\"type\":\"crypt\",\"encryption\":\"aes-xts-plain64\","
-			   "\"integrity\":{\"type\":\"none\"}}", ""),
-		HEADER("\"0\":" SLOT, "\"0\":{\"type\":\"crypt\",\"encryption\":\"aes-xts-plain64\","
-			   "\"integrity\":\"hmac(sha256)\"}", ""),
+		HEADER("\"0\":" SLOT,
+			"\"0\":{\"type\":\"crypt\",\"encryption\":\"aes-xts-plain64\"}", ""),
+		HEADER("\"0\":" SLOT,
+			"\"0\":{\"type\":\"crypt\",\"encryption\":\"aes-xts-plain64\","
+			"\"integrity\":{\"type\":\"none\"}}",
+			""),
+		HEADER("\"0\":" SLOT,
+			"\"0\":{\"type\":\"crypt\",\"encryption\":\"aes-xts-plain64\","
+			"\"integrity\":\"hmac(sha256)\"}",
+			""),
 		HEADER("", "\"0\":" SEGMENT, ""),
 		"{}",
 	};
@@ -191,7 +211,8 @@ static int challenge(const char *json)
 static void challenge_is_taken(void **state)
 {
 	assert_int_equal(challenge("{\"nonce\":\"7yYOmqPGc68kDReiZgSANhqOCB0f/soqXtDjIZ/BhWc=\","
-							   "\"extra-params\":\"\"}"), 0);
+				   "\"extra-params\":\"\"}"),
+		0);
 }
 
 static void challenge_without_a_nonce_is_refused(void **state)

@@ -1,6 +1,4 @@
 /* The broker without a network: sessions by an injected clock, the store, the configuration. */
-#include "tests/unit/cm.h"
-
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -14,6 +12,7 @@
 #include "attest/broker/broker_store.h"
 #include "attest/broker/kbs_json.h"
 #include "base/fd.h"
+#include "tests/unit/cm.h"
 
 #define AUTH_BODY "{\"version\":\"0.4.0\",\"tee\":\"snp\",\"extra-params\":\"\"}"
 
@@ -52,8 +51,13 @@ static int folder_remove(void **state)
 static int ask(enum broker_method method, const char *path, const char *body, const char *cookie,
 	uint64_t now_ms, char ret_cookie[BROKER_COOKIE_MAX])
 {
-	struct broker_request rq = { .method = method, .path = path, .cookie = cookie, .body = body,
-		.body_len = strlen(body), .now_ms = now_ms, .now = 1790000000 };
+	struct broker_request rq = { .method = method,
+		.path = path,
+		.cookie = cookie,
+		.body = body,
+		.body_len = strlen(body),
+		.now_ms = now_ms,
+		.now = 1790000000 };
 	struct broker_reply r;
 
 	broker_answer(&broker, &rq, &r);
@@ -66,13 +70,25 @@ static int ask(enum broker_method method, const char *path, const char *body, co
 	return r.status;
 }
 
-static void sessions_are_bounded_and_run_out(void **state)
+static void a_flood_of_sessions_leaves_the_proven_alone(void **state)
 {
+	char first[BROKER_COOKIE_MAX], second[BROKER_COOKIE_MAX];
+
+	assert_int_equal(ask(BROKER_POST, "/kbs/v0/auth", AUTH_BODY, NULL, 1000, first), 200);
+	assert_int_equal(ask(BROKER_POST, "/kbs/v0/auth", AUTH_BODY, NULL, 1001, second), 200);
+	broker.sessions.at[1].state = SESSION_PROVEN;
+	for (size_t i = 0; i < 2 * LIMIT_KBS_SESSIONS; i++)
+		assert_int_equal(
+			ask(BROKER_POST, "/kbs/v0/auth", AUTH_BODY, NULL, 2000 + i, NULL), 200);
+	/* 401 both, but for different reasons: the first is gone, the second has used its nonce. */
+	assert_int_equal(ask(BROKER_POST, "/kbs/v0/attest", "{}", first, 3000, NULL), 401);
+	assert_int_equal(broker.sessions.at[1].state, SESSION_PROVEN);
 	for (size_t i = 0; i < LIMIT_KBS_SESSIONS; i++)
-		assert_int_equal(ask(BROKER_POST, "/kbs/v0/auth", AUTH_BODY, NULL, 1000, NULL), 200);
-	assert_int_equal(ask(BROKER_POST, "/kbs/v0/auth", AUTH_BODY, NULL, 2000, NULL), 503);
+		broker.sessions.at[i].state = SESSION_PROVEN;
+	assert_int_equal(ask(BROKER_POST, "/kbs/v0/auth", AUTH_BODY, NULL, 4000, NULL), 503);
 	assert_int_equal(ask(BROKER_POST, "/kbs/v0/auth", AUTH_BODY, NULL,
-						 1001 + LIMIT_KBS_SESSION_MS, NULL), 200);
+				 10000 + LIMIT_KBS_SESSION_MS, NULL),
+		200);
 }
 
 static void a_session_is_known_by_its_cookie_alone(void **state)
@@ -94,7 +110,8 @@ static void a_session_is_known_by_its_cookie_alone(void **state)
 	assert_int_equal(ask(BROKER_GET, "/kbs/v0/resource/a/b/c", "", cookie, now, NULL), 401);
 	(void)snprintf(other, sizeof other, "a=b; %s", cookie);
 	assert_int_equal(ask(BROKER_POST, "/kbs/v0/attest", "{}", other, now, NULL), 400);
-	assert_int_equal(ask(BROKER_POST, "/kbs/v0/attest", "{}", cookie, now, NULL), 401); /* spent */
+	assert_int_equal(
+		ask(BROKER_POST, "/kbs/v0/attest", "{}", cookie, now, NULL), 401); /* spent */
 }
 
 static void a_session_ends(void **state)
@@ -104,7 +121,8 @@ static void a_session_ends(void **state)
 
 	assert_int_equal(ask(BROKER_POST, "/kbs/v0/auth", AUTH_BODY, NULL, now, cookie), 200);
 	assert_int_equal(ask(BROKER_POST, "/kbs/v0/attest", "{}", cookie,
-						 now + LIMIT_KBS_SESSION_MS + 1, NULL), 401);
+				 now + LIMIT_KBS_SESSION_MS + 1, NULL),
+		401);
 }
 
 /* --- the store ------------------------------------------------------------------------------- */
@@ -157,8 +175,8 @@ static void secrets_come_back_and_go(void **state)
 
 static void names_that_are_paths_are_refused(void **state)
 {
-	static const char *const bad[] = { "", "a", "a/b", "a/b/c/d", "/a/b/c", "a//c", "a/b/", "../b/c",
-		"a/../c", "a/b/..", "a/b/.hidden", "a/b/c d", "a/b/c\n", "a/b/\xc3\xa9",
+	static const char *const bad[] = { "", "a", "a/b", "a/b/c/d", "/a/b/c", "a//c", "a/b/",
+		"../b/c", "a/../c", "a/b/..", "a/b/.hidden", "a/b/c d", "a/b/c\n", "a/b/\xc3\xa9",
 		"a/b/0123456789012345678901234567890123456789012345678901234567890123x" };
 	struct kbs_path path;
 
@@ -254,9 +272,11 @@ static void config_is_read_below_its_folder(void **state)
 {
 	AUTO(broker_config) struct broker_config c = { 0 };
 
-	assert_int_equal(config("{ // comment\n\"listen\": \"x.sock\", \"listen_tcp\": \"127.0.0.1:1\", "
-							"\"roots\": [\"r1\", \"/r2\"], " STORE ", " TLS ", " LEDGER "}\n",
-						 &c, NULL), 0);
+	assert_int_equal(
+		config("{ // comment\n\"listen\": \"x.sock\", \"listen_tcp\": \"127.0.0.1:1\", "
+		       "\"roots\": [\"r1\", \"/r2\"], " STORE ", " TLS ", " LEDGER "}\n",
+			&c, NULL),
+		0);
 	assert_string_equal(c.listen, in_folder("x.sock"));
 	assert_string_equal(c.listen_tcp, "127.0.0.1:1");
 	assert_string_equal(c.key, "/b");
@@ -295,7 +315,7 @@ static void config_errors_have_a_place(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(sessions_are_bounded_and_run_out),
+		cmocka_unit_test(a_flood_of_sessions_leaves_the_proven_alone),
 		cmocka_unit_test(a_session_is_known_by_its_cookie_alone),
 		cmocka_unit_test(a_session_ends),
 		cmocka_unit_test(secrets_come_back_and_go),

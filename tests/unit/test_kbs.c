@@ -2,8 +2,6 @@
  * The key-broker protocol without a network: what both sides must agree on byte by byte; where the
  * examples of the protocol lie beside the source tree, those too.
  */
-#include "tests/unit/cm.h"
-
 #include <errno.h>
 #include <jose/jwk.h>
 #include <stdio.h>
@@ -16,9 +14,10 @@
 #include "attest/broker/kbs_jwe.h"
 #include "attest/broker/kbs_snp.h"
 #include "base/fd.h"
+#include "tests/unit/cm.h"
 
 #define VECTORS SOURCE_ROOT "/../shared/vectors"
-#define SECRET "correct horse battery staple"
+#define SECRET  "correct horse battery staple"
 
 /* --- JSON ---------------------------------------------------------------------------------- */
 
@@ -77,36 +76,40 @@ static int key_check_text(const char *text)
 
 static void key_of_the_protocol_is_taken(void **state)
 {
-	assert_int_equal(key_check_text("{\"kty\":\"EC\",\"crv\":\"P-256\",\"alg\":\"ECDH-ES+A256KW\","
-									"\"x\":\"" X32 "\",\"y\":\"" X32 "\"}"),
+	assert_int_equal(
+		key_check_text("{\"kty\":\"EC\",\"crv\":\"P-256\",\"alg\":\"ECDH-ES+A256KW\","
+			       "\"x\":\"" X32 "\",\"y\":\"" X32 "\"}"),
 		0);
 }
 
 static void key_refuses_other_forms(void **state)
 {
 	assert_int_equal(key_check_text("{\"kty\":\"EC\",\"crv\":\"P-256\",\"alg\":\"ECDH-ES\","
-									"\"x\":\"" X32 "\",\"y\":\"" X32 "\"}"),
+					"\"x\":\"" X32 "\",\"y\":\"" X32 "\"}"),
 		-EPROTONOSUPPORT);
 	assert_int_equal(key_check_text("{\"kty\":\"EC\",\"crv\":\"secp256k1\",\"alg\":"
-									"\"ECDH-ES+A256KW\",\"x\":\"" X32 "\",\"y\":\"" X32 "\"}"),
+					"\"ECDH-ES+A256KW\",\"x\":\"" X32 "\",\"y\":\"" X32 "\"}"),
 		-EPROTONOSUPPORT);
-	assert_int_equal(key_check_text("{\"kty\":\"EC\",\"crv\":\"P-384\",\"alg\":\"ECDH-ES+A256KW\","
-									"\"x\":\"" X32 "\",\"y\":\"" X32 "\"}"),
+	assert_int_equal(
+		key_check_text("{\"kty\":\"EC\",\"crv\":\"P-384\",\"alg\":\"ECDH-ES+A256KW\","
+			       "\"x\":\"" X32 "\",\"y\":\"" X32 "\"}"),
 		-EBADMSG);
-	assert_int_equal(key_check_text("{\"kty\":\"EC\",\"crv\":\"P-256\",\"alg\":\"ECDH-ES+A256KW\","
-									"\"x\":\"" X32 "\",\"y\":\"" X32 "\",\"d\":\"" X32 "\"}"),
+	assert_int_equal(
+		key_check_text("{\"kty\":\"EC\",\"crv\":\"P-256\",\"alg\":\"ECDH-ES+A256KW\","
+			       "\"x\":\"" X32 "\",\"y\":\"" X32 "\",\"d\":\"" X32 "\"}"),
 		-EBADMSG);
-	assert_int_equal(key_check_text("{\"kty\":\"EC\",\"crv\":\"P-256\",\"alg\":\"ECDH-ES+A256KW\","
-									"\"x\":\"" X32 "\",\"y\":\"\\u00e9\"}"),
+	assert_int_equal(
+		key_check_text("{\"kty\":\"EC\",\"crv\":\"P-256\",\"alg\":\"ECDH-ES+A256KW\","
+			       "\"x\":\"" X32 "\",\"y\":\"\\u00e9\"}"),
 		-EBADMSG);
 	assert_int_equal(key_check_text("{\"kty\":\"oct\",\"k\":\"AAAA\"}"), -EBADMSG);
 	assert_int_equal(key_check_text("{\"kty\":\"oct\"}"), -EPROTONOSUPPORT);
 	assert_int_equal(key_check_text("{}"), -EPROTONOSUPPORT);
 	assert_int_equal(key_check_text("{\"kty\":\"RSA\",\"alg\":\"RSA1_5\",\"n\":\"AAAA\","
-									"\"e\":\"AQAB\"}"),
+					"\"e\":\"AQAB\"}"),
 		-EPROTONOSUPPORT);
 	assert_int_equal(key_check_text("{\"kty\":\"RSA\",\"alg\":\"RSA-OAEP-256\",\"n\":\"AAAA\","
-									"\"e\":\"AQAB\"}"),
+					"\"e\":\"AQAB\"}"),
 		-EBADMSG);
 }
 
@@ -173,9 +176,9 @@ static void jwe_opens_with_the_key_it_was_sealed_to(void **state)
 static void jwe_seals_to_rsa_and_refuses_bad_points(void **state)
 {
 	AUTO(kbs_json) json_t *key = json_pack("{s:s,s:i}", "kty", "RSA", "bits", 2048);
-	AUTO(kbs_json) json_t *bad =
-		json_pack("{s:s,s:s,s:s,s:s,s:s}", "kty", "EC", "crv", "P-256", "alg", "ECDH-ES+A256KW",
-			"x", X32, "y", X32);
+	AUTO(kbs_json)
+	json_t *bad = json_pack("{s:s,s:s,s:s,s:s,s:s}", "kty", "EC", "crv", "P-256", "alg",
+		"ECDH-ES+A256KW", "x", X32, "y", X32);
 	AUTO(kbs_text) char *text = NULL;
 	AUTO(secret) struct secret in = { 0 };
 	AUTO(secret) struct secret out = { 0 };
@@ -209,7 +212,8 @@ static void jwe_refuses_another_key(void **state)
 static void jwe_refuses_any_change(void **state)
 {
 	AUTO(sealed) struct sealed s = { 0 };
-	static const char *const members[] = { "protected", "encrypted_key", "iv", "ciphertext", "tag" };
+	static const char *const members[] = { "protected", "encrypted_key", "iv", "ciphertext",
+		"tag" };
 
 	sealed_make(&s);
 	for (size_t i = 0; i < ARRAY_LEN(members); i++) {
@@ -246,10 +250,12 @@ static void jwe_refuses_other_shapes(void **state)
 		{ "header", "{\"epk\":{}}", -EBADMSG },
 		{ "recipients", "[]", -EBADMSG },
 		{ "protected", "\"!\"", -EBADMSG },
-		{ "protected", "\"W10\"", -EBADMSG }, /* [] */
+		{ "protected", "\"W10\"", -EBADMSG },         /* [] */
 		{ "protected", "\"e30\"", -EPROTONOSUPPORT }, /* {} */
 		/* {"alg":"ECDH-ES+A256KW","enc":"A256GCM","zip":"DEF"} */
-		{ "protected", "\"eyJhbGciOiJFQ0RILUVTK0EyNTZLVyIsImVuYyI6IkEyNTZHQ00iLCJ6aXAiOiJERUYifQ\"",
+		{ "protected",
+			"\"eyJhbGciOiJFQ0RILUVTK0EyNTZLVyIsImVuYyI6IkEyNTZHQ00iLCJ6aXAiOiJERUYifQ"
+			"\"",
 			-EPROTONOSUPPORT },
 		/* {"alg":"dir","enc":"A256GCM"} */
 		{ "protected", "\"eyJhbGciOiJkaXIiLCJlbmMiOiJBMjU2R0NNIn0\"", -EPROTONOSUPPORT },
@@ -275,9 +281,8 @@ static void jwe_refuses_other_shapes(void **state)
 
 static void evidence_make(struct kbs_snp *e, uint8_t version, uint8_t family)
 {
-	static const uint8_t table[] = {
-		0x63, 0xda, 0x75, 0x8d, 0xe6, 0x64, 0x45, 0x64, 0xad, 0xc5, 0xf4, 0xb9, 0x3b, 0xe8, 0xac,
-		0xcd, 48, 0, 0, 0, 3, 0, 0, 0, /* VCEK */
+	static const uint8_t table[] = { 0x63, 0xda, 0x75, 0x8d, 0xe6, 0x64, 0x45, 0x64, 0xad, 0xc5,
+		0xf4, 0xb9, 0x3b, 0xe8, 0xac, 0xcd, 48, 0, 0, 0, 3, 0, 0, 0,            /* VCEK */
 		0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, /* end */
 		'a', 'b', 'c' };
 
@@ -425,8 +430,9 @@ static void examples_give_their_report_data(void **state)
 		char *want = vector_read(file, &len);
 		const json_t *key = json_object_get(j, "tee-pubkey");
 		assert_int_equal(kbs_key_check(key, NULL), 0);
-		assert_int_equal(
-			kbs_bind_report_data(json_string_value(json_object_get(j, "nonce")), key, data), 0);
+		assert_int_equal(kbs_bind_report_data(
+					 json_string_value(json_object_get(j, "nonce")), key, data),
+			0);
 		for (size_t b = 0; b < 64; b++)
 			(void)snprintf(hex + 2 * b, 3, "%02x", data[b]);
 		assert_memory_equal(hex, want, 128);
