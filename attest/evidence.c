@@ -27,6 +27,7 @@ struct snp_case {
 	char vendor_cn[CERT_NAME_MAX];
 	size_t n_unreadable;   /* blobs */
 	struct why unreadable; /* the first of them */
+	struct why lost_crl;   /* a CRL of the caller's that could not be taken; empty: none */
 };
 
 static void snp_case_auto(struct snp_case *c)
@@ -80,11 +81,22 @@ static void blobs_add(
 			c->n_unreadable++;
 }
 
+/* The caller's CRLs come first: the host may send as many as there is room for. */
+static void crls_add(struct snp_case *c)
+{
+	for (size_t i = 0; i < c->in->n_crls; i++) {
+		struct why why = { 0 };
+		int err = cert_store_add(&c->given, c->in->crls[i].p, c->in->crls[i].len, &why);
+		if (err < 0)
+			(void)why_set(&c->lost_crl, err, "%s", why_text(&why, err));
+	}
+}
+
 static void case_gather(struct snp_case *c)
 {
 	blobs_add(c, &c->roots, c->in->roots, c->in->n_roots);
+	crls_add(c);
 	blobs_add(c, &c->given, c->in->certs, c->in->n_certs);
-	blobs_add(c, &c->given, c->in->crls, c->in->n_crls);
 	pool_add(c, &c->roots);
 	pool_add(c, &c->given);
 }
@@ -218,6 +230,9 @@ static void revocation_row(const struct snp_case *c, const struct snp_eval *e, s
 	}
 	enum verdict_status status = snp_chain_revocation(&e->chain, &c->given, c->in->at, &why);
 	verdict_set(v, ROW_REVOCATION, status, "", "", "%s", why.text);
+	if (c->lost_crl.text[0] != '\0')
+		verdict_set(v, ROW_REVOCATION, VERDICT_WARNING, "", "",
+			"a CRL that was given cannot be taken: %s", c->lost_crl.text);
 }
 
 /* Report, chain and leaf have to name one product. */

@@ -36,7 +36,8 @@ struct attest_inputs {
 	/* Extra trust roots, PEM or DER: trust class SIMULATED unless the root is a pinned one. */
 	const struct attest_blob *roots;
 	size_t n_roots;
-	/* CRLs, PEM or DER; those in a certificate table are used as well. */
+	/* CRLs of the caller's, PEM or DER: one that cannot be taken is a warning in the revocation
+	 * row. Those among the certificates are used as well, as far as there is room. */
 	const struct attest_blob *crls;
 	size_t n_crls;
 

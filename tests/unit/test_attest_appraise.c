@@ -560,6 +560,72 @@ static void a_policy_out_of_its_time_or_kind_is_refused(void **state)
 	fixture_free(f);
 }
 
+/* --- revocation ------------------------------------------------------------------------------- */
+
+static struct attest_blob crl_blob(const char *issuer, bool revokes)
+{
+	X509 *x = NULL;
+	const unsigned char *at = ask.p;
+	unsigned char *der = NULL;
+
+	if (revokes)
+		x = d2i_X509(NULL, &at, (long)ask.len);
+	X509_CRL *crl = maker_crl(&maker, issuer, NULL, x, MAKER_NOW - 86400, MAKER_NOW + 86400);
+	int len = i2d_X509_CRL(crl, &der);
+	assert_true(len > 0);
+	X509_free(x);
+	X509_CRL_free(crl);
+	return (struct attest_blob){ der, (size_t)len };
+}
+
+static void crls_of_the_host_push_out_none_of_the_callers(void **state)
+{
+	struct fixture *f = fixture_new(3);
+	struct attest_blob flood = crl_blob("ARK-Genoa", false);
+	struct attest_blob revoking = crl_blob("ARK-Milan", true);
+	struct attest_blob certs[2 + LIMIT_CRLS];
+
+	for (size_t i = 0; i < LIMIT_CRLS; i++)
+		certs[i] = flood;
+	certs[LIMIT_CRLS] = vcek;
+	certs[LIMIT_CRLS + 1] = ask;
+	f->in.certs = certs;
+	f->in.n_certs = ARRAY_LEN(certs);
+	judge(f);
+	expect_row(f, ROW_REVOCATION, VERDICT_NONE);
+	assert_int_equal(f->v.overall, VERDICT_AFFIRMING);
+	f->in.crls = &revoking;
+	f->in.n_crls = 1;
+	judge(f);
+	expect_row(f, ROW_REVOCATION, VERDICT_CONTRAINDICATED);
+	OPENSSL_free((void *)(uintptr_t)flood.p);
+	OPENSSL_free((void *)(uintptr_t)revoking.p);
+	fixture_free(f);
+}
+
+static void a_given_crl_that_is_not_taken_is_a_warning(void **state)
+{
+	struct fixture *f = fixture_new(3);
+	struct attest_blob fresh = crl_blob("ARK-Milan", false);
+	struct attest_blob crls[LIMIT_CRLS + 1];
+
+	for (size_t i = 0; i < ARRAY_LEN(crls); i++)
+		crls[i] = fresh;
+	f->in.crls = crls;
+	f->in.n_crls = LIMIT_CRLS;
+	judge(f);
+	expect_row(f, ROW_REVOCATION, VERDICT_AFFIRMING);
+	f->in.n_crls = ARRAY_LEN(crls); /* more than there is room for */
+	judge(f);
+	expect_row(f, ROW_REVOCATION, VERDICT_WARNING);
+	crls[0].len--; /* cut */
+	f->in.n_crls = 1;
+	judge(f);
+	expect_row(f, ROW_REVOCATION, VERDICT_WARNING);
+	OPENSSL_free((void *)(uintptr_t)fresh.p);
+	fixture_free(f);
+}
+
 /* --- the verdict as a whole ----------------------------------------------------------------------- */
 
 static void a_required_row_has_to_be_answered(void **state)
@@ -704,6 +770,8 @@ int main(void)
 		cmocka_unit_test(id_blocks_are_compared_by_key_and_content),
 		cmocka_unit_test(author_keys_have_to_be_enabled),
 		cmocka_unit_test(a_policy_out_of_its_time_or_kind_is_refused),
+		cmocka_unit_test(crls_of_the_host_push_out_none_of_the_callers),
+		cmocka_unit_test(a_given_crl_that_is_not_taken_is_a_warning),
 		cmocka_unit_test(a_required_row_has_to_be_answered),
 		cmocka_unit_test(the_json_has_the_contracted_keys),
 		cmocka_unit_test(a_worse_status_replaces_a_better_one),
