@@ -21,7 +21,9 @@ check() { # NAME STATUS-IS-0...: the test holds if the command does; logs of the
 	if "$@"; then ok "$name"; else bad "$name" "$dir/out" "$dir/err"; fi
 }
 
-# policy DIR KERNEL TEST [VCPUS MIB EXTRA-DEVICES-JSON]: a plain guest that runs guest_init.sh TEST
+skip() { n=$((n + 1)); echo "ok $n - $1 # SKIP $2"; }
+
+# policy DIR KERNEL TEST [VCPUS MIB EXTRA-DEVICES-JSON [HUGEPAGES]]: a plain guest, guest_init.sh TEST
 policy() {
 	dir=$work/$1
 	mkdir -p "$dir"
@@ -34,7 +36,7 @@ policy() {
 		  "tee": {"type": "none"},
 		  "boot": {"kernel": {"file": "vmlinuz"}, "initrd": {"file": "initrd.img"},
 		    "cmdline": "console=ttyS0 quiet panic=-1 casemate.test=$3"},
-		  "machine": {"vcpus": ${4:-1}, "memory_mib": ${5:-256}},
+		  "machine": {"vcpus": ${4:-1}, "memory_mib": ${5:-256}, "hugepages": "${7:-no}"},
 		  "devices": {"console": "serial"${6:+, $6}},
 		  "host": {"seccomp": "strict", "core_dump": "forbid"}
 		}
@@ -81,8 +83,7 @@ if [ -e "$images/6.12/vmlinuz" ]; then
 	run
 	check 'Debian 6.12 reaches its init and switches off' eval 'ended 0 && said "init reached, Linux 6.12"'
 else
-	n=$((n + 1))
-	echo "ok $n - Debian 6.12 reaches its init and switches off # SKIP its package cannot be had here"
+	skip 'Debian 6.12 reaches its init and switches off' 'its package cannot be had here'
 fi
 
 policy cpus 6.1 cpus 4 256
@@ -97,6 +98,31 @@ check 'memory above the hole below 4 GiB is usable' eval \
 policy small 6.1 boot 1 128
 run
 check 'a guest of 128 MiB boots' eval 'ended 0 && said "init reached"'
+
+huge=/sys/kernel/mm/hugepages/hugepages-2048kB/nr_hugepages
+kept=$(cat "$huge")
+echo 140 2>/dev/null >"$huge"
+if [ "$(cat "$huge")" -ge 140 ]; then
+	policy huge 6.1 memory 1 256 '' 2M
+	run
+	check 'a guest on huge pages boots' eval 'ended 0 && said "memory 2"'
+else
+	skip 'a guest on huge pages boots' 'no 140 huge pages can be had here'
+fi
+echo "$kept" 2>/dev/null >"$huge"
+
+if [ "$(id -u)" -eq 0 ] && setpriv --reuid 65534 --regid 65534 --clear-groups unshare -U true 2>/dev/null &&
+	setpriv --reuid 65534 --regid 65534 --clear-groups test -w /dev/kvm -a -x "$casemate"; then
+	policy rootless 6.1 rng 1 256 '"rng": true'
+	chmod 755 "$work"
+	chmod -R a+rX "$dir"
+	timeout -k 5 90 setpriv --reuid 65534 --regid 65534 --clear-groups \
+		"$casemate" run "$dir/policy.jsonc" >"$dir/out" 2>"$dir/err" </dev/null
+	status=$?
+	check 'a user without rights runs a guest' eval 'ended 0 && said "rng virtio_rng.0 64" && none_left'
+else
+	skip 'a user without rights runs a guest' 'no user namespaces for others, or no access to /dev/kvm or the build'
+fi
 
 policy disk 6.1 disk 1 256 '"disk": [
 	{"id": "first", "file": "first.img", "mode": "rw", "discard": true, "integrity": "none"},
