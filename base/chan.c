@@ -110,9 +110,11 @@ int chan_recv(struct chan *c, bool is_waiting)
 	while (n < 0 && errno == EINTR);
 	if (n < 0)
 		return errno == ECONNRESET ? -EPIPE : -errno;
-	if (n == 0)
-		return -EPIPE;
 	fds_collect(m, &mh);
+	if (n == 0) { /* the end, or a packet of nothing, which may have brought descriptors */
+		msg_drop_fds(m);
+		return -EPIPE;
+	}
 	if ((mh.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) != 0 || (size_t)n < sizeof hdr ||
 		le16_get(hdr.zero) != 0 || le32_get(hdr.len) != (size_t)n - sizeof hdr) {
 		msg_drop_fds(m);

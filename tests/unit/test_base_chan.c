@@ -137,6 +137,29 @@ static void raw_packets_with_a_wrong_header_are_refused(void **state)
 	assert_int_equal(chan_recv(&p->b, false), -EBADMSG);
 }
 
+static void empty_packet_leaves_no_descriptor(void **state)
+{
+	struct pair *p = *state;
+	union {
+		struct cmsghdr align;
+		uint8_t buf[CMSG_SPACE(sizeof(int))];
+	} control = { 0 };
+	struct msghdr mh = { .msg_control = control.buf, .msg_controllen = sizeof control.buf };
+	struct cmsghdr *cm = CMSG_FIRSTHDR(&mh);
+	int before = dup(0);
+
+	assert_true(before >= 0 && close(before) == 0);
+	cm->cmsg_level = SOL_SOCKET;
+	cm->cmsg_type = SCM_RIGHTS;
+	cm->cmsg_len = CMSG_LEN(sizeof(int));
+	memcpy(CMSG_DATA(cm), &p->a.fd, sizeof(int));
+	assert_int_equal(sendmsg(p->a.fd, &mh, 0), 0);
+	assert_int_equal(chan_recv(&p->b, false), -EPIPE);
+	int after = dup(0);
+	assert_int_equal(after, before);
+	(void)close(after);
+}
+
 static void closed_peer_is_told_apart(void **state)
 {
 	struct pair *p = *state;
@@ -158,6 +181,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(stray_descriptors_are_closed, pair_open, pair_close),
 		cmocka_unit_test_setup_teardown(
 			raw_packets_with_a_wrong_header_are_refused, pair_open, pair_close),
+		cmocka_unit_test_setup_teardown(empty_packet_leaves_no_descriptor, pair_open, pair_close),
 		cmocka_unit_test_setup_teardown(closed_peer_is_told_apart, pair_open, pair_close),
 	};
 
