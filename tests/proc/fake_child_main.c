@@ -98,6 +98,14 @@ static void misbehave(void)
 		int fd = 2;
 		err = chan_send(&chan, SUP_MSG_READY, NULL, 0, &fd, 1);
 	}
+	if (is_script("knock")) /* at a port that nobody serves */
+		for (int i = 0; i < 1000; i++) {
+			connect.index = le32_of(0);
+			if (chan_send(&chan, SUP_MSG_CONNECT, &connect, sizeof connect, NULL, 0) < 0 ||
+				chan_recv(&chan, /* is_waiting= */ true) < 0 ||
+				chan.in->type != SUP_MSG_CONNECTED)
+				_exit(9);
+		}
 	if (is_script("chatter"))
 		for (int i = 0; i < 5000; i++)
 			log_err("line %d \033[31m", i);
@@ -135,6 +143,12 @@ static void go(void)
 		for (int i = 0; i < 3; i++)
 			if (chan_send(&chan, SUP_MSG_SERIAL, "serial line\r\n", 13, NULL, 0) < 0)
 				_exit(9);
+	if (is_script("flood")) {
+		static const char page[256];
+		for (int i = 0; i < 4000; i++)
+			if (chan_send(&chan, SUP_MSG_SERIAL, page, sizeof page, NULL, 0) < 0)
+				_exit(9);
+	}
 	if (sscanf(script, "%*[a-z-] %u %u", &how, &status) == 2) {
 		ended_send(how, status);
 		chan_close(&chan);

@@ -207,6 +207,35 @@ def monitor_that_does_not_stop_is_killed(h):
     assert p.returncode == 143 and b"did not end in time" in err, err
 
 
+def stop_unread(h, stop):
+    """A guest prints without end, and nobody reads: whatever ends it does not wait for that."""
+    h.script("casemate-monitor", "flood")
+    p = h.start("run", h.path("p.jsonc"))
+    wait_text(p.stderr, b"monitor: info: go")
+    time.sleep(1)
+    begin = time.time()
+    stop(p)
+    p.wait(timeout=60)
+    took = time.time() - begin
+    err = p.stderr.read()
+    p.stdout.close()
+    p.stderr.close()
+    assert took < 6, f"{took} s: {err}"
+    return p.returncode, err
+
+
+@test
+def output_that_nobody_reads_delays_no_stop(h):
+    status, err = stop_unread(h, lambda p: p.send_signal(signal.SIGTERM))
+    assert status == 143 and b"did not end in time" not in err, (status, err)
+
+
+@test
+def output_that_nobody_reads_delays_no_end(h):
+    status, err = stop_unread(h, lambda p: os.kill(h.pid_of("casemate-monitor"), signal.SIGKILL))
+    assert status == 5 and b"monitor was killed by signal 9" in err, (status, err)
+
+
 @test
 def second_signal_does_not_wait(h):
     h.script("casemate-monitor", "deaf")
@@ -463,6 +492,17 @@ def guest_port_without_a_server_is_refused(h):
     assert b"guest port 7001: cannot connect to port.sock: No such file" in err, err
     p.send_signal(signal.SIGTERM)
     p.communicate(timeout=60)
+
+
+@test
+def guest_that_knocks_without_end_fills_no_log(h):
+    vsock_policy(h)
+    h.script("casemate-dev-vsock", "knock")
+    p = h.start("run", h.path("p.jsonc"))
+    time.sleep(3)
+    p.send_signal(signal.SIGTERM)
+    _, err = p.communicate(timeout=60)
+    assert 10 < err.count(b"cannot connect") < 250, err.count(b"cannot connect")
 
 
 @test

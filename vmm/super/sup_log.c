@@ -1,6 +1,8 @@
 #include "vmm/super/sup_log.h"
 
 #include <errno.h>
+#include <poll.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
@@ -26,6 +28,14 @@ static uint64_t now_ms(void)
 	return (uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000;
 }
 
+/* Who reads our standard error may stand still; the guest's supervisor may not. */
+static bool is_stderr_ready(void)
+{
+	struct pollfd p = { .fd = STDERR_FILENO, .events = POLLOUT };
+
+	return poll(&p, 1, 0) != 0;
+}
+
 static bool budget_take(struct sup_log *log)
 {
 	uint64_t now = now_ms();
@@ -35,7 +45,7 @@ static bool budget_take(struct sup_log *log)
 		log->budget = (unsigned int)MIN((uint64_t)SUP_LOG_BURST, log->budget + more);
 		log->filled_at_ms = now;
 	}
-	if (log->budget == 0) {
+	if (log->budget == 0 || !is_stderr_ready()) {
 		log->dropped++;
 		return false;
 	}
@@ -54,23 +64,41 @@ static bool is_wanted(const char *line)
 	return true; /* what is not one of our lines is a library's cry */
 }
 
-static void line_print(struct sup_log *log)
+/* Whatever the text is, one printable line leaves here. */
+static void text_print(struct sup_log *log, const char *text)
 {
 	char out[LIMIT_LOG_LINE_BYTES + 96];
 
-	log->line[MIN(log->len, sizeof log->line - 1)] = 0;
-	if (log->len == 0 || !is_wanted(log->line) || !budget_take(log))
+	if (!is_wanted(text) || !budget_take(log))
 		return;
-	for (unsigned int i = 0; i < log->len && log->line[i] != 0; i++)
-		if (log->line[i] < 0x20 || log->line[i] > 0x7e)
-			log->line[i] = '?';
 	int n = log->dropped > 0 ?
-		snprintf(out, sizeof out, "%s: (%u lines dropped) %s\n", log->label, log->dropped,
-			log->line) :
-		snprintf(out, sizeof out, "%s: %s\n", log->label, log->line);
+		snprintf(out, sizeof out, "%s: (%u lines dropped) %s\n", log->label, log->dropped, text) :
+		snprintf(out, sizeof out, "%s: %s\n", log->label, text);
 	log->dropped = 0;
+	for (int i = 0; i + 1 < MIN(n, (int)sizeof out); i++)
+		if (out[i] < 0x20 || out[i] > 0x7e)
+			out[i] = '?';
 	ssize_t done = write(STDERR_FILENO, out, MIN((size_t)n, sizeof out - 1));
 	(void)done; /* nobody is left to tell */
+}
+
+static void line_print(struct sup_log *log)
+{
+	log->line[MIN(log->len, sizeof log->line - 1)] = 0;
+	if (log->len > 0)
+		text_print(log, log->line);
+}
+
+void sup_log_warn(struct sup_log *log, const char *fmt, ...)
+{
+	char text[LIMIT_LOG_LINE_BYTES];
+	va_list ap;
+	int head = snprintf(text, sizeof text, "warning: ");
+
+	va_start(ap, fmt);
+	(void)vsnprintf(text + head, sizeof text - (size_t)head, fmt, ap);
+	va_end(ap);
+	text_print(log, text);
 }
 
 static void byte_add(struct sup_log *log, char byte)

@@ -41,3 +41,6 @@ enum sup_log_read {
 
 /* Read a piece of what is in the pipe (non-blocking) and print whole lines. */
 enum sup_log_read sup_log_read(struct sup_log *log, int fd);
+
+/* A warning of our own about something this child asked for: out of its budget, like its lines. */
+void sup_log_warn(struct sup_log *log, const char *fmt, ...) PRINTF(2, 3);

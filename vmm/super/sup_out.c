@@ -72,4 +72,8 @@ void sup_out_add(struct sup_out *out, const void *bytes, size_t len)
 void sup_out_flush(struct sup_out *out, int timeout_ms)
 {
 	out_write(out, timeout_ms);
+	if (out->len == 0)
+		return;
+	out->is_broken = true; /* or every piece that still comes would wait as long again */
+	out->len = 0;
 }

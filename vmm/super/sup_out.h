@@ -21,7 +21,7 @@ struct sup_out {
 	struct loop *loop;
 	struct src src;
 	bool is_watched; /* waiting for the reader */
-	bool is_broken;  /* the reader is gone: all is dropped */
+	bool is_broken;  /* the reader is gone or stands still: all is dropped */
 	size_t len;
 	uint8_t buf[SUP_OUT_BYTES];
 	void (*on_room)(struct sup_out *out); /* there is room again */
@@ -38,5 +38,8 @@ static inline bool sup_out_is_full(const struct sup_out *out)
 	return out->len > SUP_OUT_BYTES / 2;
 }
 
-/* Write what is left, waiting at most timeout_ms for the reader. */
+/*
+ * Write what is left, as long as its reader takes some of it every timeout_ms. A reader that does
+ * not is given up: what is left and what comes later is dropped. For the end of a guest only.
+ */
 void sup_out_flush(struct sup_out *out, int timeout_ms);

@@ -38,6 +38,7 @@ static void last_entry_is_late(struct sup_guest *g);
 static void launch_enter(struct sup_guest *g);
 static void entry_enter(struct sup_guest *g);
 static void run_enter(struct sup_guest *g);
+static void writers_pause(struct sup_guest *g, bool is_paused);
 
 /*
  * A phase is entered once, looked at after every event (tick), and late after its time-out. The
@@ -196,6 +197,7 @@ static void monitor_stop_enter(struct sup_guest *g)
 {
 	if (g->monitor == NULL)
 		return;
+	writers_pause(g, false); /* a monitor that waits for us would not hear us */
 	if (g->monitor->state == CHILD_STARTING)
 		sup_child_kill(g->monitor); /* no guest runs yet: nothing to be tidy about */
 	else
@@ -344,8 +346,8 @@ static int failed_take(void *owner, struct msg *m)
 	struct sup_child *c = owner;
 	struct wire_failed failed;
 
+	memcpy(&failed, m->buf, sizeof failed); /* before others speak: m is the channel's */
 	others_check(c);
-	memcpy(&failed, m->buf, sizeof failed);
 	failed.text[sizeof failed.text - 1] = 0;
 	sup_watch_fail(c->guest, failed_errno(le32_get(failed.err)), "%s: %s", c->label, failed.text);
 	return 0;
@@ -400,10 +402,10 @@ static void out_has_room(struct sup_out *out)
 
 static void out_take(struct sup_guest *g, const void *bytes, size_t len)
 {
-	if (len > sizeof g->out.buf - g->out.len) /* only what a dead writer left can be that much */
+	if (len > sizeof g->out.buf - g->out.len) /* only of writers that end, or ended */
 		sup_out_flush(&g->out, 1000);
 	sup_out_add(&g->out, bytes, len);
-	if (sup_out_is_full(&g->out))
+	if (sup_out_is_full(&g->out) && g->phase < PHASE_STOP_MONITOR)
 		writers_pause(g, true);
 }
 
@@ -429,8 +431,9 @@ static int connect_take(void *owner, struct msg *m)
 		return -ERANGE;
 	int err = sup_open_port(g->files, &g->plan->ports[index], &fd);
 	if (err < 0)
-		log_warn("guest port %u: cannot connect to %s: %s", le32_get(g->plan->ports[index].port),
-			g->plan->ports[index].path, strerrordesc_np(-err));
+		sup_log_warn(&c->log, "guest port %u: cannot connect to %s: %s",
+			le32_get(g->plan->ports[index].port), g->plan->ports[index].path,
+			strerrordesc_np(-err));
 	struct wire_connected answer = { .cookie = wanted.cookie, .err = le32_of((uint32_t)-err) };
 	return sup_child_send(c, SUP_MSG_CONNECTED, &answer, sizeof answer, &fd, err == 0 ? 1 : 0);
 }
