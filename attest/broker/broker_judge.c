@@ -40,38 +40,35 @@ int judge_load_policy(struct judge *j, const struct store *store, const uint8_t 
 	return 0;
 }
 
-/* The host's certificates first: the one that fits the report is usually there. */
+/*
+ * The host's certificates first: the one that fits the report is usually there. Its CRLs stay among
+ * them: our own have to find room, and whoever set some wants every chain judged by one.
+ */
 static MUST_USE int report_verify(struct judge *j, const struct store_policy *p,
 	const uint8_t report_data[64], int64_t now, struct why *why)
 {
 	const struct kbs_snp *e = &j->evidence;
 	struct attest_blob certs[LIMIT_KBS_CERTS + LIMIT_BROKER_BLOBS];
-	struct attest_blob crls[LIMIT_BROKER_BLOBS + LIMIT_KBS_CERTS];
 	struct attest_inputs in = {
 		.evidence = { e->report, sizeof e->report },
 		.certs = certs,
 		.roots = j->roots,
 		.n_roots = j->n_roots,
-		.crls = crls,
+		.crls = j->crls,
+		.n_crls = j->n_crls,
 		.report_data = report_data,
 		.digests = p->digests,
 		.n_digests = p->n_digests,
 		.policy = &j->policy,
-		.required_rows = ROWS_NEEDED,
+		.required_rows = ROWS_NEEDED | (j->n_crls > 0 ? ROW_BIT(ROW_REVOCATION) : 0),
 		.at = (time_t)now,
 	};
 
-	for (size_t i = 0; i < e->n_certs; i++) {
-		struct attest_blob blob = { e->bytes + e->certs[i].offset, e->certs[i].len };
-		if (e->certs[i].type != NULL && strcmp(e->certs[i].type, "CRL") == 0)
-			crls[in.n_crls++] = blob;
-		else
-			certs[in.n_certs++] = blob;
-	}
+	for (size_t i = 0; i < e->n_certs; i++)
+		certs[in.n_certs++] =
+			(struct attest_blob){ e->bytes + e->certs[i].offset, e->certs[i].len };
 	for (size_t i = 0; i < j->n_certs; i++)
 		certs[in.n_certs++] = j->certs[i];
-	for (size_t i = 0; i < j->n_crls; i++)
-		crls[in.n_crls++] = j->crls[i];
 	return attest_verify_snp(&in, &j->verdict, why);
 }
 

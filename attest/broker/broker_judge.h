@@ -26,7 +26,7 @@ struct judge {
 	size_t n_roots;
 	struct attest_blob certs[LIMIT_BROKER_BLOBS]; /* where guests bring none */
 	size_t n_certs;
-	struct attest_blob crls[LIMIT_BROKER_BLOBS];
+	struct attest_blob crls[LIMIT_BROKER_BLOBS]; /* any: no proof without a current one */
 	size_t n_crls;
 
 	bool is_genuine; /* the last evidence: signature and chain hold, whatever else does not */

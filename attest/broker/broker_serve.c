@@ -29,16 +29,15 @@ static MUST_USE int blobs_read(
 		if (err < 0)
 			return err;
 		ret[i] = (struct attest_blob){ bytes, len };
-		err = ret_n != NULL ? attest_check_certs(ret[i], &n_certs, why) : 0;
+		err = attest_check_certs(ret[i], &n_certs, why);
 		if (err < 0)
 			return why_prefix(why, err, "%s", paths[i]);
 	}
-	if (ret_n != NULL)
-		*ret_n = n;
+	*ret_n = n;
 	return 0;
 }
 
-/* Roots and certificates must be readable; a CRL's worth shows in the verdict. */
+/* All of them must be readable; a CRL's age shows in the verdict. */
 static MUST_USE int judge_open(struct judge *j, const struct broker_config *config, struct why *why)
 {
 	int err = blobs_read(config->roots, config->n_roots, j->roots, &j->n_roots, why);
@@ -46,9 +45,7 @@ static MUST_USE int judge_open(struct judge *j, const struct broker_config *conf
 	if (err == 0)
 		err = blobs_read(config->certs, config->n_certs, j->certs, &j->n_certs, why);
 	if (err == 0)
-		err = blobs_read(config->crls, config->n_crls, j->crls, NULL, why);
-	if (err == 0)
-		j->n_crls = config->n_crls;
+		err = blobs_read(config->crls, config->n_crls, j->crls, &j->n_crls, why);
 	return err;
 }
 
