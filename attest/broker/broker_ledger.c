@@ -14,6 +14,7 @@
 #define NS_PER_S  1000000000u
 #define NS_PER_MS 1000000u
 #define START_MS  10000u
+#define ERRNO_MAX 4095u /* of the kernel's errors */
 
 enum state { L_STARTING, L_READY };
 
@@ -85,7 +86,9 @@ static MUST_USE int answer_wait(struct broker_ledger *l, enum state state, uint6
 		if (err < 0 && err != -EAGAIN)
 			return err;
 	}
-	return l->done_err == 0 ? 0 : -(int)(l->done_err & 0xfff);
+	if (l->done_err == 0)
+		return 0;
+	return l->done_err <= ERRNO_MAX ? -(int)l->done_err : -EIO;
 }
 
 int broker_ledger_use(struct broker_ledger *l, int chan_fd)
