@@ -20,6 +20,7 @@
 #define ERROR_PREFIX "https://github.com/confidential-containers/kbs/errors/"
 #define ID_HEX       (2 * SESSION_ID_BYTES)
 #define PEM_START    "-----BEGIN"
+#define DER_START    0x30 /* of a SEQUENCE */
 
 /* Every way to say no. */
 enum refusal {
@@ -206,22 +207,32 @@ static MUST_USE int attest_parse(struct judge *judge, const struct broker_reques
 	return err;
 }
 
+/* Hosts put DER or PEM into the table (attestation.md 1.7). */
+static MUST_USE int cert_print(const struct kbs_snp *e, const struct kbs_snp_cert *c, BIO *out)
+{
+	const char *name =
+		c->type != NULL && strcmp(c->type, "CRL") == 0 ? "X509 CRL" : "CERTIFICATE";
+	const uint8_t *bytes = e->bytes + c->offset;
+	size_t n = 0;
+
+	/* The judge passed over what cannot be read; in the file it would hide all the rest. */
+	if (attest_check_certs((struct attest_blob){ bytes, c->len }, &n, NULL) < 0)
+		return 0;
+	if (bytes[0] == DER_START)
+		return PEM_write_bio(out, name, "", bytes, (long)c->len) > 0 ? 0 : -ENOMEM;
+	if (c->len < strlen(PEM_START) || memcmp(bytes, PEM_START, strlen(PEM_START)) != 0)
+		return 0;
+	/* It may end without a newline, and the next one begins with a line. */
+	return BIO_write(out, bytes, (int)c->len) > 0 && BIO_write(out, "\n", 1) > 0 ? 0 : -ENOMEM;
+}
+
 /* The certificates that came with the evidence, as PEM; NULL when memory is short. */
 static BIO *certs_print(const struct kbs_snp *e)
 {
 	BIO *out = BIO_new(BIO_s_mem());
 
 	for (size_t i = 0; out != NULL && i < e->n_certs; i++) {
-		const struct kbs_snp_cert *c = &e->certs[i];
-		const char *name =
-			c->type != NULL && strcmp(c->type, "CRL") == 0 ? "X509 CRL" : "CERTIFICATE";
-		const uint8_t *bytes = e->bytes + c->offset;
-		/* Hosts put DER or PEM into the table (attestation.md 1.7). */
-		bool is_pem = c->len > strlen(PEM_START) &&
-			      memcmp(bytes, PEM_START, strlen(PEM_START)) == 0;
-		int n = is_pem ? BIO_write(out, bytes, (int)c->len)
-			       : PEM_write_bio(out, name, "", bytes, (long)c->len);
-		if (n <= 0) {
+		if (cert_print(e, &e->certs[i], out) < 0) {
 			BIO_free(out);
 			return NULL;
 		}
@@ -229,20 +240,22 @@ static BIO *certs_print(const struct kbs_snp *e)
 	return out;
 }
 
-/* Auditors judge again what the ledger says we judged. A failure to keep it refuses nobody. */
-static void evidence_keep(struct broker *b, const struct proof *proof)
+/*
+ * Auditors judge again what the ledger says we judged. A failure to keep it refuses nobody. Anybody
+ * with a processor of the kind makes evidence that is refused: it takes no room from the proven.
+ */
+static void evidence_keep(struct broker *b, const struct proof *proof, bool is_proven)
 {
 	const struct kbs_snp *e = &b->judge.evidence;
+	unsigned int *n = is_proven ? &b->n_evidence_proven : &b->n_evidence_refused;
 	struct why why = { 0 };
 	char *pem = NULL;
 
-	if (!b->judge.is_genuine)
+	if (!b->judge.is_genuine || *n == LIMIT_BROKER_EVIDENCE)
 		return;
-	if (b->n_evidence++ >= LIMIT_BROKER_EVIDENCE) {
-		log_warn(
-			"evidence: %u pieces kept in this run, no more are", LIMIT_BROKER_EVIDENCE);
-		return;
-	}
+	if (++*n == LIMIT_BROKER_EVIDENCE)
+		log_warn("evidence: %u %s pieces kept in this run, no more are", *n,
+			is_proven ? "proven" : "refused");
 	BIO *certs = certs_print(e);
 	long len = certs != NULL ? BIO_get_mem_data(certs, &pem) : -1;
 	int err = len < 0 ? -ENOMEM
@@ -299,7 +312,7 @@ static void attest_answer(struct broker *b, const struct broker_request *rq, str
 	}
 	err = judge_evidence(&b->judge, &b->store, c.report_data, rq->now, &s->proof, &why);
 	if (err == 0 || err == -EACCES)
-		evidence_keep(b, &s->proof);
+		evidence_keep(b, &s->proof, err == 0);
 	if (err == -EACCES) {
 		struct why ignored = { 0 };
 		log_info("refused: %s", why.text);

@@ -27,7 +27,8 @@ struct broker {
 	struct judge judge;
 	struct sessions sessions;
 	struct broker_ledger ledger;
-	unsigned int n_evidence; /* kept in this run */
+	unsigned int n_evidence_proven; /* kept in this run, LIMIT_BROKER_EVIDENCE each */
+	unsigned int n_evidence_refused;
 };
 
 enum broker_method { BROKER_GET, BROKER_POST, BROKER_METHOD_COUNT };
