@@ -118,6 +118,20 @@ static MUST_USE int disk_check(struct doc *doc, const struct policy *p, uint64_t
 	return 0;
 }
 
+/* The broker finds the terms of a release by the source: two rows would be one secret under two. */
+static MUST_USE int keys_check(struct doc *doc, const struct policy *p, struct why *why)
+{
+	for (uint64_t i = 0; i < p->n_keys; i++) {
+		if (policy_find_key(p, p->keys[i].id) != &p->keys[i])
+			return contradict_row(doc, "keys", i, "id", why, "another key has this id");
+		for (uint64_t j = 0; j < i; j++)
+			if (strcmp(p->keys[j].source, p->keys[i].source) == 0)
+				return contradict_row(doc, "keys", i, "source", why,
+					"another key has this source");
+	}
+	return 0;
+}
+
 static MUST_USE int lists_check(struct doc *doc, const struct policy *p, struct why *why)
 {
 	for (uint64_t i = 0; i < p->devices.n_disks; i++) {
@@ -130,10 +144,7 @@ static MUST_USE int lists_check(struct doc *doc, const struct policy *p, struct 
 			if (p->devices.vsock.ports[i].port == p->devices.vsock.ports[j].port)
 				return contradict_row(doc, "devices.vsock.ports", i, "port", why,
 					"another row has this port");
-	for (uint64_t i = 0; i < p->n_keys; i++)
-		if (policy_find_key(p, p->keys[i].id) != &p->keys[i])
-			return contradict_row(doc, "keys", i, "id", why, "another key has this id");
-	return 0;
+	return keys_check(doc, p, why);
 }
 
 static MUST_USE int machine_check(struct doc *doc, const struct policy *p, struct why *why)

@@ -299,7 +299,7 @@ static const struct field fields_key[] = {
 	{ "id", FIELD_TEXT, FORM_ID, .flags = FIELD_REQUIRED, .at = IN_OF(policy_key, id), .min = 1, .max = TEXT_MAX(policy_key, id),
 	  .doc = "The key's name in this policy." },
 	{ "source", FIELD_TEXT, FORM_KBS, .flags = FIELD_REQUIRED, .at = IN_OF(policy_key, source), .min = 5, .max = TEXT_MAX(policy_key, source),
-	  .doc = "Where the broker keeps it: kbs:///repository/type/tag." },
+	  .doc = "Where the broker keeps it: kbs:///repository/type/tag, no two keys in one place." },
 	{ "purpose", FIELD_TEXT, FORM_ID, .flags = FIELD_REQUIRED, .at = IN_OF(policy_key, purpose), .min = 1, .max = TEXT_MAX(policy_key, purpose),
 	  .doc = "What it is for." },
 	{ "release", FIELD_OBJECT, .has = IN_OF(policy_key, has_release) + 1, .child = &schema_release,

@@ -501,6 +501,14 @@ static void reader_refuses_keys_that_contradict_each_other(void **state)
 		{ "\"socket\": \"broker.sock\"}",
 			"\"socket\": \"b\"}, {\"port\": 7001, \"socket\": \"c\"}",
 			"devices.vsock.ports[1].port: ", "another row" },
+		{ "\"keys\": [",
+			"\"keys\": [{\"id\": \"again\", \"purpose\": \"p\", \"source\": "
+			"\"kbs:///payments/disk/transactions-kek\"},",
+			"keys[1].source: ", "another key has this source" },
+		{ "\"keys\": [",
+			"\"keys\": [{\"id\": \"transactions-kek\", \"purpose\": \"p\", "
+			"\"source\": \"kbs:///x\"},",
+			"keys[1].id: ", "another key has this id" },
 		{ "\"hugepages\": \"no\"", "\"hugepages\": \"1G\"",
 			"machine.memory_mib: ", "multiple" },
 		{ "[\"Genoa\"]", "[\"Genoa\", \"Genoa\"]", "tee.snp.product: ", "twice" },
