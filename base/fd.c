@@ -105,7 +105,9 @@ int fd_read_path(const char *path, size_t max, uint8_t **ret, size_t *ret_len, s
 
 	if (fd < 0) {
 		int err = -errno;
-		return why_set(why, err, "cannot open %s: %s", path, strerrordesc_np(-err));
+		/* -EACCES is what a policy says, not a file. */
+		return why_set(why, err == -EACCES || err == -EPERM ? -EIO : err, "cannot open %s: %s", path,
+			strerrordesc_np(-err));
 	}
 	int err = fd_read_file(fd, max, ret, ret_len);
 	if (err == -EMSGSIZE)

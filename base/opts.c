@@ -167,6 +167,10 @@ int opts_exit_status(int err)
 		{ -ENODEV, EXIT_MACHINE },
 		{ -ENXIO, EXIT_MACHINE },
 		{ -EOPNOTSUPP, EXIT_MACHINE },
+		{ -ENOSPC, EXIT_MACHINE },
+		{ -EDQUOT, EXIT_MACHINE },
+		{ -EROFS, EXIT_MACHINE },
+		{ -ENOMEM, EXIT_MACHINE },
 	};
 
 	for (size_t i = 0; i < ARRAY_LEN(table); i++)

@@ -51,13 +51,18 @@ static MUST_USE int plan_make(const char *name, int64_t now, struct wire_plan *r
 	size_t len = 0;
 	int err = fd_read_file(READER_FD_FILE, LIMIT_POLICY_BYTES, &bytes, &len);
 
-	if (err < 0)
+	if (err == -EMSGSIZE)
+		err = why_set(why, err, "%s is longer than %u bytes", name, LIMIT_POLICY_BYTES);
+	else if (err < 0)
 		err = why_set(why, err, "cannot read %s: %s", name, strerrordesc_np(-err));
 	if (err == 0)
 		err = policy_parse(bytes, len, name, &policy, why);
 	free(bytes);
-	if (err == 0)
+	if (err == 0) {
 		err = policy_check_time(&policy, now, why);
+		if (err < 0)
+			err = why_prefix(why, err, "%s", name);
+	}
 	if (err == 0)
 		err = policy_plan(&policy, ret, why);
 	return err;

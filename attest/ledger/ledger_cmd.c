@@ -38,8 +38,8 @@ static MUST_USE int folder_open(const char *path, int *ret_fd, struct why *why)
 
 	if (fd < 0) {
 		int err = -errno;
-		return why_set(
-			why, err, "cannot open the folder %s: %s", path, strerrordesc_np(-err));
+		return why_set(why, err == -EACCES ? -EIO : err, "cannot open the folder %s: %s", path,
+			strerrordesc_np(-err));
 	}
 	*ret_fd = fd;
 	return 0;

@@ -308,14 +308,14 @@ def guest_goes_only_after_the_entry_is_durable(h):
 def full_disk_below_the_ledger_stops_the_launch(h):
     h.script("casemate-ledger", "full")
     r = h.launch()
-    want(r, 4, "the ledger entry is not on the disk: No space left")
+    want(r, 4, "ledger ledger: the entry is not on the disk: No space left")
     assert "info: go" not in r.err, r.err
 
 
 @test
 def full_disk_at_the_end_is_told(h):
     h.script("casemate-ledger", "end-full")
-    want(h.launch(), 4, "info: go", "the ledger entry is not on the disk")
+    want(h.launch(), 4, "info: go", "ledger ledger: the entry is not on the disk")
 
 
 @test
@@ -347,7 +347,8 @@ def start_failure_of_each_role_has_one_cause(h):
         old = "ended 0 0" if program == "casemate-monitor" else ""
         h.script(program, "fail")
         r = h.launch()
-        want(r, 3, f"casemate: {label}: the fake was told to fail")
+        file = "ledger: " if label == "ledger" else ""
+        want(r, 3, f"casemate: {label}: {file}the fake was told to fail")
         assert r.err.count("casemate: ") == 1, r.err
         assert "info: go" not in r.err
         h.script(program, "exit-early")

@@ -31,6 +31,8 @@ int main(void)
 		err = machine_launch(&m, &why);
 	if (err == 0)
 		err = machine_run(&m, &why);
+	/* The cause first: a device process ends when its socket closes, and must not be taken for it. */
+	int status = child_end(&m.chan, err, &why);
 	machine_close(&m);
-	return child_end(&m.chan, err, &why);
+	return status;
 }

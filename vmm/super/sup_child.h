@@ -97,6 +97,7 @@ struct sup_guest {
 	bool is_launched;           /* LAUNCHED came */
 	bool has_entry;             /* "launched" is durable */
 	bool is_entry_done;         /* the entry on its way is durable */
+	bool is_cause_awaited;      /* no phase moves on while it is found out who failed first */
 	uint32_t cookie;            /* of the entry on its way */
 	struct wire_launched launched;
 	struct sup_result result;

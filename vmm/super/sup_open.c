@@ -165,8 +165,23 @@ static MUST_USE int kvm_open(struct sup_files *files, struct why *why)
 					     "in a virtual machine, allow nesting on its host",
 			strerrordesc_np(errno));
 	if (ioctl(fd, KVM_GET_API_VERSION, 0) != KVM_API_VERSION)
-		return why_set(why, -ENODEV, "/dev/kvm does not speak API version %d", KVM_API_VERSION);
+		return why_set(why, -ENODEV, "/dev/kvm does not answer as KVM (want API version %d): "
+					     "something else stands in its place", KVM_API_VERSION);
 	files->kvm = fd_take(&fd);
+	return 0;
+}
+
+/* The command line's own path: a link is fine, something that blocks is not. */
+static MUST_USE int platform_open(const char *path, struct sup_files *files, struct why *why)
+{
+	struct stat st;
+
+	files->sev = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+	if (files->sev < 0)
+		return why_set(why, -EIO, "simulated platform: cannot open %s: %s", path,
+			strerrordesc_np(errno));
+	if (fstat(files->sev, &st) < 0 || !S_ISREG(st.st_mode))
+		return why_set(why, -EIO, "simulated platform: %s is no regular file", path);
 	return 0;
 }
 
@@ -175,12 +190,8 @@ static MUST_USE int sev_open(const struct wire_plan *plan, const char *simulator
 {
 	bool is_plain = le32_get(plan->tee) == PLAN_TEE_NONE;
 
-	if (!is_plain && simulator != NULL) {
-		files->sev = open(simulator, O_RDONLY | O_CLOEXEC | O_NOCTTY);
-		return files->sev < 0 ? why_set(why, -EIO, "simulated platform: cannot open %s: %s",
-						simulator, strerrordesc_np(errno)) :
-					0;
-	}
+	if (!is_plain && simulator != NULL)
+		return platform_open(simulator, files, why);
 	if (is_plain) {
 		files->sev = open("/dev/null", O_RDWR | O_CLOEXEC);
 		return files->sev < 0 ? why_set(why, -errno, "cannot open /dev/null") : 0;

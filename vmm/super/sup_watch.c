@@ -1,6 +1,7 @@
 #include "vmm/super/sup_watch.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -15,6 +16,8 @@
 #include "base/fd.h"
 #include "base/log.h"
 #include "vmm/super/sup_start.h"
+
+#define CAUSE_WAIT_MS 1000
 
 /* ---- phases ---------------------------------------------------------------------------------- */
 
@@ -80,7 +83,7 @@ static void phase_enter(struct sup_guest *g, enum sup_phase phase)
 
 static void guest_tick(struct sup_guest *g)
 {
-	if (phases[g->phase].tick != NULL)
+	if (!g->is_cause_awaited && phases[g->phase].tick != NULL)
 		phases[g->phase].tick(g);
 }
 
@@ -331,14 +334,80 @@ static int failed_errno(uint32_t err)
 	return err > 0 && err < 4096 && err != EINVAL ? -(int)err : -EREMOTEIO;
 }
 
+static int64_t now_ms(void)
+{
+	struct timespec now = { 0 };
+
+	(void)clock_gettime(CLOCK_MONOTONIC, &now);
+	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+static bool is_cause_known(const struct sup_guest *g)
+{
+	if (g->result.err != 0 || g->result.signal != 0)
+		return true;
+	if (g->result.has_ended && g->result.how != ENDED_DEVICE)
+		return true;
+	if (!g->result.has_ended)
+		return g->monitor == NULL || g->monitor->state == CHILD_GONE;
+	for (unsigned int i = 0; i < g->n_children; i++)
+		if (is_device(g, &g->children[i]) && g->children[i].state != CHILD_GONE)
+			return false;
+	return true;
+}
+
+/*
+ * The kernel closes the sockets of a process before it reports its end, so others may see the
+ * consequence before we see the cause. Wait a moment for the end, or the word, that explains it.
+ */
+static void cause_await(struct sup_guest *g)
+{
+	int64_t end = now_ms() + CAUSE_WAIT_MS;
+	bool was_awaited = g->is_cause_awaited;
+
+	g->is_cause_awaited = true;
+	while (!was_awaited && !is_cause_known(g) && now_ms() < end) {
+		struct pollfd p[SUP_CHILDREN_MAX + 1];
+		nfds_t n = 0;
+		for (unsigned int i = 0; i < g->n_children; i++)
+			if (g->children[i].state != CHILD_GONE)
+				p[n++] = (struct pollfd){ .fd = g->children[i].spawned.pidfd, .events = POLLIN };
+		if (g->monitor != NULL)
+			p[n++] = (struct pollfd){ .fd = g->monitor->chan.fd, .events = POLLIN };
+		(void)poll(p, n, (int)MAX(end - now_ms(), (int64_t)0));
+		if (g->monitor != NULL)
+			(void)sup_watch_messages(g->monitor);
+		for (unsigned int i = 0; i < g->n_children; i++)
+			sup_child_check_end(&g->children[i]);
+	}
+	g->is_cause_awaited = was_awaited;
+}
+
 /* Whoever died before this child spoke is the cause of what it says. */
 static void others_check(const struct sup_child *c)
 {
 	struct sup_guest *g = c->guest;
+	bool was_awaited = g->is_cause_awaited;
 
+	g->is_cause_awaited = true;
 	for (unsigned int i = 0; i < g->n_children; i++)
 		if (&g->children[i] != c)
 			sup_child_check_end(&g->children[i]);
+	g->is_cause_awaited = was_awaited;
+}
+
+/* A child has descriptors, no paths: the file it speaks of, or NULL. */
+static const char *file_of(const struct sup_child *c, const char *text)
+{
+	const struct wire_plan *plan = c->guest->plan;
+
+	if (c == c->guest->ledger)
+		return plan->ledger;
+	if (c == c->guest->monitor && strncmp(text, "kernel: ", 8) == 0)
+		return plan->kernel;
+	if (c == c->guest->monitor && strncmp(text, "initrd: ", 8) == 0)
+		return plan->initrd;
+	return NULL;
 }
 
 static int failed_take(void *owner, struct msg *m)
@@ -349,7 +418,9 @@ static int failed_take(void *owner, struct msg *m)
 	memcpy(&failed, m->buf, sizeof failed); /* before others speak: m is the channel's */
 	others_check(c);
 	failed.text[sizeof failed.text - 1] = 0;
-	sup_watch_fail(c->guest, failed_errno(le32_get(failed.err)), "%s: %s", c->label, failed.text);
+	const char *file = file_of(c, failed.text);
+	sup_watch_fail(c->guest, failed_errno(le32_get(failed.err)), "%s: %s%s%s", c->label,
+		file != NULL ? file : "", file != NULL ? ": " : "", failed.text);
 	return 0;
 }
 
@@ -372,14 +443,14 @@ static int ended_take(void *owner, struct msg *m)
 	uint32_t status = le32_get(ended.status);
 	if (le32_get(ended.how) >= ENDED_COUNT || (status > 255 && status != UINT32_MAX))
 		return -EBADMSG;
-	if (le32_get(ended.how) == ENDED_DEVICE)
-		others_check(c);
 	r->has_ended = true;
 	r->how = le32_get(ended.how);
 	r->status = status;
 	ended.text[sizeof ended.text - 1] = 0;
 	memcpy(r->text, ended.text, sizeof r->text);
 	c->is_stopping = true;
+	if (r->how == ENDED_DEVICE)
+		cause_await(c->guest);
 	return 0;
 }
 
@@ -450,8 +521,9 @@ static int done_take(void *owner, struct msg *m)
 	if (le32_get(done.err) != 0) {
 		int err = failed_errno(le32_get(done.err));
 		g->is_entry_done = g->phase == PHASE_LAST_ENTRY; /* answered, if badly */
-		sup_watch_fail(g, err == -EREMOTEIO ? -EIO : err, "the ledger entry is not on the disk: %s",
-			strerrordesc_np(-err));
+		sup_watch_fail(g, err == -EREMOTEIO ? -EIO : err, "ledger %s: the entry is not on the disk: %s%s",
+			g->plan->ledger, strerrordesc_np(-err),
+			err == -ENOSPC || err == -EDQUOT ? ": make room there" : "");
 		return 0;
 	}
 	g->is_entry_done = true;
@@ -530,7 +602,16 @@ void sup_watch_end(struct sup_child *c)
 
 	spawn_print_end(&c->end, text, sizeof text);
 	bool is_clean = !c->end.is_signal && c->end.status == 0;
-	if (c->is_stopping) {
+	bool is_consequence = false;
+	if (is_clean && !c->is_stopping && is_device(g, c) && g->phase <= PHASE_RUN) {
+		/* A device ends of itself when its monitor is gone, or going. */
+		is_consequence = g->is_cause_awaited;
+		cause_await(g);
+		is_consequence |= g->result.err != 0 || g->result.has_ended;
+	}
+	if (is_consequence) {
+		log_debug("%s %s", c->label, text);
+	} else if (c->is_stopping) {
 		if (c->end.is_signal && c->end.status != SIGKILL)
 			log_warn("%s %s while it was ending", c->label, text);
 	} else if (g->phase < PHASE_RUN) {
