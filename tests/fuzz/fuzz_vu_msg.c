@@ -89,7 +89,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 	log_set_level(LOG_LEVEL_ERR);
 	memset(&back, 0, sizeof back);
-	fds[0] = eventfd(0, EFD_CLOEXEC);
+	fds[0] = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	fds[1] = memfd_create("sealed", MFD_CLOEXEC | MFD_ALLOW_SEALING);
 	fds[2] = memfd_create("unsealed", MFD_CLOEXEC | MFD_ALLOW_SEALING);
 	fds[3] = open("/dev/null", O_RDWR | O_CLOEXEC);

@@ -211,6 +211,33 @@ static void only_the_disk_may_discard(void **state)
 	verdicts_hold(ROLE_DEV_BLK, disk, ARRAY_LEN(disk));
 }
 
+/* The eventfds of a device are one open file with the monitor's: their flags are not to change. */
+static void devices_change_no_flags(void **state)
+{
+	static const enum role devices[] = { ROLE_DEV_BLK, ROLE_DEV_CONSOLE, ROLE_DEV_RNG,
+		ROLE_DEV_VSOCK };
+	const struct verdict rows[] = {
+		{ SYS_fcntl, { 5, F_GETFL }, ALLOW },
+		{ SYS_fcntl, { 5, F_SETFL, 0 }, DIE },
+		{ SYS_fcntl, { 5, F_SETOWN }, DIE },
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(devices); i++)
+		verdicts_hold(devices[i], rows, ARRAY_LEN(rows));
+}
+
+static void policy_reader_only_reads(void **state)
+{
+	const struct verdict rows[] = {
+		{ SYS_pread64, { 4 }, DIE },
+		{ SYS_lseek, { 4 }, DIE },
+		{ SYS_newfstatat, { 4 }, DIE },
+		{ SYS_fstat, { 4 }, DIE },
+	};
+
+	verdicts_hold(ROLE_POLICY, rows, ARRAY_LEN(rows));
+}
+
 static void every_kind_of_rule_is_compiled(void **state)
 {
 	const struct verdict rows[] = {
@@ -234,6 +261,8 @@ int main(void)
 		cmocka_unit_test(sockets_and_files_are_for_those_who_need_them),
 		cmocka_unit_test(monitor_ioctls_are_judged_by_number),
 		cmocka_unit_test(only_the_disk_may_discard),
+		cmocka_unit_test(devices_change_no_flags),
+		cmocka_unit_test(policy_reader_only_reads),
 		cmocka_unit_test(every_kind_of_rule_is_compiled),
 	};
 

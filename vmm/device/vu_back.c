@@ -435,7 +435,10 @@ static int on_get_vring_base(struct vu_back *b, struct vu_msg *m)
 	return 0;
 }
 
-/* An eventfd has no file type; pipes, sockets and files have one. Ours must never block. */
+/*
+ * An eventfd has no file type; pipes, sockets and files have one. Ours must never block. The flag
+ * is the front end's as well (one open file): it is looked at, and no device process may change it.
+ */
 static MUST_USE int event_check(int fd)
 {
 	struct stat st;
@@ -445,9 +448,9 @@ static MUST_USE int event_check(int fd)
 	if ((st.st_mode & S_IFMT) != 0)
 		return -EBADF;
 	int flags = fcntl(fd, F_GETFL);
-	if (flags < 0 || ((flags & O_NONBLOCK) == 0 && fcntl(fd, F_SETFL, flags | O_NONBLOCK) < 0))
+	if (flags < 0)
 		return -errno;
-	return 0;
+	return (flags & O_NONBLOCK) == 0 ? -EINVAL : 0;
 }
 
 /* The descriptor of KICK, CALL, ERR, and the queue; *ret_fd is -1 when the message says "none". */
