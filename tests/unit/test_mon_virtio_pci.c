@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
@@ -192,6 +193,21 @@ static void queue_outside_memory_needs_a_reset(void **state)
 	}
 }
 
+static void ring_broken_before_a_reset_is_forgotten(void **state)
+{
+	struct rig *g = *state;
+
+	features_give(g, 3ull << 32);
+	queue_give(g, 0x1000);
+	reg_put(g, 0x14, 1, 15);
+	assert_int_equal(reg_get(g, 0x14, 1), 15);
+	assert_int_equal(eventfd_write(g->v.front.err.fd, 1), 0);
+	reg_put(g, 0x14, 1, 0); /* before the loop sees it */
+	assert_int_equal(loop_step(&g->loop, 0), 0);
+	assert_int_equal(reg_get(g, 0x14, 1), 0);
+	assert_int_equal(g->deaths, 0);
+}
+
 static void registers_freeze_at_driver_ok(void **state)
 {
 	struct rig *g = *state;
@@ -285,6 +301,7 @@ int main(void)
 		WITH_RIG(driver_that_keeps_the_order_gets_its_device),
 		WITH_RIG(features_without_version_1_or_beyond_the_offer_are_refused),
 		WITH_RIG(queue_outside_memory_needs_a_reset),
+		WITH_RIG(ring_broken_before_a_reset_is_forgotten),
 		WITH_RIG(registers_freeze_at_driver_ok),
 		WITH_RIG(queues_that_do_not_exist_read_zero_and_take_nothing),
 		WITH_RIG(interrupt_table_keeps_its_entries_and_bounds),

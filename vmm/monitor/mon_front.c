@@ -201,6 +201,7 @@ int mon_front_start(
 
 int mon_front_stop(struct front *f)
 {
+	eventfd_t n;
 	int err = 0;
 
 	for (unsigned int i = 0; err == 0 && i < f->n_queues; i++) {
@@ -209,5 +210,6 @@ int mon_front_stop(struct front *f)
 		err = vu_call(f->sock.fd, VU_GET_VRING_BASE, &s, sizeof s, NULL, 0, &reply,
 			sizeof reply, NULL);
 	}
+	(void)eventfd_read(f->err.fd, &n); /* what broke is over; the next run is another */
 	return err;
 }
