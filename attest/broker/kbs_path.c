@@ -1,7 +1,18 @@
 #include "attest/broker/kbs_path.h"
 
 #include <errno.h>
+#include <stdbool.h>
 #include <string.h>
+
+#define HALF ".new"
+
+/* What fd_replace_file() calls a file that is not whole yet. */
+static bool is_half(const char *name)
+{
+	size_t len = strlen(name);
+
+	return len >= strlen(HALF) && strcmp(name + len - strlen(HALF), HALF) == 0;
+}
 
 int kbs_path_parse(const char *text, struct kbs_path *ret, struct why *why)
 {
@@ -21,6 +32,10 @@ int kbs_path_parse(const char *text, struct kbs_path *ret, struct why *why)
 		memcpy(path.part[i], at, len);
 		at += len + 1;
 	}
+	if (is_half(path.part[2]))
+		return why_set(why, -EBADMSG,
+			"resource \"%.200s\": a tag that ends with " HALF " is not yet whole",
+			text);
 
 	*ret = path;
 	return 0;

@@ -18,6 +18,7 @@ struct kbs_path {
 
 /*
  * Exactly three parts of 1 to 64 letters, digits, '.', '_' and '-', none with a leading '.': a part
- * is a file name and nothing else. -EBADMSG with why.
+ * is a file name and nothing else. A tag that ends with ".new" is the half-written file of another.
+ * -EBADMSG with why.
  */
 MUST_USE int kbs_path_parse(const char *text, struct kbs_path *ret, struct why *why);

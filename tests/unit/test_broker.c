@@ -176,7 +176,8 @@ static void secrets_come_back_and_go(void **state)
 static void names_that_are_paths_are_refused(void **state)
 {
 	static const char *const bad[] = { "", "a", "a/b", "a/b/c/d", "/a/b/c", "a//c", "a/b/",
-		"../b/c", "a/../c", "a/b/..", "a/b/.hidden", "a/b/c d", "a/b/c\n", "a/b/\xc3\xa9",
+		"../b/c", "a/../c", "a/b/..", "a/b/.hidden", "a/b/c.new", "a/b/c d", "a/b/c\n",
+		"a/b/\xc3\xa9",
 		"a/b/0123456789012345678901234567890123456789012345678901234567890123x" };
 	struct kbs_path path;
 
