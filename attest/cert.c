@@ -252,6 +252,19 @@ static MUST_USE int pss_check(const X509_ALGOR *a, const char *what, struct why 
 		what);
 }
 
+/* Also what keeps a stranger's certificate from choosing how long a verification takes. */
+static MUST_USE int key_check(const X509 *x, struct why *why)
+{
+	char cn[CERT_NAME_MAX];
+	EVP_PKEY *key = X509_get0_pubkey(x);
+
+	if (key != NULL && EVP_PKEY_get_base_id(key) == EVP_PKEY_RSA &&
+		EVP_PKEY_get_bits(key) == RSA_BITS)
+		return 0;
+	cert_subject_cn(x, cn);
+	return why_set(why, -EKEYREJECTED, "the key of %s is not RSA-%d", cn, RSA_BITS);
+}
+
 int cert_verify_issued(X509 *child, X509 *issuer, struct why *why)
 {
 	char child_cn[CERT_NAME_MAX], issuer_cn[CERT_NAME_MAX];
@@ -263,10 +276,11 @@ int cert_verify_issued(X509 *child, X509 *issuer, struct why *why)
 	cert_subject_cn(issuer, issuer_cn);
 	X509_get0_signature(NULL, &algo, child);
 	int err = pss_check(algo, child_cn, why);
+	if (err == 0)
+		err = key_check(issuer, why);
 	if (err < 0)
 		return err;
-	EVP_PKEY *key = X509_get0_pubkey(issuer);
-	bool ok = key != NULL && X509_verify(child, key) == 1;
+	bool ok = X509_verify(child, X509_get0_pubkey(issuer)) == 1;
 	ERR_clear_error();
 	if (!ok)
 		return why_set(why, -EKEYREJECTED, "the signature of %s does not fit the key of %s",
@@ -277,12 +291,11 @@ int cert_verify_issued(X509 *child, X509 *issuer, struct why *why)
 int cert_check_ca(X509 *x, struct why *why)
 {
 	char cn[CERT_NAME_MAX];
-	EVP_PKEY *key = X509_get0_pubkey(x);
+	int err = key_check(x, why);
 
+	if (err < 0)
+		return err;
 	cert_subject_cn(x, cn);
-	if (key == NULL || EVP_PKEY_get_base_id(key) != EVP_PKEY_RSA ||
-		EVP_PKEY_get_bits(key) != RSA_BITS)
-		return why_set(why, -EKEYREJECTED, "the key of %s is not RSA-%d", cn, RSA_BITS);
 	if ((X509_get_key_usage(x) & KU_KEY_CERT_SIGN) == 0)
 		return why_set(why, -EKEYREJECTED, "%s may not sign certificates (keyUsage)", cn);
 	if (X509_check_ca(x) != 1)

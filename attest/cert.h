@@ -53,8 +53,8 @@ MUST_USE int cert_sha256(const X509 *x, uint8_t ret[32]);
 MUST_USE int cert_spki_sha256(const X509 *x, uint8_t ret[32]);
 
 /*
- * Was child signed by issuer: names match, RSASSA-PSS with SHA-384, MGF1 with SHA-384, salt 48 and
- * trailer 1, and the signature holds? 0, -ENOENT when the names do not match, -EKEYREJECTED.
+ * Was child signed by issuer: names match, an RSA-4096 key, RSASSA-PSS with SHA-384, MGF1 with
+ * SHA-384, salt 48 and trailer 1, and the signature holds? 0, -ENOENT when the names do not match, -EKEYREJECTED.
  */
 MUST_USE int cert_verify_issued(X509 *child, X509 *issuer, struct why *why);
 

@@ -495,6 +495,8 @@ static void intermediates_have_to_be_cas(void **state)
 	c = right_case();
 	c.ask.key = c.leaf.signer = small;
 	expect_refusal(&c, "not RSA-4096");
+	c.leaf.signer = maker.ask; /* said of the key before the signature is tried */
+	expect_refusal(&c, "not RSA-4096");
 	EVP_PKEY_free(small);
 }
 
