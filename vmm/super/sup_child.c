@@ -35,6 +35,12 @@ static void log_fire(struct src *src, uint32_t events)
 	(void)log_step(CONTAINER_OF(src, struct sup_child, log_src));
 }
 
+/*
+ * Pieces of what a child left in its channel and its log pipe that are looked at: many times what
+ * either holds. More means that somebody else has got hold of the other end and goes on.
+ */
+#define LEFT_PIECES_MAX 1024
+
 /* What it said before it ended comes first: the cause is there. */
 void sup_child_check_end(struct sup_child *c)
 {
@@ -42,9 +48,9 @@ void sup_child_check_end(struct sup_child *c)
 		return;
 	loop_del(&c->guest->loop, &c->end_src);
 	c->end_src.fd = -1;
-	while (sup_watch_messages(c)) /* at most a socket full: nobody sends any more */
+	for (int i = 0; i < LEFT_PIECES_MAX && sup_watch_messages(c); i++)
 		;
-	while (log_step(c)) /* the same */
+	for (int i = 0; i < LEFT_PIECES_MAX && log_step(c); i++)
 		;
 	c->state = CHILD_GONE;
 	sup_watch_end(c);
