@@ -47,7 +47,7 @@ openssl genpkey -algorithm ed25519 -out "$out/keys/broker-ledger.pem" 2>/dev/nul
 
 say "  prepared in $((SECONDS - started)) s; walking $([ "$("$lab/lab.sh" --where)" = host ] && echo 'on this machine' || echo 'in the lab: its kernel boots first')"
 status=0
-"$lab/lab.sh" --out "$out" --timeout 300 -- "$here/walk.sh" "$build" "$out" || status=$?
+"$lab/lab.sh" --out "$out" --timeout 900 -- "$here/walk.sh" "$build" "$out" || status=$?
 say ''
 say "demo: $([ "$status" -eq 0 ] && echo 'everything was as it must be' || echo "NOT everything was as it must be (status $status)"), in $((SECONDS - started)) s"
 exit "$status"
