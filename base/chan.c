@@ -98,7 +98,9 @@ int chan_recv(struct chan *c, bool is_waiting)
 		{ .iov_base = m != NULL ? m->buf : NULL, .iov_len = LIMIT_CHAN_MSG_BYTES },
 	};
 	union fd_control control = { 0 };
-	struct msghdr mh = { .msg_iov = iov, .msg_iovlen = 2, .msg_control = control.buf,
+	struct msghdr mh = { .msg_iov = iov,
+		.msg_iovlen = 2,
+		.msg_control = control.buf,
 		.msg_controllen = sizeof control.buf };
 	ssize_t n;
 
@@ -141,8 +143,8 @@ static MUST_USE int msg_check(
 	return 0;
 }
 
-int chan_dispatch(struct chan *c, const struct rule *rules, size_t n_rules, unsigned int state,
-	void *owner)
+int chan_dispatch(
+	struct chan *c, const struct rule *rules, size_t n_rules, unsigned int state, void *owner)
 {
 	int err = msg_check(c, rules, n_rules, state);
 

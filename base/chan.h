@@ -54,9 +54,9 @@ struct rule {
 };
 
 struct chan {
-	int fd;               /* -1 when dead */
-	uint32_t once_seen;   /* bit per type */
-	struct msg *in;       /* receive buffer */
+	int fd;             /* -1 when dead */
+	uint32_t once_seen; /* bit per type */
+	struct msg *in;     /* receive buffer */
 };
 
 /* Make a connected pair of SOCK_SEQPACKET|CLOEXEC sockets. */
@@ -85,8 +85,8 @@ MUST_USE int chan_recv(struct chan *c, bool is_waiting);
  * handler did not take. state is the receiver's current state. -EBADMSG: unknown type, wrong
  * length or number of descriptors; -EPROTO: not in this state, or twice; else the handler's error.
  */
-MUST_USE int chan_dispatch(struct chan *c, const struct rule *rules, size_t n_rules,
-	unsigned int state, void *owner);
+MUST_USE int chan_dispatch(
+	struct chan *c, const struct rule *rules, size_t n_rules, unsigned int state, void *owner);
 
 /* Receive one message and dispatch it. */
 MUST_USE int chan_step(struct chan *c, bool is_waiting, const struct rule *rules, size_t n_rules,

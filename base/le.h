@@ -37,7 +37,7 @@ static inline uint16_t le16_get(le16 x)
 static inline uint32_t le32_get(le32 x)
 {
 	return (uint32_t)x.b[0] | (uint32_t)x.b[1] << 8 | (uint32_t)x.b[2] << 16 |
-		(uint32_t)x.b[3] << 24;
+	       (uint32_t)x.b[3] << 24;
 }
 
 static inline uint64_t le64_get(le64 x)
@@ -76,7 +76,7 @@ static inline uint16_t be16_get(be16 x)
 static inline uint32_t be32_get(be32 x)
 {
 	return (uint32_t)x.b[0] << 24 | (uint32_t)x.b[1] << 16 | (uint32_t)x.b[2] << 8 |
-		(uint32_t)x.b[3];
+	       (uint32_t)x.b[3];
 }
 
 static inline uint64_t be64_get(be64 x)

@@ -11,173 +11,173 @@
 /* --- channels ------------------------------------------------------------------------------ */
 
 /* Longest message on a channel: the plan, with 8 disks and 8 vsock ports by path, fits twice. */
-#define LIMIT_CHAN_MSG_BYTES  65536u
+#define LIMIT_CHAN_MSG_BYTES 65536u
 /* Most descriptors with one message: CONFIG of a monitor with 12 devices; SCM_MAX_FD is 253. */
-#define LIMIT_CHAN_FDS        32u
+#define LIMIT_CHAN_FDS 32u
 
 /* --- the machine --------------------------------------------------------------------------- */
 
 /* vCPUs: what the first machine supports; the ACPI tables and APIC ids are sized by it. */
-#define LIMIT_VCPUS           8u
+#define LIMIT_VCPUS 8u
 /* Guest memory in MiB: the smallest that boots a Debian kernel, the largest that was tried. */
-#define LIMIT_MEMORY_MIB_MIN  128u
-#define LIMIT_MEMORY_MIB_MAX  65536u
+#define LIMIT_MEMORY_MIB_MIN 128u
+#define LIMIT_MEMORY_MIB_MAX 65536u
 /* Disks of a guest: letters a-h in the console, one process each. */
-#define LIMIT_DISKS           8u
+#define LIMIT_DISKS 8u
 /* Device processes of a guest: 8 disks, console, rng, vsock. */
-#define LIMIT_DEVICES         11u
+#define LIMIT_DEVICES 11u
 /* Host ports a guest may reach over vsock: each is a line in the policy a person reviews. */
-#define LIMIT_VSOCK_PORTS     8u
+#define LIMIT_VSOCK_PORTS 8u
 /* Kernel command line with its zero: COMMAND_LINE_SIZE of x86 Linux is 2048. */
-#define LIMIT_CMDLINE_BYTES   2048u
+#define LIMIT_CMDLINE_BYTES 2048u
 /* Kernel image: Debian's is 8 MiB; 64 MiB leaves room for built-in modules. */
-#define LIMIT_KERNEL_BYTES    (64u << 20)
+#define LIMIT_KERNEL_BYTES (64u << 20)
 /* Initial ramdisk: a full Debian one is 60 MiB; it is measured page by page at every launch. */
-#define LIMIT_INITRD_BYTES    (512u << 20)
+#define LIMIT_INITRD_BYTES (512u << 20)
 
 /* --- names and paths ------------------------------------------------------------------------ */
 
 /* A guest's name: namespace/id, shown in process titles, labels and ledger entries. */
-#define LIMIT_NAME_BYTES      96u
+#define LIMIT_NAME_BYTES 96u
 /* A path in a policy: deep enough for any store layout, short enough for a fixed message. */
-#define LIMIT_PATH_BYTES      512u
+#define LIMIT_PATH_BYTES 512u
 /* Device ids in a policy: they become labels and log prefixes. */
-#define LIMIT_ID_BYTES        32u
+#define LIMIT_ID_BYTES 32u
 
 /* --- programs ------------------------------------------------------------------------------- */
 
 /* One log line, whole (rule 49). */
-#define LIMIT_LOG_LINE_BYTES  400u
+#define LIMIT_LOG_LINE_BYTES 400u
 /* Options of one verb: a --help that fits a screen. */
-#define LIMIT_OPTIONS         40u
+#define LIMIT_OPTIONS 40u
 /* Key material in one secret: an RSA-4096 key in DER is 2.4 KiB. */
-#define LIMIT_SECRET_BYTES    16384u
+#define LIMIT_SECRET_BYTES 16384u
 
 /* --- the launch policy (policy/) ------------------------------------------------------------- */
 
 /* A policy file: the largest of the examples is 6 KiB; compliance-policy 3.2 sets 256 KiB. */
-#define LIMIT_POLICY_BYTES      (256u << 10)
+#define LIMIT_POLICY_BYTES (256u << 10)
 /* Objects and lists inside one another: the schema needs 6; compliance-policy 3.2 sets 16. */
-#define LIMIT_POLICY_DEPTH      16u
+#define LIMIT_POLICY_DEPTH 16u
 /* Values in one file: every list of the schema full is about 2000. */
-#define LIMIT_POLICY_VALUES     8192u
+#define LIMIT_POLICY_VALUES 8192u
 /* Members of one object: the schema's largest has 16; the rest are x- keys. */
-#define LIMIT_POLICY_MEMBERS    256u
+#define LIMIT_POLICY_MEMBERS 256u
 /* Hosts one policy lets a guest run on: a few racks. */
-#define LIMIT_POLICY_CHIPS      256u
+#define LIMIT_POLICY_CHIPS 256u
 /* Launch digests one policy accepts: the current one and what is being rolled out. */
-#define LIMIT_POLICY_DIGESTS    16u
+#define LIMIT_POLICY_DIGESTS 16u
 /* Keys one guest may be given: two a disk. */
-#define LIMIT_POLICY_KEYS       16u
+#define LIMIT_POLICY_KEYS 16u
 /* Waivers: more exceptions than rules would be no policy. */
-#define LIMIT_POLICY_WAIVERS    32u
+#define LIMIT_POLICY_WAIVERS 32u
 /* Names of frameworks in the labels. */
 #define LIMIT_POLICY_FRAMEWORKS 16u
 /* A label; a sentence (summary, reason) in a policy. */
 #define LIMIT_POLICY_LABEL_BYTES 64u
-#define LIMIT_POLICY_TEXT_BYTES 256u
+#define LIMIT_POLICY_TEXT_BYTES  256u
 
 /* --- virtio and vhost-user ------------------------------------------------------------------- */
 
 /* Regions of guest memory: what SET_MEM_TABLE can carry; ours has two, below and above the hole. */
-#define LIMIT_MEM_REGIONS     8u
+#define LIMIT_MEM_REGIONS 8u
 /* Entries of a virtqueue: what Linux and QEMU use; the latency of one full ring is bounded by it. */
-#define LIMIT_VRING_SIZE      256u
+#define LIMIT_VRING_SIZE 256u
 /* Buffers of one request: a whole ring; blk says 128 in seg_max, two less for header and status. */
-#define LIMIT_CHAIN_SEGS      256u
+#define LIMIT_CHAIN_SEGS 256u
 /* Queues of one device: console and vsock have the most that we serve, three. */
-#define LIMIT_VRINGS          4u
+#define LIMIT_VRINGS 4u
 /* A back end's answer: it does no input or output before it answers; longer means it is gone. */
-#define LIMIT_VU_REPLY_MS     5000
+#define LIMIT_VU_REPLY_MS 5000
 /* Requests a queue is served in one turn: 32 of a megabyte are written in well under that time. */
-#define LIMIT_VU_TURN         32u
+#define LIMIT_VU_TURN 32u
 /* Sectors of one discard or write-zeroes piece, and pieces a request: 16 MiB each can be written
  * as zeros in one turn where the file system cannot do better. */
 #define LIMIT_BLK_ZERO_SECTORS 32768u
-#define LIMIT_BLK_PIECES      16u
+#define LIMIT_BLK_PIECES       16u
 /* Random bytes a request: the kernel's generator gives 256 without waiting; Linux asks for 64. */
-#define LIMIT_RNG_BYTES       256u
+#define LIMIT_RNG_BYTES 256u
 /* Console bytes in one write: PIPE_BUF, what a pipe or terminal that is ready takes in one go. */
-#define LIMIT_CONSOLE_BYTES   4096u
+#define LIMIT_CONSOLE_BYTES 4096u
 /* Streams of one guest at a time: the agent needs one, workloads a few; each may hold 64 KiB. */
-#define LIMIT_VSOCK_STREAMS   64u
+#define LIMIT_VSOCK_STREAMS 64u
 /* Bytes a guest may send ahead of the host's reader, per stream; must be a power of two. */
-#define LIMIT_VSOCK_BYTES     65536u
+#define LIMIT_VSOCK_BYTES 65536u
 /* Refusals waiting for a buffer of the guest; when they are full its requests wait. */
-#define LIMIT_VSOCK_RESETS    64u
+#define LIMIT_VSOCK_RESETS 64u
 
 /* --- attestation ------------------------------------------------------------------------------ */
 
 /* One blob of certificates: a certificate table has at most 16 KiB in practice, a bundle of all AMD
  * intermediates in PEM 25 KiB, a CRL less. */
-#define LIMIT_CERT_BLOB_BYTES     262144u
+#define LIMIT_CERT_BLOB_BYTES 262144u
 /* Certificates of one verification: the nine of AMD, a leaf of each kind, and as many again. */
-#define LIMIT_CERTS               32u
+#define LIMIT_CERTS 32u
 /* CRLs of one verification: VCEK and VLEK path of four products. */
-#define LIMIT_CRLS                8u
+#define LIMIT_CRLS 8u
 /* Entries of a certificate table: six GUIDs are defined. */
-#define LIMIT_CERT_TABLE_ENTRIES  16u
+#define LIMIT_CERT_TABLE_ENTRIES 16u
 /* Evidence of any kind: a TDX quote buffer is 16 KiB, a TPM event log 1 MiB. */
-#define LIMIT_EVIDENCE_BYTES      (1u << 20)
+#define LIMIT_EVIDENCE_BYTES (1u << 20)
 
 /* --- encrypted guests ------------------------------------------------------------------------- */
 
 /* Memory slots of a guest: RAM below and above the hole, and as many for firmware to come. */
-#define LIMIT_SEV_SLOTS           4u
+#define LIMIT_SEV_SLOTS 4u
 /* The simulator's platform file: three certificates and a key are 6 KiB, the rest is a script. */
-#define LIMIT_SIM_PLATFORM_BYTES  65536u
+#define LIMIT_SIM_PLATFORM_BYTES 65536u
 /* Faults in one script: a scenario is about one or two; a sweep makes a file per step. */
-#define LIMIT_SIM_FAULTS          32u
+#define LIMIT_SIM_FAULTS 32u
 /* VMs of one simulator: a monitor has one; tests that mix two up want two, with room. */
-#define LIMIT_SIM_VMS             8u
+#define LIMIT_SIM_VMS 8u
 /* guest_memfds of one simulated VM: one a slot, and room for tests that misuse them. */
-#define LIMIT_SIM_GMEMS           8u
+#define LIMIT_SIM_GMEMS 8u
 
 /* --- key broker ------------------------------------------------------------------------------- */
 
 /* Body of a request or an answer: a report as arrays of numbers is 6 KiB, three certificates 20 KiB,
  * a full certificate table 64 KiB. */
-#define LIMIT_KBS_BODY_BYTES      131072u
+#define LIMIT_KBS_BODY_BYTES 131072u
 /* Nesting of its JSON: the deepest of ours is 6. */
-#define LIMIT_KBS_JSON_DEPTH      16u
+#define LIMIT_KBS_JSON_DEPTH 16u
 /* One member of a public key: an RSA-4096 modulus in base64url is 683. */
-#define LIMIT_KBS_KEY_TEXT_BYTES  700u
+#define LIMIT_KBS_KEY_TEXT_BYTES 700u
 /* Certificates with one piece of evidence, and their bytes: what a certificate table holds. */
-#define LIMIT_KBS_CERTS           8u
-#define LIMIT_KBS_CERT_BYTES      16384u
+#define LIMIT_KBS_CERTS      8u
+#define LIMIT_KBS_CERT_BYTES 16384u
 /* Request headers: ours are 300 bytes. */
-#define LIMIT_KBS_HEADER_BYTES    8192u
+#define LIMIT_KBS_HEADER_BYTES 8192u
 /* Sessions at a time: each is 3 KiB; a guest needs one for a second. */
-#define LIMIT_KBS_SESSIONS        256u
+#define LIMIT_KBS_SESSIONS 256u
 /* A session's age: what the protocol's servers use, five minutes. */
-#define LIMIT_KBS_SESSION_MS      300000u
+#define LIMIT_KBS_SESSION_MS 300000u
 /* Connections at a time: each holds a TLS state of 40 KiB. */
-#define LIMIT_KBS_CONNECTIONS     64u
+#define LIMIT_KBS_CONNECTIONS 64u
 /* A connection's whole life, and its longest silence: three requests take less than a second. */
-#define LIMIT_KBS_CONNECTION_MS   30000u
-#define LIMIT_KBS_SILENCE_MS      10000u
+#define LIMIT_KBS_CONNECTION_MS 30000u
+#define LIMIT_KBS_SILENCE_MS    10000u
 /* Waiting for the ledger: a disk that needs longer for one entry is as good as gone. */
-#define LIMIT_KBS_LEDGER_MS       5000u
+#define LIMIT_KBS_LEDGER_MS 5000u
 /* Refusals written to the ledger in a minute: evidence costs a stranger nothing, disk space does. */
 #define LIMIT_KBS_REFUSALS_MINUTE 60u
 /* Configuration file, and trust roots, certificates or CRLs named in it. */
 #define LIMIT_BROKER_CONFIG_BYTES 65536u
 #define LIMIT_BROKER_BLOBS        8u
 /* Launch digests the store allows for one policy: a kernel and its predecessor, some vCPU counts. */
-#define LIMIT_BROKER_DIGESTS      32u
+#define LIMIT_BROKER_DIGESTS 32u
 /* Entries listed of one folder of the store. */
-#define LIMIT_BROKER_LIST         4096u
+#define LIMIT_BROKER_LIST 4096u
 /* Pieces of evidence that one run of a broker keeps for auditors: 40 MiB; then it warns and stops. */
-#define LIMIT_BROKER_EVIDENCE     4096u
+#define LIMIT_BROKER_EVIDENCE 4096u
 
 /* --- ledger --------------------------------------------------------------------------------- */
 
 /* One entry: the longest strings of a message, every byte escaped to six, are 6.1 KiB. */
 #define LIMIT_LEDGER_ENTRY_BYTES 8192u
 /* Entries of one ledger: three levels of tiles; at ten a minute, three years. */
-#define LIMIT_LEDGER_ENTRIES     0xffffffu
+#define LIMIT_LEDGER_ENTRIES 0xffffffu
 /* A signed note from elsewhere: 16 signatures of the largest kind there is, ML-DSA-44. */
-#define LIMIT_LEDGER_NOTE_BYTES  65536u
-#define LIMIT_LEDGER_SIGNATURES  16u
+#define LIMIT_LEDGER_NOTE_BYTES 65536u
+#define LIMIT_LEDGER_SIGNATURES 16u
 /* A proof: an entry in base 64, 24 hashes, a signed note. */
 #define LIMIT_LEDGER_PROOF_BYTES 81920u

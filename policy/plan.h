@@ -59,24 +59,24 @@ struct wire_plan_port {
 WIRE_SIZE(struct wire_plan_port, 520);
 
 struct wire_plan {
-	le32 version;                  /* PLAN_VERSION */
-	le32 flags;                    /* PLAN_* */
-	char name[LIMIT_NAME_BYTES];   /* the guest's name */
-	le64 serial;                   /* of the policy */
-	uint8_t policy_hash[32];       /* SHA-256 of the policy's bytes: HOST_DATA */
-	le32 tee;                      /* enum plan_tee */
-	le32 vcpus;                    /* 1 to LIMIT_VCPUS */
+	le32 version;                /* PLAN_VERSION */
+	le32 flags;                  /* PLAN_* */
+	char name[LIMIT_NAME_BYTES]; /* the guest's name */
+	le64 serial;                 /* of the policy */
+	uint8_t policy_hash[32];     /* SHA-256 of the policy's bytes: HOST_DATA */
+	le32 tee;                    /* enum plan_tee */
+	le32 vcpus;                  /* 1 to LIMIT_VCPUS */
 	le64 memory_mib;
-	le64 snp_policy;               /* guest policy bits (ABI 2.7) */
-	le64 vmsa_features;            /* for KVM_SEV_INIT2 (ABI 2.4) */
-	uint8_t id_block[96];          /* ABI 2.11, opaque to the supervisor */
+	le64 snp_policy;      /* guest policy bits (ABI 2.7) */
+	le64 vmsa_features;   /* for KVM_SEV_INIT2 (ABI 2.4) */
+	uint8_t id_block[96]; /* ABI 2.11, opaque to the supervisor */
 	uint8_t id_auth[4096];
 	char kernel[LIMIT_PATH_BYTES];
 	char initrd[LIMIT_PATH_BYTES]; /* empty: none */
 	char cmdline[LIMIT_CMDLINE_BYTES];
 	le32 n_disks;
 	le32 n_ports;
-	le64 vsock_cid;                /* 3 to 0xfffffffe when PLAN_VSOCK */
+	le64 vsock_cid; /* 3 to 0xfffffffe when PLAN_VSOCK */
 	struct wire_plan_disk disks[LIMIT_DISKS];
 	struct wire_plan_port ports[LIMIT_VSOCK_PORTS];
 	char ledger[LIMIT_PATH_BYTES]; /* the ledger's folder; empty: none (plain guests only) */

@@ -9,15 +9,16 @@
 #include "sandbox/stage.h"
 
 /* uid 0 gives nothing, setuid changes nothing, nothing is kept or raised; and all of it for good. */
-#define SECUREBITS_ALL \
-	(SECBIT_NOROOT | SECBIT_NOROOT_LOCKED | SECBIT_NO_SETUID_FIXUP | \
-		SECBIT_NO_SETUID_FIXUP_LOCKED | SECBIT_KEEP_CAPS_LOCKED | \
+#define SECUREBITS_ALL                                                                             \
+	(SECBIT_NOROOT | SECBIT_NOROOT_LOCKED | SECBIT_NO_SETUID_FIXUP |                           \
+		SECBIT_NO_SETUID_FIXUP_LOCKED | SECBIT_KEEP_CAPS_LOCKED |                          \
 		SECBIT_NO_CAP_AMBIENT_RAISE | SECBIT_NO_CAP_AMBIENT_RAISE_LOCKED)
 
 static MUST_USE int bounding_drop(void)
 {
 	for (unsigned long cap = 0; cap < 64; cap++)
-		if (prctl(PR_CAPBSET_DROP, cap, 0, 0, 0) < 0 && errno != EINVAL) /* EINVAL: past the last */
+		if (prctl(PR_CAPBSET_DROP, cap, 0, 0, 0) < 0 &&
+			errno != EINVAL) /* EINVAL: past the last */
 			return -errno;
 	return 0;
 }
@@ -49,9 +50,11 @@ int stage_caps(struct why *why)
 	if (err < 0)
 		return why_set(why, err, "sandbox, caps: bounding set: %s", strerrordesc_np(-err));
 	if (prctl(PR_SET_SECUREBITS, SECUREBITS_ALL, 0, 0, 0) < 0)
-		return why_set(why, -errno, "sandbox, caps: securebits: %s", strerrordesc_np(errno));
+		return why_set(
+			why, -errno, "sandbox, caps: securebits: %s", strerrordesc_np(errno));
 	if (prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0) < 0)
-		return why_set(why, -errno, "sandbox, caps: ambient set: %s", strerrordesc_np(errno));
+		return why_set(
+			why, -errno, "sandbox, caps: ambient set: %s", strerrordesc_np(errno));
 	if (syscall(SYS_capset, &hdr, none) < 0)
 		return why_set(why, -errno, "sandbox, caps: capset: %s", strerrordesc_np(errno));
 	err = caps_check();

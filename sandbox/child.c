@@ -41,8 +41,8 @@ int child_recv_config(struct chan *c, uint32_t min_len, uint32_t max_len, unsign
 		unsigned int n_fds = m->n_fds;
 		msg_drop_fds(c->in);
 		return why_set(why, -EBADMSG,
-			"CONFIG has %u bytes and %u descriptors, want %u to %u and %u to %u", m->len, n_fds,
-			min_len, max_len, min_fds, max_fds);
+			"CONFIG has %u bytes and %u descriptors, want %u to %u and %u to %u",
+			m->len, n_fds, min_len, max_len, min_fds, max_fds);
 	}
 	return 0;
 }

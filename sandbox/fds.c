@@ -73,11 +73,12 @@ int stage_fds(const struct role_row *row, struct why *why)
 		return err;
 	for (unsigned int i = 0; i < n; i++)
 		if (fcntl((int)i, F_GETFD) < 0)
-			return why_set(why, -EBADF, "%s: descriptor %u is missing at start", row->name, i);
+			return why_set(
+				why, -EBADF, "%s: descriptor %u is missing at start", row->name, i);
 	for (unsigned int i = SPAWN_FD_CHAN; i < n; i++)
 		if (!is_kind((int)i, row->fds[i - SPAWN_FD_CHAN]))
-			return why_set(why, -EBADF, "%s: descriptor %u is of the wrong kind at start",
-				row->name, i);
+			return why_set(why, -EBADF,
+				"%s: descriptor %u is of the wrong kind at start", row->name, i);
 	if (highest >= n)
 		return why_set(why, -EBADF, "%s: descriptor %u is open at start and not ours",
 			row->name, highest);

@@ -52,11 +52,11 @@ int stage_ids(const struct role_row *row, struct why *why)
 		return 0; /* the parent did it; or there is nothing to give away */
 	uint32_t id = ids_pick(0);
 	if (!ids_is_mapped(id))
-		return why_set(why, -EPERM, "sandbox of %s, ids: no unprivileged uid is mapped here",
-			row->name);
+		return why_set(why, -EPERM,
+			"sandbox of %s, ids: no unprivileged uid is mapped here", row->name);
 	if (setgroups(0, NULL) < 0 || setresgid(id, id, id) < 0 || setresuid(id, id, id) < 0)
-		return why_set(why, -errno, "sandbox of %s, ids: cannot become uid %u: %s", row->name, id,
-			strerrordesc_np(errno));
+		return why_set(why, -errno, "sandbox of %s, ids: cannot become uid %u: %s",
+			row->name, id, strerrordesc_np(errno));
 	/* The kernel made us undumpable, and /proc/self/uid_map root's; stage_ns() must write it. */
 	if (prctl(PR_SET_DUMPABLE, 1) < 0)
 		return why_set(why, -errno, "sandbox of %s, ids: prctl: %s", row->name,

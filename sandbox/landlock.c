@@ -13,17 +13,17 @@
 /* LANDLOCK_ACCESS_FS_TRUNCATE, in <linux/landlock.h> since 6.2. */
 #define ACCESS_TRUNCATE (1u << 14)
 
-#define ACCESS_READ  (LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_READ_DIR)
-#define ACCESS_WRITE \
-	(LANDLOCK_ACCESS_FS_WRITE_FILE | LANDLOCK_ACCESS_FS_REMOVE_DIR | \
-		LANDLOCK_ACCESS_FS_REMOVE_FILE | LANDLOCK_ACCESS_FS_MAKE_DIR | \
+#define ACCESS_READ     (LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_READ_DIR)
+#define ACCESS_WRITE                                                                               \
+	(LANDLOCK_ACCESS_FS_WRITE_FILE | LANDLOCK_ACCESS_FS_REMOVE_DIR |                           \
+		LANDLOCK_ACCESS_FS_REMOVE_FILE | LANDLOCK_ACCESS_FS_MAKE_DIR |                     \
 		LANDLOCK_ACCESS_FS_MAKE_REG | LANDLOCK_ACCESS_FS_REFER | ACCESS_TRUNCATE)
 
 /* Every access right an ABI knows: asking for one it does not is refused (sandbox specs 1.11). */
 static uint64_t abi_rights(long abi)
 {
-	static const uint64_t rights[] = { 0, 0x1fff, 0x3fff, 0x7fff, 0x7fff, 0xffff, 0xffff, 0xffff,
-		0xffff, 0x1ffff };
+	static const uint64_t rights[] = { 0, 0x1fff, 0x3fff, 0x7fff, 0x7fff, 0xffff, 0xffff,
+		0xffff, 0xffff, 0x1ffff };
 
 	return rights[MIN(abi, (long)ARRAY_LEN(rights) - 1)];
 }
@@ -32,9 +32,9 @@ static MUST_USE int folder_allow(int ruleset, int folder, uint64_t rights)
 {
 	struct landlock_path_beneath_attr rule = { .allowed_access = rights, .parent_fd = folder };
 
-	return syscall(SYS_landlock_add_rule, ruleset, LANDLOCK_RULE_PATH_BENEATH, &rule, 0) < 0 ?
-		-errno :
-		0;
+	return syscall(SYS_landlock_add_rule, ruleset, LANDLOCK_RULE_PATH_BENEATH, &rule, 0) < 0
+		       ? -errno
+		       : 0;
 }
 
 /* What lies below a folder that is open stays in reach; /proc is gone, so every number is asked. */

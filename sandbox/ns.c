@@ -15,10 +15,10 @@
 #include "sandbox/stage.h"
 
 /* /proc is the one folder that must exist; the new root is mounted over it and pivoted to. */
-#define NEW_ROOT        "/proc"
-#define FOLDER_NAME     "/folder"
-#define ROOT_FLAGS      (MS_NOSUID | MS_NODEV | MS_NOEXEC)
-#define NAMESPACES_SELF \
+#define NEW_ROOT    "/proc"
+#define FOLDER_NAME "/folder"
+#define ROOT_FLAGS  (MS_NOSUID | MS_NODEV | MS_NOEXEC)
+#define NAMESPACES_SELF                                                                            \
 	(CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWCGROUP)
 
 static MUST_USE int text_write(const char *path, const char *text)
@@ -37,8 +37,10 @@ static MUST_USE int namespaces_enter(struct why *why)
 
 	if (unshare(NAMESPACES_SELF) < 0)
 		return why_set(why, -EPERM,
-			"no user namespace (%s): allow them with sysctl user.max_user_namespaces and, where "
-			"it exists, kernel.unprivileged_userns_clone=1", strerrordesc_np(errno));
+			"no user namespace (%s): allow them with sysctl user.max_user_namespaces "
+			"and, where "
+			"it exists, kernel.unprivileged_userns_clone=1",
+			strerrordesc_np(errno));
 	int err = text_write("/proc/self/setgroups", "deny");
 	(void)snprintf(map, sizeof map, "%u %u 1\n", uid, uid);
 	if (err == 0)
@@ -65,7 +67,8 @@ static MUST_USE int folder_mount(int fd)
 	if (n < 0)
 		return -errno;
 	path[n] = 0;
-	if (mount("casemate", NEW_ROOT, "tmpfs", ROOT_FLAGS, "nr_inodes=3,nr_blocks=1,mode=0755") < 0)
+	if (mount("casemate", NEW_ROOT, "tmpfs", ROOT_FLAGS, "nr_inodes=3,nr_blocks=1,mode=0755") <
+		0)
 		return -errno;
 	if (mkdir(NEW_ROOT FOLDER_NAME, 0700) < 0)
 		return -errno;
@@ -84,9 +87,9 @@ static MUST_USE int folder_hide(void)
 {
 	if (umount2(FOLDER_NAME, MNT_DETACH) < 0 || rmdir(FOLDER_NAME) < 0)
 		return -errno;
-	return mount(NULL, "/", NULL, MS_REMOUNT | MS_BIND | MS_RDONLY | ROOT_FLAGS, NULL) < 0 ?
-		-errno :
-		0;
+	return mount(NULL, "/", NULL, MS_REMOUNT | MS_BIND | MS_RDONLY | ROOT_FLAGS, NULL) < 0
+		       ? -errno
+		       : 0;
 }
 
 static int folder_fd(const struct role_row *row)
@@ -152,7 +155,8 @@ int stage_ns(const struct role_row *row, struct why *why)
 	if (err == 0) {
 		err = root_change(row);
 		if (err < 0)
-			(void)why_set(why, err, "cannot make an empty root: %s", strerrordesc_np(-err));
+			(void)why_set(
+				why, err, "cannot make an empty root: %s", strerrordesc_np(-err));
 	}
 	if (err == 0)
 		err = root_check(why);

@@ -62,12 +62,14 @@ int stage_rlimit(const struct role_row *row, struct why *why)
 	int err = limits_set(row);
 
 	if (err < 0)
-		return why_set(why, err, "sandbox of %s, rlimit: %s", row->name, strerrordesc_np(-err));
+		return why_set(
+			why, err, "sandbox of %s, rlimit: %s", row->name, strerrordesc_np(-err));
 	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 || prctl(PR_SET_DUMPABLE, 0) < 0)
 		return why_set(why, -errno, "sandbox of %s, rlimit: prctl: %s", row->name,
 			strerrordesc_np(errno));
 	if (prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) != 1 || prctl(PR_GET_DUMPABLE) != 0)
-		return why_set(why, -EPERM, "sandbox of %s, rlimit: prctl had no effect", row->name);
+		return why_set(
+			why, -EPERM, "sandbox of %s, rlimit: prctl had no effect", row->name);
 	/* After every change of ids and capabilities: those clear the parent-death signal. */
 	err = (row->flags & ROLE_IS_SELF_STARTED) != 0 ? 0 : death_bind();
 	if (err < 0)

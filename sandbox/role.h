@@ -21,8 +21,8 @@ enum role {
 	ROLE_DEV_CONSOLE,
 	ROLE_DEV_RNG,
 	ROLE_DEV_VSOCK,
-	ROLE_BROKER,      /* casemate-broker: started by a person, enters its sandbox by itself */
-	ROLE_TEST,        /* tests/proc only */
+	ROLE_BROKER, /* casemate-broker: started by a person, enters its sandbox by itself */
+	ROLE_TEST,   /* tests/proc only */
 	ROLE_COUNT
 };
 
@@ -34,7 +34,7 @@ enum role_fd {
 	ROLE_FD_FOLDER, /* directory; writable roles may create files below it, nothing above it */
 };
 
-#define ROLE_FDS_MAX 4u
+#define ROLE_FDS_MAX         4u
 
 #define ROLE_IS_SELF_STARTED 0x1u /* no supervisor, no channel: the broker */
 #define ROLE_WRITES_FILES    0x2u /* files may grow: no RLIMIT_FSIZE of 0 */
@@ -47,8 +47,8 @@ struct role_row {
 	const char *name;   /* "dev-blk": in messages, log prefixes, the file of the filter */
 	const char *binary; /* "casemate-dev-blk" */
 	uint8_t fds[ROLE_FDS_MAX]; /* enum role_fd, from descriptor SPAWN_FD_CHAN (3) on */
-	uint32_t flags;     /* ROLE_* */
-	uint32_t max_fds;   /* RLIMIT_NOFILE, soft and hard */
+	uint32_t flags;            /* ROLE_* */
+	uint32_t max_fds;          /* RLIMIT_NOFILE, soft and hard */
 	uint64_t max_locked_bytes; /* RLIMIT_MEMLOCK; UINT64_MAX: as inherited */
 	const struct seccomp_table *syscalls;
 };

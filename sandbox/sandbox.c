@@ -13,7 +13,8 @@ int sandbox_start(enum role role, struct why *why)
 {
 	(void)umask(077);
 	if (environ != NULL && environ[0] != NULL)
-		return why_set(why, -EPERM, "%s: the environment is not empty", role_get(role)->name);
+		return why_set(
+			why, -EPERM, "%s: the environment is not empty", role_get(role)->name);
 	return stage_fds(role_get(role), why);
 }
 

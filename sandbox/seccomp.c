@@ -72,12 +72,13 @@ int stage_seccomp(const struct role_row *row, struct why *why)
 	err = seccomp_load(ctx);
 	if (err < 0) {
 		seccomp_release(ctx);
-		return why_set(why, err, "sandbox of %s, seccomp: the kernel refused the filter: %s",
-			row->name, strerrordesc_np(-err));
+		return why_set(why, err,
+			"sandbox of %s, seccomp: the kernel refused the filter: %s", row->name,
+			strerrordesc_np(-err));
 	}
 	seccomp_release(ctx); /* frees memory: munmap and brk are on every list */
 	err = sandbox_check();
 	return err < 0 ? why_set(why, err, "sandbox of %s, seccomp: the canary call was not caught",
-				 row->name) :
-			 0;
+				 row->name)
+		       : 0;
 }

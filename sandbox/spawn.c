@@ -20,7 +20,7 @@
 #include "base/fd.h"
 #include "sandbox/stage.h"
 
-#define NAMESPACES \
+#define NAMESPACES                                                                                 \
 	(CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWNS | CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS | \
 		CLONE_NEWCGROUP)
 #define EXEC_FAILED 126 /* exit status of a child that never became its program */
@@ -31,9 +31,9 @@ struct order {
 	int fds[SPAWN_FD_CHAN + ROLE_FDS_MAX]; /* 0, 1, 2, channel, then the caller's */
 	unsigned int n_fds;
 	int binary;
-	int go;           /* read end: one byte when the id maps are written */
-	int go_write;     /* the parent's end, closed by the child */
-	uint32_t uid;     /* inside the namespace and outside: the same number */
+	int go;       /* read end: one byte when the id maps are written */
+	int go_write; /* the parent's end, closed by the child */
+	uint32_t uid; /* inside the namespace and outside: the same number */
 	uint32_t gid;
 	bool is_root;     /* the parent may drop groups and give any id */
 	const char *step; /* what was tried last */
@@ -102,9 +102,9 @@ static MUST_USE int child_place_fds(struct order *o)
 	for (unsigned int i = 0; i < o->n_fds; i++)
 		if (dup2(high[i], (int)i) < 0)
 			return -errno;
-	return syscall(SYS_close_range, o->n_fds, ~0u, 1u << 2 /* CLOSE_RANGE_CLOEXEC */) < 0 ?
-		-errno :
-		0;
+	return syscall(SYS_close_range, o->n_fds, ~0u, 1u << 2 /* CLOSE_RANGE_CLOEXEC */) < 0
+		       ? -errno
+		       : 0;
 }
 
 static MUST_USE int child_signals(void)
@@ -142,8 +142,8 @@ static NORETURN void child_main(struct order *o)
 		err = -errno;
 	}
 	failed.err = le32_of((uint32_t)-err);
-	(void)snprintf(failed.text, sizeof failed.text, "cannot %s: %s", o->step,
-		strerrordesc_np(-err));
+	(void)snprintf(
+		failed.text, sizeof failed.text, "cannot %s: %s", o->step, strerrordesc_np(-err));
 	err = chan_send(&chan, SUP_MSG_FAILED, &failed, sizeof failed, NULL, 0);
 	_exit(EXEC_FAILED);
 }
@@ -173,8 +173,8 @@ static MUST_USE int ids_map(pid_t pid, const struct order *o, struct why *why)
 	if (err == 0)
 		err = proc_write(pid, "gid_map", map);
 	return err < 0 ? why_set(why, err, "cannot give uid %u, gid %u to %s: %s", o->uid, o->gid,
-				 o->row->binary, strerrordesc_np(-err)) :
-			 0;
+				 o->row->binary, strerrordesc_np(-err))
+		       : 0;
 }
 
 /* Whose ids: our own when we are nobody special, the folder's owner, or a pair of its own. */
@@ -194,14 +194,17 @@ static MUST_USE int ids_choose(struct order *o, struct why *why)
 		if (o->row->fds[i] != ROLE_FD_FOLDER || (o->row->flags & ROLE_RUNS_AS_OWNER) == 0)
 			continue;
 		if (fstat(o->fds[SPAWN_FD_CHAN + i], &st) < 0)
-			return why_set(why, -errno, "cannot see who owns the folder of %s", o->row->binary);
+			return why_set(why, -errno, "cannot see who owns the folder of %s",
+				o->row->binary);
 		o->uid = st.st_uid;
 		o->gid = st.st_gid;
 	}
-	return ids_is_mapped(o->uid) && ids_is_mapped(o->gid) ?
-		0 :
-		why_set(why, -EPERM, "uid %u is not to be had in this container: run as a user of it, "
-				     "or give the container more ids", o->uid);
+	return ids_is_mapped(o->uid) && ids_is_mapped(o->gid)
+		       ? 0
+		       : why_set(why, -EPERM,
+				 "uid %u is not to be had in this container: run as a user of it, "
+				 "or give the container more ids",
+				 o->uid);
 }
 
 static MUST_USE int order_clone(const struct order *o, struct spawn_child *c, struct why *why)
@@ -220,7 +223,8 @@ static MUST_USE int order_clone(const struct order *o, struct spawn_child *c, st
 		return why_set(why, errno == ENOMEM || errno == EAGAIN ? -errno : -EPERM,
 			"cannot start %s in namespaces of its own: %s; allow them with sysctl "
 			"user.max_user_namespaces and, where it exists, "
-			"kernel.unprivileged_userns_clone=1", o->row->binary,
+			"kernel.unprivileged_userns_clone=1",
+			o->row->binary,
 			errno == ENOSPC ? "their limit is reached" : strerrordesc_np(errno));
 	c->pid = (pid_t)pid;
 	return 0;
@@ -239,7 +243,8 @@ static MUST_USE int pipes_open(struct spawn_child *c, int *ret_chan, int *ret_lo
 	c->log_fd = log[0];
 	*ret_chan = chan[1];
 	*ret_log = log[1];
-	if (err == 0 && (fcntl(chan[0], F_SETFL, O_NONBLOCK) < 0 || fcntl(log[0], F_SETFL, O_NONBLOCK) < 0))
+	if (err == 0 &&
+		(fcntl(chan[0], F_SETFL, O_NONBLOCK) < 0 || fcntl(log[0], F_SETFL, O_NONBLOCK) < 0))
 		err = -errno;
 	return err < 0 ? why_set(why, err, "cannot make a channel: %s", strerrordesc_np(-err)) : 0;
 }
@@ -270,8 +275,8 @@ int spawn_start(enum role role, const int *fds, unsigned int n_fds, struct spawn
 	struct order o = { .row = row, .n_fds = SPAWN_FD_CHAN + 1 + n_fds };
 
 	if (n_fds + 1 != role_count_fds(row))
-		return why_set(why, -EBADF, "%s: %u descriptors are given, its row has %u", row->binary,
-			n_fds + 1, role_count_fds(row));
+		return why_set(why, -EBADF, "%s: %u descriptors are given, its row has %u",
+			row->binary, n_fds + 1, role_count_fds(row));
 	AUTO(fd) int binary = -1;
 	int err = spawn_open_binary(row->binary, &binary, NULL, 0, why);
 	if (err < 0)
@@ -337,8 +342,10 @@ void spawn_print_end(const struct spawn_end *end, char *ret, size_t size)
 		(void)snprintf(ret, size, "ended with status %d", end->status);
 	else if (end->status == SIGSYS)
 		(void)snprintf(ret, size,
-			"was killed by its seccomp filter (SIGSYS): it made a system call that is not on its "
-			"list; the kernel's log names it (journalctl -k or dmesg, \"type=1326 ... syscall=\")");
+			"was killed by its seccomp filter (SIGSYS): it made a system call that is "
+			"not on its "
+			"list; the kernel's log names it (journalctl -k or dmesg, \"type=1326 ... "
+			"syscall=\")");
 	else
 		/* A pid 1 ignores its own SIGABRT; abort() then ends it with a trapping instruction. */
 		(void)snprintf(ret, size, "was killed by signal %d (SIG%s%s)", end->status,

@@ -21,10 +21,10 @@
 
 struct spawn_child {
 	enum role role;
-	pid_t pid;    /* 0: not started, or reaped */
-	int pidfd;    /* readable when the process has ended */
-	int chan_fd;  /* our end of the channel, non-blocking; take it with fd_take() */
-	int log_fd;   /* read end of the child's descriptor 2, non-blocking */
+	pid_t pid;   /* 0: not started, or reaped */
+	int pidfd;   /* readable when the process has ended */
+	int chan_fd; /* our end of the channel, non-blocking; take it with fd_take() */
+	int log_fd;  /* read end of the child's descriptor 2, non-blocking */
 };
 
 #define SPAWN_CHILD_NONE ((struct spawn_child){ .pidfd = -1, .chan_fd = -1, .log_fd = -1 })

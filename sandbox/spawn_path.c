@@ -90,6 +90,8 @@ int spawn_open_binary(const char *binary, int *ret_fd, char *ret_path, size_t si
 		binary_try(beside, binary, ret_fd, ret_path, size) == 0 ||
 		binary_try(CASEMATE_LIBEXEC, binary, ret_fd, ret_path, size) == 0)
 		return 0;
-	return why_set(why, -ENOPKG, "the program %s is not installed: it is neither in %s, nor in %s, "
-				     "nor in this build tree", binary, own, CASEMATE_LIBEXEC);
+	return why_set(why, -ENOPKG,
+		"the program %s is not installed: it is neither in %s, nor in %s, "
+		"nor in this build tree",
+		binary, own, CASEMATE_LIBEXEC);
 }

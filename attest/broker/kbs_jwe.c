@@ -126,9 +126,9 @@ static void *rsa_open(const json_t *jwe, const json_t *key, size_t *ret_len)
 			&len) < 0)
 		return NULL;
 	AUTO(kbs_json)
-	json_t *cek =
-		len == CEK_BYTES ? json_pack("{s:s,s:o}", "kty", "oct", "k", jose_b64_enc(raw, len))
-				 : NULL;
+	json_t *cek = len == CEK_BYTES
+			      ? json_pack("{s:s,s:o}", "kty", "oct", "k", jose_b64_enc(raw, len))
+			      : NULL;
 	explicit_bzero(raw, sizeof raw);
 	return cek != NULL ? jose_jwe_dec_cek(NULL, jwe, cek, ret_len) : NULL;
 }

@@ -16,7 +16,8 @@
 
 enum ledger_msg {
 	LEDGER_MSG_ENTRY = 16, /* -> writer: struct wire_ledger_entry */
-	LEDGER_MSG_DONE = 17,  /* writer ->: struct wire_ledger_done, after the entry is on the disk */
+	LEDGER_MSG_DONE =
+		17, /* writer ->: struct wire_ledger_done, after the entry is on the disk */
 };
 
 enum ledger_event {
@@ -35,16 +36,16 @@ struct wire_ledger_config {
 WIRE_SIZE(struct wire_ledger_config, 96);
 
 struct wire_ledger_entry {
-	le32 cookie;               /* comes back in DONE */
-	le32 event;                /* enum ledger_event */
-	le64 time_ns;              /* since 1970, UTC */
+	le32 cookie;  /* comes back in DONE */
+	le32 event;   /* enum ledger_event */
+	le64 time_ns; /* since 1970, UTC */
 	char guest[LIMIT_NAME_BYTES];
-	le64 serial;               /* of the policy */
+	le64 serial; /* of the policy */
 	uint8_t policy_hash[32];
-	uint8_t launch_digest[48]; /* zero when the sender does not know it */
-	uint8_t evidence_hash[32]; /* SHA-256 of the report; zero when there is none */
+	uint8_t launch_digest[48];       /* zero when the sender does not know it */
+	uint8_t evidence_hash[32];       /* SHA-256 of the report; zero when there is none */
 	char resource[LIMIT_PATH_BYTES]; /* released: which secret, never the secret */
-	char text[400];            /* a sentence for people: verdict, first failing row, how it ended */
+	char text[400]; /* a sentence for people: verdict, first failing row, how it ended */
 };
 WIRE_SIZE(struct wire_ledger_entry, 1144);
 

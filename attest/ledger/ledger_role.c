@@ -37,7 +37,8 @@ static MUST_USE int entry_take(void *owner, struct msg *m)
 	if (err == 0)
 		err = ledger_append(w->ledger, &entry, &index, &why);
 	if (err < 0)
-		log_info("entry not written: %s", why_text(&why, err)); /* the asker says what it means */
+		log_info("entry not written: %s",
+			why_text(&why, err)); /* the asker says what it means */
 	struct wire_ledger_done done = {
 		.cookie = wire.cookie,
 		.err = le32_of((uint32_t)-err),

@@ -336,8 +336,9 @@ int note_verify(const void *note, size_t len, const struct note_key *key, size_t
 	if (n_lines == 0)
 		return why_set(why, -EBADMSG, "signed note: no signature");
 	if (!is_signed)
-		return why_set(why, -EKEYREJECTED, 
-			"not signed by %s with key %02x%02x%02x%02x: the signer has another name or key",
+		return why_set(why, -EKEYREJECTED,
+			"not signed by %s with key %02x%02x%02x%02x: the signer has another name "
+			"or key",
 			key->name, key->id[0], key->id[1], key->id[2], key->id[3]);
 	*ret_text_len = text_len;
 	return 0;

@@ -70,7 +70,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	}
 	state = 0;
 	while (err == 0)
-		err = chan_step(&chan, /* is_waiting= */ false, rules, ARRAY_LEN(rules), state, NULL);
+		err = chan_step(
+			&chan, /* is_waiting= */ false, rules, ARRAY_LEN(rules), state, NULL);
 	chan_close(&chan);
 	(void)close(pair[1]);
 	return 0;

@@ -16,7 +16,8 @@ static void page_check(struct snp_cpuid_page *page)
 {
 	/* A CPU of sorts: the checks with a row of their own, and all those without. */
 	static const struct sim_cpuid_profile profile = { .n = 3,
-		.row = { { 1, 0, { 0x00A00F11, 0x800, 0xFF, 0xFF } }, { 0xD, 0, { 7, 0x340, 0, 0 } },
+		.row = { { 1, 0, { 0x00A00F11, 0x800, 0xFF, 0xFF } },
+			{ 0xD, 0, { 7, 0x340, 0, 0 } },
 			{ 0x80000008u, 0, { 0x3030, 1, 0, 0x10001 } } } };
 	bool is_fixable;
 

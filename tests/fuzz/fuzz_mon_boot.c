@@ -10,8 +10,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		.memory_bytes = 256u << 20, .vcpus = 1, .is_protected = true, .cmdline = "quiet"
 	};
 
-	b = (struct boot){ .kernel = (uint8_t *)(uintptr_t)data, .kernel_len = size,
-		.initrd = (uint8_t *)(uintptr_t)initrd, .initrd_len = sizeof initrd };
+	b = (struct boot){ .kernel = (uint8_t *)(uintptr_t)data,
+		.kernel_len = size,
+		.initrd = (uint8_t *)(uintptr_t)initrd,
+		.initrd_len = sizeof initrd };
 	struct boot_piece pieces[BOOT_PIECES];
 	if (mon_boot_build(&b, &config, NULL) == 0)
 		(void)mon_boot_list(&b, pieces);

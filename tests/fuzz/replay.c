@@ -12,7 +12,7 @@
 #include "tests/fuzz/fuzz.h"
 
 #define CORPUS_FILE_MAX (4u << 20) /* no parser of ours takes more than that in one piece */
-#define VARIANTS        256u       /* cuts and flips a file: keeps every target under a second or so */
+#define VARIANTS        256u /* cuts and flips a file: keeps every target under a second or so */
 
 /* An exact-size heap copy each time, so that a sanitizer sees a read past the end. */
 static void input_run(const uint8_t *data, size_t len)

@@ -101,7 +101,8 @@ static void misbehave(void)
 	if (is_script("knock")) /* at a port that nobody serves */
 		for (int i = 0; i < 1000; i++) {
 			connect.index = le32_of(0);
-			if (chan_send(&chan, SUP_MSG_CONNECT, &connect, sizeof connect, NULL, 0) < 0 ||
+			if (chan_send(&chan, SUP_MSG_CONNECT, &connect, sizeof connect, NULL, 0) <
+					0 ||
 				chan_recv(&chan, /* is_waiting= */ true) < 0 ||
 				chan.in->type != SUP_MSG_CONNECTED)
 				_exit(9);
@@ -201,7 +202,8 @@ static MUST_USE int serve(void)
 			connected();
 			break;
 		case SUP_MSG_INPUT:
-			if (chan_send(&chan, SUP_MSG_SERIAL, chan.in->buf, chan.in->len, NULL, 0) < 0)
+			if (chan_send(&chan, SUP_MSG_SERIAL, chan.in->buf, chan.in->len, NULL, 0) <
+				0)
 				_exit(9);
 			ended_send(ENDED_OFF, UINT32_MAX);
 			return 0;

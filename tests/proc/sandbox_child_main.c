@@ -49,8 +49,8 @@ static uint32_t count_caps(void)
 	struct __user_cap_data_struct sets[2] = { 0 };
 
 	(void)syscall(SYS_capget, &hdr, sets);
-	return (uint32_t)__builtin_popcount(sets[0].effective | sets[0].permitted |
-		sets[1].effective | sets[1].permitted);
+	return (uint32_t)__builtin_popcount(
+		sets[0].effective | sets[0].permitted | sets[1].effective | sets[1].permitted);
 }
 
 static uint32_t folder_escape(void)
@@ -102,8 +102,8 @@ static uint32_t act(const char *what)
 {
 	char *const none[] = { NULL };
 
-#define DO(name, expr)               \
-	if (strcmp(what, name) == 0) \
+#define DO(name, expr)                                                                             \
+	if (strcmp(what, name) == 0)                                                               \
 	return (uint32_t)(expr)
 	DO("nothing", 0);
 	DO("count-root", count_root());
@@ -136,7 +136,7 @@ static uint32_t act(const char *what)
 	DO("mount", err_of(mount(NULL, "/", NULL, MS_REMOUNT, NULL)));
 	DO("chroot", err_of(chroot("/")));
 	DO("mmap-exec", err_of((long)(intptr_t)mmap(NULL, 4096, PROT_READ | PROT_EXEC,
-			MAP_PRIVATE | MAP_ANONYMOUS, -1, 0)));
+				MAP_PRIVATE | MAP_ANONYMOUS, -1, 0)));
 	DO("mprotect-exec", err_of(syscall(SYS_mprotect, 0, 0, PROT_EXEC)));
 	DO("ioctl-tiocsti", err_of(ioctl(3, TIOCSTI, "x")));
 	DO("fcntl-setfl", err_of(fcntl(3, F_SETFL, 0)));

@@ -28,7 +28,7 @@ static char file_path[sizeof folder + 16];
 /* What became of a child that was asked to do one thing. */
 struct outcome {
 	bool is_ready;
-	bool is_failed;  /* FAILED came; text says why */
+	bool is_failed; /* FAILED came; text says why */
 	bool has_result;
 	uint32_t value;
 	struct wire_failed failed;
@@ -174,8 +174,8 @@ static void filter_kills_what_is_not_listed(void **state)
 	for (size_t i = 0; i < ARRAY_LEN(forbidden); i++) {
 		struct outcome o = child_run(forbidden[i]);
 		if (!o.is_ready || o.has_result || !o.end.is_signal || o.end.status != SIGSYS)
-			fail_msg("%s: ready %d, result %d, signal %d, status %d", forbidden[i], o.is_ready,
-				o.has_result, o.end.is_signal, o.end.status);
+			fail_msg("%s: ready %d, result %d, signal %d, status %d", forbidden[i],
+				o.is_ready, o.has_result, o.end.is_signal, o.end.status);
 	}
 }
 
@@ -366,7 +366,7 @@ static int group_teardown(void **state)
 static bool rootless_become(void)
 {
 	return geteuid() == 0 && setgroups(0, NULL) == 0 && setresgid(65534, 65534, 65534) == 0 &&
-		setresuid(65534, 65534, 65534) == 0 && prctl(PR_SET_DUMPABLE, 1) == 0;
+	       setresuid(65534, 65534, 65534) == 0 && prctl(PR_SET_DUMPABLE, 1) == 0;
 }
 
 int main(int argc, char **argv)

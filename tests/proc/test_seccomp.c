@@ -71,10 +71,10 @@ static uint32_t filter_judge(const struct filter *f, const struct seccomp_data *
 				pc += i->k;
 				continue;
 			}
-			is_met = BPF_OP(i->code) == BPF_JEQ ? a == i->k :
-				BPF_OP(i->code) == BPF_JGT  ? a > i->k :
-				BPF_OP(i->code) == BPF_JGE  ? a >= i->k :
-							      (a & i->k) != 0;
+			is_met = BPF_OP(i->code) == BPF_JEQ   ? a == i->k
+				 : BPF_OP(i->code) == BPF_JGT ? a > i->k
+				 : BPF_OP(i->code) == BPF_JGE ? a >= i->k
+							      : (a & i->k) != 0;
 			pc += is_met ? i->jt : i->jf;
 			continue;
 		default:
@@ -106,9 +106,9 @@ static void verdicts_hold(enum role role, const struct verdict *rows, size_t n)
 		memcpy(d.args, rows[i].args, sizeof d.args);
 		uint32_t got = filter_judge(f, &d);
 		if (got != rows[i].want)
-			fail_msg("%s: call %d (%#lx, %#lx, %#lx, %#lx): %#x, want %#x", role_get(role)->name,
-				rows[i].nr, (long)d.args[0], (long)d.args[1], (long)d.args[2],
-				(long)d.args[3], got, rows[i].want);
+			fail_msg("%s: call %d (%#lx, %#lx, %#lx, %#lx): %#x, want %#x",
+				role_get(role)->name, rows[i].nr, (long)d.args[0], (long)d.args[1],
+				(long)d.args[2], (long)d.args[3], got, rows[i].want);
 	}
 	free(f);
 }
@@ -117,13 +117,14 @@ static void verdicts_hold(enum role role, const struct verdict *rows, size_t n)
 static void every_role_shuts_the_same_doors(void **state)
 {
 	static const int shut[] = { SYS_execve, SYS_execveat, SYS_fork, SYS_vfork, SYS_clone,
-		SYS_unshare, SYS_setns, SYS_mount, SYS_umount2, SYS_pivot_root, SYS_chroot, SYS_ptrace,
-		SYS_bpf, SYS_io_uring_setup, SYS_userfaultfd, SYS_perf_event_open, SYS_keyctl,
-		SYS_add_key, SYS_process_vm_readv, SYS_process_vm_writev, SYS_open_by_handle_at,
-		SYS_pidfd_getfd, SYS_init_module, SYS_kexec_load, SYS_reboot, SYS_kill, SYS_setuid,
-		SYS_capset, SYS_personality, SYS_memfd_create, SYS_open, SYS_creat, SYS_symlink,
-		SYS_link, SYS_bind, SYS_listen, SYS_connect, SYS_seccomp, SYS_setrlimit, SYS_iopl,
-		SYS_modify_ldt, SYS_vmsplice, SYS_io_setup, SYS_kcmp, SYS_acct };
+		SYS_unshare, SYS_setns, SYS_mount, SYS_umount2, SYS_pivot_root, SYS_chroot,
+		SYS_ptrace, SYS_bpf, SYS_io_uring_setup, SYS_userfaultfd, SYS_perf_event_open,
+		SYS_keyctl, SYS_add_key, SYS_process_vm_readv, SYS_process_vm_writev,
+		SYS_open_by_handle_at, SYS_pidfd_getfd, SYS_init_module, SYS_kexec_load, SYS_reboot,
+		SYS_kill, SYS_setuid, SYS_capset, SYS_personality, SYS_memfd_create, SYS_open,
+		SYS_creat, SYS_symlink, SYS_link, SYS_bind, SYS_listen, SYS_connect, SYS_seccomp,
+		SYS_setrlimit, SYS_iopl, SYS_modify_ldt, SYS_vmsplice, SYS_io_setup, SYS_kcmp,
+		SYS_acct };
 	static const int base[] = { SYS_read, SYS_write, SYS_recvmsg, SYS_sendmsg, SYS_close,
 		SYS_epoll_wait, SYS_futex, SYS_munmap, SYS_brk, SYS_exit_group };
 
@@ -131,7 +132,8 @@ static void every_role_shuts_the_same_doors(void **state)
 		for (size_t i = 0; i < ARRAY_LEN(shut); i++)
 			verdicts_hold((enum role)role, &(struct verdict){ shut[i], { 0 }, DIE }, 1);
 		for (size_t i = 0; i < ARRAY_LEN(base); i++)
-			verdicts_hold((enum role)role, &(struct verdict){ base[i], { 0 }, ALLOW }, 1);
+			verdicts_hold(
+				(enum role)role, &(struct verdict){ base[i], { 0 }, ALLOW }, 1);
 		const struct verdict rows[] = {
 			{ SYS_getppid, { 0 }, ERRNO(SECCOMP_CANARY_ERRNO) },
 			{ SYS_mmap, { 0, 4096, PROT_READ | PROT_WRITE }, ALLOW },
@@ -141,7 +143,7 @@ static void every_role_shuts_the_same_doors(void **state)
 			{ SYS_mprotect, { 0, 4096, PROT_READ }, ALLOW },
 			{ SYS_tgkill, { 1, 1, SIGABRT }, ALLOW },
 			{ SYS_tgkill, { 1, 1, SIGKILL }, DIE },
-			{ SYS_ioctl, { 0, 0x5412 }, DIE },  /* TIOCSTI */
+			{ SYS_ioctl, { 0, 0x5412 }, DIE }, /* TIOCSTI */
 			{ SYS_prctl, { PR_SET_DUMPABLE, 1 }, DIE },
 			{ 0x40000000 + SYS_read, { 0 }, DIE },
 			{ 1000, { 0 }, DIE },
@@ -183,7 +185,8 @@ static void monitor_ioctls_are_judged_by_number(void **state)
 {
 	const struct verdict rows[] = {
 		{ SYS_ioctl, { 5, KVM_RUN }, ALLOW },
-		{ SYS_ioctl, { 5, 0xffffffff00000000 | KVM_RUN }, ALLOW }, /* the kernel reads 32 bits */
+		{ SYS_ioctl, { 5, 0xffffffff00000000 | KVM_RUN },
+			ALLOW }, /* the kernel reads 32 bits */
 		{ SYS_ioctl, { 5, KVM_CREATE_VM }, DIE },
 		{ SYS_ioctl, { 5, KVM_CREATE_VCPU }, DIE },
 		{ SYS_ioctl, { 5, BLKDISCARD }, DIE },
@@ -199,8 +202,7 @@ static void only_the_disk_may_discard(void **state)
 		{ SYS_pwritev2, { 5 }, DIE },
 	};
 	const struct verdict disk[] = {
-		{ SYS_ioctl, { 5, BLKDISCARD }, ALLOW },
-		{ SYS_ioctl, { 5, KVM_RUN }, DIE },
+		{ SYS_ioctl, { 5, BLKDISCARD }, ALLOW }, { SYS_ioctl, { 5, KVM_RUN }, DIE },
 		{ SYS_fallocate, { 5, 3 }, ALLOW },
 		{ SYS_fallocate, { 5, 0 }, DIE }, /* may not grow the file */
 	};

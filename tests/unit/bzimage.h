@@ -20,16 +20,17 @@ static inline void bzimage_make(uint8_t *ret, size_t len)
 		uint16_t at;
 		uint8_t v;
 	} bytes[] = {
-		{ 0x1F1, 4 },                                         /* setup_sects */
-		{ 0x1FE, 0x55 }, { 0x1FF, 0xAA },                     /* boot_flag */
-		{ 0x200, 0xEB }, { 0x201, 0x6A },                     /* jump: the header ends at 0x26C */
-		{ 0x202, 'H' }, { 0x203, 'd' }, { 0x204, 'r' }, { 0x205, 'S' },
-		{ 0x206, 0x0F }, { 0x207, 0x02 },                     /* protocol 2.15 */
-		{ 0x211, 1 },                                         /* LOADED_HIGH */
-		{ 0x22C, 0xFF }, { 0x22D, 0xFF }, { 0x22E, 0xFF }, { 0x22F, 0x7F }, /* initrd_addr_max */
-		{ 0x234, 1 },                                         /* relocatable_kernel */
-		{ 0x25B, 0x01 },                                      /* pref_address 0x1000000 */
-		{ 0x262, 0x00 }, { 0x263, 0x02 },                     /* init_size 0x2000000 */
+		{ 0x1F1, 4 },                     /* setup_sects */
+		{ 0x1FE, 0x55 }, { 0x1FF, 0xAA }, /* boot_flag */
+		{ 0x200, 0xEB }, { 0x201, 0x6A }, /* jump: the header ends at 0x26C */
+		{ 0x202, 'H' }, { 0x203, 'd' }, { 0x204, 'r' }, { 0x205, 'S' }, { 0x206, 0x0F },
+		{ 0x207, 0x02 }, /* protocol 2.15 */
+		{ 0x211, 1 },    /* LOADED_HIGH */
+		{ 0x22C, 0xFF }, { 0x22D, 0xFF }, { 0x22E, 0xFF },
+		{ 0x22F, 0x7F },                  /* initrd_addr_max */
+		{ 0x234, 1 },                     /* relocatable_kernel */
+		{ 0x25B, 0x01 },                  /* pref_address 0x1000000 */
+		{ 0x262, 0x00 }, { 0x263, 0x02 }, /* init_size 0x2000000 */
 	};
 
 	for (size_t i = 0; i < len; i++)

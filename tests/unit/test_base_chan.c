@@ -1,5 +1,3 @@
-#include "tests/unit/cm.h"
-
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
@@ -7,6 +5,7 @@
 #include <unistd.h>
 
 #include "base/chan.h"
+#include "tests/unit/cm.h"
 
 enum { T_HELLO = 1, T_FILE = 2, T_COUNT };
 enum { S_NEW, S_READY };
@@ -89,7 +88,8 @@ static void lengths_and_unknown_types_are_refused(void **state)
 	} bad[] = { { T_HELLO, 3 }, { T_HELLO, 9 }, { 0, 4 }, { T_COUNT, 4 }, { 60000, 4 } };
 
 	for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
-		assert_int_equal(chan_send(&p->a, bad[i].type, "123456789", bad[i].len, NULL, 0), 0);
+		assert_int_equal(
+			chan_send(&p->a, bad[i].type, "123456789", bad[i].len, NULL, 0), 0);
 		assert_int_equal(chan_step(&p->b, false, rules, T_COUNT, S_NEW, NULL), -EBADMSG);
 	}
 	assert_int_equal(taken, 0);
@@ -177,11 +177,14 @@ int main(void)
 			message_out_of_state_or_twice_is_refused, pair_open, pair_close),
 		cmocka_unit_test_setup_teardown(
 			lengths_and_unknown_types_are_refused, pair_open, pair_close),
-		cmocka_unit_test_setup_teardown(descriptor_arrives_close_on_exec, pair_open, pair_close),
-		cmocka_unit_test_setup_teardown(stray_descriptors_are_closed, pair_open, pair_close),
+		cmocka_unit_test_setup_teardown(
+			descriptor_arrives_close_on_exec, pair_open, pair_close),
+		cmocka_unit_test_setup_teardown(
+			stray_descriptors_are_closed, pair_open, pair_close),
 		cmocka_unit_test_setup_teardown(
 			raw_packets_with_a_wrong_header_are_refused, pair_open, pair_close),
-		cmocka_unit_test_setup_teardown(empty_packet_leaves_no_descriptor, pair_open, pair_close),
+		cmocka_unit_test_setup_teardown(
+			empty_packet_leaves_no_descriptor, pair_open, pair_close),
 		cmocka_unit_test_setup_teardown(closed_peer_is_told_apart, pair_open, pair_close),
 	};
 

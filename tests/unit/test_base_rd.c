@@ -1,5 +1,3 @@
-#include "tests/unit/cm.h"
-
 #include <errno.h>
 #include <string.h>
 
@@ -9,6 +7,7 @@
 #include "base/secret.h"
 #include "base/why.h"
 #include "base/wr.h"
+#include "tests/unit/cm.h"
 
 static void reader_reads_both_byte_orders(void **state)
 {

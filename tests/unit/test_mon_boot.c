@@ -1,10 +1,9 @@
-#include "tests/unit/cm.h"
-
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/le.h"
+#include "tests/unit/cm.h"
 #include "vmm/monitor/mon_acpi.h"
 #include "vmm/monitor/mon_boot.h"
 
@@ -123,16 +122,16 @@ static void broken_headers_are_refused(void **state)
 		uint8_t v;
 		int err;
 	} bad[] = {
-		{ 0x1fe, 0, -EBADMSG },           /* boot flag */
-		{ 0x202, 'X', -EBADMSG },         /* magic */
-		{ 0x207, 1, -EPROTONOSUPPORT },   /* protocol 1.15 */
-		{ 0x211, 0, -EPROTONOSUPPORT },   /* not loaded high */
-		{ 0x234, 0, -EPROTONOSUPPORT },   /* not relocatable */
-		{ 0x25b, 2, -EPROTONOSUPPORT },   /* preferred address */
-		{ 0x25c, 1, -EPROTONOSUPPORT },   /* its upper half */
-		{ 0x1f1, 200, -EBADMSG },         /* setup longer than the file */
-		{ 0x1f6, 1, -EBADMSG },           /* more code promised than there is */
-		{ 0x263, 0x7f, -ERANGE },         /* init_size beyond memory */
+		{ 0x1fe, 0, -EBADMSG },         /* boot flag */
+		{ 0x202, 'X', -EBADMSG },       /* magic */
+		{ 0x207, 1, -EPROTONOSUPPORT }, /* protocol 1.15 */
+		{ 0x211, 0, -EPROTONOSUPPORT }, /* not loaded high */
+		{ 0x234, 0, -EPROTONOSUPPORT }, /* not relocatable */
+		{ 0x25b, 2, -EPROTONOSUPPORT }, /* preferred address */
+		{ 0x25c, 1, -EPROTONOSUPPORT }, /* its upper half */
+		{ 0x1f1, 200, -EBADMSG },       /* setup longer than the file */
+		{ 0x1f6, 1, -EBADMSG },         /* more code promised than there is */
+		{ 0x263, 0x7f, -ERANGE },       /* init_size beyond memory */
 	};
 
 	for (size_t i = 0; i < ARRAY_LEN(bad); i++) {

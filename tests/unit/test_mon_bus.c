@@ -1,8 +1,7 @@
-#include "tests/unit/cm.h"
-
 #include <errno.h>
 #include <string.h>
 
+#include "tests/unit/cm.h"
 #include "vmm/monitor/mon_bus.h"
 #include "vmm/monitor/mon_pci.h"
 #include "vmm/monitor/mon_power.h"

@@ -1,5 +1,3 @@
-#include "tests/unit/cm.h"
-
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,6 +7,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "tests/unit/cm.h"
 #include "vmm/monitor/mon_virtio_pci.h"
 #include "vmm/super/sup_proto.h"
 #include "vmm/virtio/vu_msg.h"
@@ -40,7 +39,8 @@ static void back_main(int sock, uint64_t features)
 		} else {
 			has_reply = (m.flags & VU_NEED_REPLY) != 0;
 		}
-		if (has_reply && vu_send(sock, m.request, VU_VERSION | VU_REPLY, reply, len, NULL, 0) < 0)
+		if (has_reply &&
+			vu_send(sock, m.request, VU_VERSION | VU_REPLY, reply, len, NULL, 0) < 0)
 			_exit(1);
 		vu_msg_done(&m);
 	}
@@ -180,7 +180,8 @@ static void features_without_version_1_or_beyond_the_offer_are_refused(void **st
 static void queue_outside_memory_needs_a_reset(void **state)
 {
 	struct rig *g = *state;
-	static const uint64_t bad[] = { RAM_BYTES, RAM_BYTES - 64, UINT64_MAX & ~(uint64_t)15, 0x1008 };
+	static const uint64_t bad[] = { RAM_BYTES, RAM_BYTES - 64, UINT64_MAX & ~(uint64_t)15,
+		0x1008 };
 
 	for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
 		features_give(g, 3ull << 32);

@@ -30,12 +30,12 @@
 #define HDR_END_MAX         0x290u /* boot_params continues with other things there */
 
 /* Offsets in boot_params. */
-#define BP_ACPI_RSDP        0x070u
-#define BP_E820_ENTRIES     0x1e8u
-#define BP_E820_TABLE       0x2d0u
+#define BP_ACPI_RSDP    0x070u
+#define BP_E820_ENTRIES 0x1e8u
+#define BP_E820_TABLE   0x2d0u
 
-#define SETUP_CC_BLOB       7u
-#define CC_BLOB_MAGIC       0x45444d41u
+#define SETUP_CC_BLOB   7u
+#define CC_BLOB_MAGIC   0x45444d41u
 
 enum { E820_RAM = 1, E820_RESERVED = 2 };
 
@@ -77,7 +77,8 @@ static MUST_USE int setup_parse(const struct boot *b, struct setup *ret, struct 
 	unsigned int version = u32_at(k, HDR_VERSION) & 0xffff;
 	if (version < 0x20c)
 		return why_set(why, -EPROTONOSUPPORT,
-			"kernel: boot protocol %u.%u, want 2.12 or later", version >> 8, version & 255);
+			"kernel: boot protocol %u.%u, want 2.12 or later", version >> 8,
+			version & 255);
 	if ((k[HDR_LOADFLAGS] & 1) == 0 || k[HDR_RELOCATABLE] == 0)
 		return why_set(why, -EPROTONOSUPPORT, "kernel: not a relocatable bzImage");
 	if (u32_at(k, HDR_PREF_ADDRESS) != BOOT_KERNEL_GPA || u32_at(k, HDR_PREF_ADDRESS + 4) != 0)
@@ -87,13 +88,15 @@ static MUST_USE int setup_parse(const struct boot *b, struct setup *ret, struct 
 	unsigned int sects = k[HDR_SETUP_SECTS] != 0 ? k[HDR_SETUP_SECTS] : 4;
 	size_t payload = ((size_t)sects + 1) * 512;
 	if (payload >= b->kernel_len)
-		return why_set(why, -EBADMSG, "kernel: truncated, %zu bytes end before the code at %zu",
-			b->kernel_len, payload);
+		return why_set(why, -EBADMSG,
+			"kernel: truncated, %zu bytes end before the code at %zu", b->kernel_len,
+			payload);
 	/* syssize (in 16-byte units) tells how long the code should be: a cut file is caught here. */
 	uint64_t want = (uint64_t)u32_at(k, 0x1f4) * 16;
 	if (want > ((b->kernel_len - payload + 15) & ~(uint64_t)15))
 		return why_set(why, -EBADMSG,
-			"kernel: truncated, the header promises %llu bytes of code, the file has %zu",
+			"kernel: truncated, the header promises %llu bytes of code, the file has "
+			"%zu",
 			(unsigned long long)want, b->kernel_len - payload);
 	*ret = (struct setup){
 		.end_of_header = k[HDR_JUMP_LEN],
@@ -112,16 +115,19 @@ static MUST_USE int initrd_place(
 
 	if (num_align_up(&kernel_end, (uint64_t)BOOT_KERNEL_GPA + s->init_size, PAGE_BYTES) < 0 ||
 		kernel_end > low || b->kernel_len - s->payload > low - BOOT_KERNEL_GPA)
-		return why_set(why, -ERANGE, "kernel: needs memory up to %llu MiB, the guest has %llu MiB",
+		return why_set(why, -ERANGE,
+			"kernel: needs memory up to %llu MiB, the guest has %llu MiB",
 			((unsigned long long)BOOT_KERNEL_GPA + s->init_size) >> 20,
 			(unsigned long long)low >> 20);
 	b->initrd_gpa = 0;
 	if (b->initrd_len == 0)
 		return 0;
 	uint64_t top = MIN(low, (uint64_t)s->initrd_addr_max + 1);
-	if (b->initrd_len > top || ((top - b->initrd_len) & ~(uint64_t)(PAGE_BYTES - 1)) < kernel_end)
+	if (b->initrd_len > top ||
+		((top - b->initrd_len) & ~(uint64_t)(PAGE_BYTES - 1)) < kernel_end)
 		return why_set(why, -ERANGE,
-			"initrd: %zu bytes do not fit between the kernel's end at 0x%llx and 0x%llx",
+			"initrd: %zu bytes do not fit between the kernel's end at 0x%llx and "
+			"0x%llx",
 			b->initrd_len, (unsigned long long)kernel_end, (unsigned long long)top);
 	b->initrd_gpa = (top - b->initrd_len) & ~(uint64_t)(PAGE_BYTES - 1);
 	return 0;
@@ -197,7 +203,8 @@ int mon_boot_build(struct boot *b, const struct boot_config *config, struct why 
 	if (err < 0)
 		return err;
 	if (cmdline_len >= LIMIT_CMDLINE_BYTES)
-		return why_set(why, -EMSGSIZE, "command line: %zu bytes, at most 2047", cmdline_len);
+		return why_set(
+			why, -EMSGSIZE, "command line: %zu bytes, at most 2047", cmdline_len);
 	b->payload = s.payload;
 	params_build(b, config, &s, low);
 	memcpy(b->cmdline, config->cmdline, cmdline_len);
@@ -209,15 +216,16 @@ int mon_boot_build(struct boot *b, const struct boot_config *config, struct why 
 }
 
 /* Read once into memory of our own: the file may change under us, the copy does not. */
-static MUST_USE int image_read(int fd, size_t max, const char *name, uint8_t **ret, size_t *ret_len,
-	struct why *why)
+static MUST_USE int image_read(
+	int fd, size_t max, const char *name, uint8_t **ret, size_t *ret_len, struct why *why)
 {
 	struct stat st;
 
 	if (fstat(fd, &st) < 0)
 		return why_set(why, -errno, "%s: cannot be examined", name);
 	if (st.st_size < 0 || (uint64_t)st.st_size > max)
-		return why_set(why, -EMSGSIZE, "%s: %lld bytes, at most %zu", name, (long long)st.st_size, max);
+		return why_set(why, -EMSGSIZE, "%s: %lld bytes, at most %zu", name,
+			(long long)st.st_size, max);
 	size_t len = (size_t)st.st_size;
 	if (len == 0) {
 		*ret_len = 0;
@@ -240,11 +248,12 @@ int mon_boot_init(struct boot *ret, const struct boot_config *config, int kernel
 	struct why *why)
 {
 	*ret = (struct boot){ 0 };
-	int err = image_read(kernel_fd, LIMIT_KERNEL_BYTES, "kernel", &ret->kernel, &ret->kernel_len, why);
+	int err = image_read(
+		kernel_fd, LIMIT_KERNEL_BYTES, "kernel", &ret->kernel, &ret->kernel_len, why);
 
 	if (err == 0)
-		err = image_read(
-			initrd_fd, LIMIT_INITRD_BYTES, "initrd", &ret->initrd, &ret->initrd_len, why);
+		err = image_read(initrd_fd, LIMIT_INITRD_BYTES, "initrd", &ret->initrd,
+			&ret->initrd_len, why);
 	if (err == 0)
 		err = mon_boot_build(ret, config, why);
 	if (err < 0)

@@ -15,30 +15,30 @@
 #include "base/cdefs.h"
 #include "base/why.h"
 
-#define BOOT_KERNEL_GPA   0x1000000u
-#define BOOT_PARAMS_GPA   0x7000u
-#define BOOT_CMDLINE_GPA  0x8000u
-#define BOOT_GDT_GPA      0xa000u
-#define BOOT_CC_BLOB_GPA  0xb000u
-#define BOOT_SECRETS_GPA  0xc000u
-#define BOOT_CPUID_GPA    0xd000u
-#define BOOT_HOLE_START   0xc0000000u  /* RAM below 4 GiB ends here at the latest */
-#define BOOT_HIGH_GPA     0x100000000u /* RAM above the hole */
+#define BOOT_KERNEL_GPA  0x1000000u
+#define BOOT_PARAMS_GPA  0x7000u
+#define BOOT_CMDLINE_GPA 0x8000u
+#define BOOT_GDT_GPA     0xa000u
+#define BOOT_CC_BLOB_GPA 0xb000u
+#define BOOT_SECRETS_GPA 0xc000u
+#define BOOT_CPUID_GPA   0xd000u
+#define BOOT_HOLE_START  0xc0000000u  /* RAM below 4 GiB ends here at the latest */
+#define BOOT_HIGH_GPA    0x100000000u /* RAM above the hole */
 
 /* What the monitor was told. */
 struct boot_config {
 	uint64_t memory_bytes;
 	unsigned int vcpus;
-	bool is_protected;   /* the guest needs the confidential-computing blob */
+	bool is_protected; /* the guest needs the confidential-computing blob */
 	const char *cmdline;
 };
 
 struct boot {
-	uint8_t *kernel;       /* the whole bzImage */
+	uint8_t *kernel; /* the whole bzImage */
 	size_t kernel_len;
-	uint8_t *initrd;       /* NULL: none */
+	uint8_t *initrd; /* NULL: none */
 	size_t initrd_len;
-	size_t payload;        /* offset of the protected-mode part in kernel */
+	size_t payload; /* offset of the protected-mode part in kernel */
 	uint64_t initrd_gpa;
 	uint8_t params[4096];
 	uint8_t cmdline[4096];

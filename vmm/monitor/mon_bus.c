@@ -20,7 +20,8 @@ static bool range_overlaps(const struct bus_range *r, uint64_t base, uint64_t si
 	return base < r->base ? size > r->base - base : r->size > base - r->base;
 }
 
-int bus_add(struct bus *bus, enum bus_space space, uint64_t base, uint64_t size, struct bus_dev *dev)
+int bus_add(
+	struct bus *bus, enum bus_space space, uint64_t base, uint64_t size, struct bus_dev *dev)
 {
 	uint64_t end;
 

@@ -7,7 +7,6 @@
 #include "base/num.h"
 #include "sev/abi_kvm.h"
 
-
 static void PRINTF(2, 3) exit_crash(const struct exit_ops *ops, const char *fmt, ...)
 {
 	char text[200];
@@ -52,7 +51,8 @@ static void mmio_serve(const struct exit_ops *ops, struct kvm_run *run)
 	unsigned int len = MIN(run->mmio.len, 8u);
 
 	if (run->mmio.is_write)
-		bus_write(ops->bus, BUS_MMIO, run->mmio.phys_addr, len, bytes_get(run->mmio.data, len));
+		bus_write(ops->bus, BUS_MMIO, run->mmio.phys_addr, len,
+			bytes_get(run->mmio.data, len));
 	else
 		bytes_put(run->mmio.data, len,
 			bus_read(ops->bus, BUS_MMIO, run->mmio.phys_addr, len));
@@ -79,8 +79,9 @@ static void fault_serve(const struct exit_ops *ops, struct kvm_run *run)
 
 	memcpy(&f, (const uint8_t *)run + ABI_RUN_UNION_AT, sizeof f);
 	bool is_to_private = (f.flags & ABI_MEMORY_FAULT_PRIVATE) != 0;
-	int err = (f.flags & ~ABI_MEMORY_FAULT_PRIVATE) != 0 ? -EINVAL :
-		guest_convert(ops->guest, f.gpa, f.size, is_to_private);
+	int err = (f.flags & ~ABI_MEMORY_FAULT_PRIVATE) != 0
+			  ? -EINVAL
+			  : guest_convert(ops->guest, f.gpa, f.size, is_to_private);
 	if (err < 0)
 		exit_crash(ops, "the guest touched 0x%llx as %s memory, which it cannot be (%s)",
 			(unsigned long long)f.gpa, is_to_private ? "private" : "shared",

@@ -59,15 +59,15 @@ static void err_fire(struct src *src, uint32_t events)
 
 static MUST_USE int features_agree(struct front *f, struct why *why)
 {
-	const uint64_t need = VU_PROTOCOL_REPLY_ACK |
-		(f->config_len > 0 ? VU_PROTOCOL_CONFIG : 0);
+	const uint64_t need = VU_PROTOCOL_REPLY_ACK | (f->config_len > 0 ? VU_PROTOCOL_CONFIG : 0);
 	struct vu_u64 v;
 	int err = vu_call(f->sock.fd, VU_GET_FEATURES, NULL, 0, NULL, 0, &v, sizeof v, why);
 
 	if (err < 0)
 		return err;
 	f->features = le64_get(v.v);
-	if ((f->features & F_MANDATORY) != F_MANDATORY || (f->features & VU_F_PROTOCOL_FEATURES) == 0)
+	if ((f->features & F_MANDATORY) != F_MANDATORY ||
+		(f->features & VU_F_PROTOCOL_FEATURES) == 0)
 		return why_set(why, -EPROTO, "offers features 0x%llx, lacks mandatory ones",
 			(unsigned long long)f->features);
 	f->features &= ~VU_F_PROTOCOL_FEATURES;
@@ -151,7 +151,8 @@ void mon_front_close(struct front *f, struct loop *loop)
 
 bool mon_front_takes(const struct front *f, uint64_t driver_features)
 {
-	return (driver_features & ~f->features) == 0 && (driver_features & F_MANDATORY) == F_MANDATORY;
+	return (driver_features & ~f->features) == 0 &&
+	       (driver_features & F_MANDATORY) == F_MANDATORY;
 }
 
 static MUST_USE int event_give(struct front *f, enum vu_request request, unsigned int i, int fd)
@@ -161,7 +162,8 @@ static MUST_USE int event_give(struct front *f, enum vu_request request, unsigne
 	return vu_tell(f->sock.fd, request, &v, sizeof v, &fd, 1, NULL);
 }
 
-static MUST_USE int state_give(struct front *f, enum vu_request request, unsigned int i, uint32_t num)
+static MUST_USE int state_give(
+	struct front *f, enum vu_request request, unsigned int i, uint32_t num)
 {
 	struct vu_state s = { le32_of(i), le32_of(num) };
 
@@ -170,8 +172,10 @@ static MUST_USE int state_give(struct front *f, enum vu_request request, unsigne
 
 static MUST_USE int queue_start(struct front *f, unsigned int i, const struct front_queue *q)
 {
-	struct vu_addr a = { .index = le32_of(i), .desc = le64_of(q->desc),
-		.used = le64_of(q->device), .avail = le64_of(q->driver) };
+	struct vu_addr a = { .index = le32_of(i),
+		.desc = le64_of(q->desc),
+		.used = le64_of(q->device),
+		.avail = le64_of(q->driver) };
 	int err = state_give(f, VU_SET_VRING_NUM, i, q->size);
 
 	if (err == 0)
@@ -187,8 +191,8 @@ static MUST_USE int queue_start(struct front *f, unsigned int i, const struct fr
 	return err == 0 ? state_give(f, VU_SET_VRING_ENABLE, i, 1) : err;
 }
 
-int mon_front_start(
-	struct front *f, uint64_t driver_features, const struct front_queue queues[FRONT_QUEUES_MAX])
+int mon_front_start(struct front *f, uint64_t driver_features,
+	const struct front_queue queues[FRONT_QUEUES_MAX])
 {
 	struct vu_u64 v = { le64_of(driver_features | VU_F_PROTOCOL_FEATURES) };
 	int err = vu_tell(f->sock.fd, VU_SET_FEATURES, &v, sizeof v, NULL, 0, NULL);

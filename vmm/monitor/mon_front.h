@@ -17,7 +17,7 @@
 #include "base/why.h"
 #include "vmm/monitor/mon_memory.h"
 
-#define FRONT_QUEUES_MAX     3u  /* vsock has three, the others fewer */
+#define FRONT_QUEUES_MAX     3u /* vsock has three, the others fewer */
 #define FRONT_QUEUE_SIZE_MAX LIMIT_VRING_SIZE
 #define FRONT_CONFIG_MAX     64u /* the longest of our devices: virtio-blk, 60 bytes */
 

@@ -10,12 +10,12 @@
 #include "sev/fw.h"
 #include "vmm/monitor/mon_boot.h"
 
-#define CPUID_ENTRIES_MAX 256u       /* KVM_MAX_CPUID_ENTRIES */
+#define CPUID_ENTRIES_MAX 256u        /* KVM_MAX_CPUID_ENTRIES */
 #define TSS_ADDRESS       0xfffbd000u /* three pages nobody else uses; Intel without unrestricted guest */
 #define IDENTITY_ADDRESS  0xfffbc000u
 #define IOAPIC_PINS       24u
 #define MSR_MTRR_DEF_TYPE 0x2ffu
-#define MTRR_WRITE_BACK   0xc06u     /* enabled, fixed enabled, write-back */
+#define MTRR_WRITE_BACK   0xc06u /* enabled, fixed enabled, write-back */
 
 /* --- CPUID --------------------------------------------------------------------------------- */
 
@@ -165,7 +165,8 @@ static MUST_USE int vcpu_set_msrs(int fd)
 		uint8_t room[sizeof(struct kvm_msrs) + sizeof(struct kvm_msr_entry)];
 	} m = { .head.nmsrs = 1 };
 
-	m.head.entries[0] = (struct kvm_msr_entry){ .index = MSR_MTRR_DEF_TYPE, .data = MTRR_WRITE_BACK };
+	m.head.entries[0] =
+		(struct kvm_msr_entry){ .index = MSR_MTRR_DEF_TYPE, .data = MTRR_WRITE_BACK };
 	int n = fw_ioctl(fd, KVM_SET_MSRS, &m);
 	return n == 1 ? 0 : n < 0 ? n : -EINVAL;
 }
@@ -189,7 +190,8 @@ static MUST_USE int vcpu_open(struct mon_kvm *k, unsigned int i, unsigned int n,
 	if (err == 0)
 		err = vcpu_set_registers(fd, i == 0);
 	if (err < 0)
-		return why_set(why, err, "vCPU %u: cannot set its registers: %s", i, strerrordesc_np(-err));
+		return why_set(why, err, "vCPU %u: cannot set its registers: %s", i,
+			strerrordesc_np(-err));
 	return 0;
 }
 
@@ -208,7 +210,8 @@ static MUST_USE int chips_open(struct mon_kvm *k, enum guest_kind kind, struct w
 	int err = fw_ioctl(k->vm_fd, KVM_CREATE_IRQCHIP, NULL);
 	if (err < 0)
 		return why_set(why, err, "KVM_CREATE_IRQCHIP: %s", strerrordesc_np(-err));
-	k->routes = calloc(1, sizeof *k->routes + KVM_ROUTES_MAX * sizeof(struct kvm_irq_routing_entry));
+	k->routes = calloc(
+		1, sizeof *k->routes + KVM_ROUTES_MAX * sizeof(struct kvm_irq_routing_entry));
 	if (k->routes == NULL)
 		return why_set(why, -ENOMEM, "no memory for interrupt routes");
 	for (unsigned int i = 0; i < IOAPIC_PINS; i++)
@@ -221,8 +224,8 @@ static MUST_USE int chips_open(struct mon_kvm *k, enum guest_kind kind, struct w
 	return err < 0 ? why_set(why, err, "KVM_SET_GSI_ROUTING: %s", strerrordesc_np(-err)) : 0;
 }
 
-static MUST_USE int machine_open(struct mon_kvm *k, const struct mon_kvm_config *config,
-	int kvm_fd, const struct mon_memory *memory, struct why *why)
+static MUST_USE int machine_open(struct mon_kvm *k, const struct mon_kvm_config *config, int kvm_fd,
+	const struct mon_memory *memory, struct why *why)
 {
 	int err = 0;
 
@@ -245,7 +248,8 @@ int mon_kvm_open(struct mon_kvm *ret, const struct mon_kvm_config *config, int k
 	memset(ret, 0, sizeof *ret);
 	int err = fw_open(kvm_fd, config->kind == GUEST_NONE ? -1 : sev_fd, why);
 	if (err == 0)
-		err = guest_open(config->kind, kvm_fd, sev_fd, config->vmsa_features, &ret->guest, why);
+		err = guest_open(
+			config->kind, kvm_fd, sev_fd, config->vmsa_features, &ret->guest, why);
 	if (err < 0)
 		return err;
 	ret->vm_fd = guest_vm_fd(ret->guest);
@@ -322,7 +326,8 @@ void mon_kvm_set_route(struct mon_kvm *k, unsigned int gsi, uint64_t address, ui
 	struct kvm_irq_routing_entry want = {
 		.gsi = gsi,
 		.type = KVM_IRQ_ROUTING_MSI,
-		.u.msi = { .address_lo = (uint32_t)address, .address_hi = (uint32_t)(address >> 32),
+		.u.msi = { .address_lo = (uint32_t)address,
+			.address_hi = (uint32_t)(address >> 32),
 			.data = data },
 	};
 	struct kvm_irq_routing_entry *e = route_find(k, gsi);

@@ -107,7 +107,8 @@ static int on_stop(void *owner, struct msg *msg)
 static const struct rule rules[] = {
 	/*                 in states                                    length  fds   once   */
 	[SUP_MSG_GO] = { IN(MACHINE_READY), 0, 0, 0, 0, true, on_go },
-	[SUP_MSG_INPUT] = { IN(MACHINE_READY) | IN(MACHINE_RUNNING), 1, 256, 0, 0, false, on_input },
+	[SUP_MSG_INPUT] = { IN(MACHINE_READY) | IN(MACHINE_RUNNING), 1, 256, 0, 0, false,
+		on_input },
 	[SUP_MSG_STOP] = { IN(MACHINE_READY) | IN(MACHINE_RUNNING), 0, 0, 0, 0, true, on_stop },
 };
 
@@ -133,7 +134,8 @@ static MUST_USE int config_take(struct machine *m, struct why *why)
 	m->n_devices = le32_get(c->n_devices);
 	if (vcpus == 0 || vcpus > LIMIT_VCPUS || m->n_devices > LIMIT_DEVICES ||
 		bytes < (uint64_t)LIMIT_MEMORY_MIB_MIN << 20 ||
-		bytes > (uint64_t)LIMIT_MEMORY_MIB_MAX << 20 || !num_is_aligned(bytes, PAGE_BYTES) ||
+		bytes > (uint64_t)LIMIT_MEMORY_MIB_MAX << 20 ||
+		!num_is_aligned(bytes, PAGE_BYTES) ||
 		memchr(c->cmdline, 0, sizeof c->cmdline) == NULL ||
 		msg->n_fds != MON_FD_FIRST_DEVICE + m->n_devices)
 		return why_set(why, -EBADMSG, "configuration: a number is outside its range");
@@ -169,7 +171,8 @@ static MUST_USE int devices_open(struct machine *m, struct why *why)
 		err = mon_virtio_pci_init(&m->devices[i], i, le32_get(m->config.devices[i]),
 			msg_take_fd(m->chan.in, MON_FD_FIRST_DEVICE + i), &m->bus, &m->pci, &m->kvm,
 			&m->memory, &m->loop, device_dead, m, why);
-	return err < 0 ? why_set(why, err, "cannot build the machine: %s", strerrordesc_np(-err)) : 0;
+	return err < 0 ? why_set(why, err, "cannot build the machine: %s", strerrordesc_np(-err))
+		       : 0;
 }
 
 int machine_open(struct machine *m, struct why *why)

@@ -21,8 +21,9 @@ int mon_memory_open(struct mon_memory *ret, int fd, uint64_t size, struct why *w
 		return why_set(why, -errno, "guest memory: cannot map %llu MiB",
 			(unsigned long long)size >> 20);
 	(void)madvise(map, size, MADV_DONTDUMP); /* the process is not dumpable; belt and braces */
-	*ret = (struct mon_memory){ .fd = fd, .map = map, .size = size, .n = 1,
-		.ranges = { { 0, low, 0 } } };
+	*ret = (struct mon_memory){
+		.fd = fd, .map = map, .size = size, .n = 1, .ranges = { { 0, low, 0 } }
+	};
 	if (size > low)
 		ret->ranges[ret->n++] = (struct mem_range){ BOOT_HIGH_GPA, size - low, low };
 	return 0;
@@ -39,7 +40,8 @@ void mon_memory_close(struct mon_memory *m)
 bool mon_memory_has(const struct mon_memory *m, uint64_t gpa, uint64_t len)
 {
 	for (unsigned int i = 0; i < m->n; i++)
-		if (gpa >= m->ranges[i].gpa && num_fits(gpa - m->ranges[i].gpa, len, m->ranges[i].size))
+		if (gpa >= m->ranges[i].gpa &&
+			num_fits(gpa - m->ranges[i].gpa, len, m->ranges[i].size))
 			return true;
 	return false;
 }

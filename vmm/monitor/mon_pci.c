@@ -7,12 +7,12 @@
 #include "base/le.h"
 #include "base/num.h"
 
-#define PORT_ADDRESS      0xcf8u
-#define PORT_DATA         0xcfcu
-#define ADDRESS_ENABLE    0x80000000u
-#define PCI_STATUS        0x06u
-#define PCI_STATUS_CAPS   0x10u
-#define CAPS_START        0x40u
+#define PORT_ADDRESS    0xcf8u
+#define PORT_DATA       0xcfcu
+#define ADDRESS_ENABLE  0x80000000u
+#define PCI_STATUS      0x06u
+#define PCI_STATUS_CAPS 0x10u
+#define CAPS_START      0x40u
 
 uint32_t pci_get32(const struct pci_func *f, unsigned int at)
 {
@@ -36,8 +36,8 @@ static void pci_put16(uint8_t *p, unsigned int at, uint16_t v)
 	memcpy(p + at, &x, sizeof x);
 }
 
-void pci_func_init(
-	struct pci_func *f, uint16_t vendor, uint16_t device, uint32_t class_code, uint16_t subsystem)
+void pci_func_init(struct pci_func *f, uint16_t vendor, uint16_t device, uint32_t class_code,
+	uint16_t subsystem)
 {
 	memset(f, 0, sizeof *f);
 	pci_put16(f->config, 0x00, vendor);
@@ -52,7 +52,8 @@ void pci_func_init(
 
 void pci_func_set_bar(struct pci_func *f, unsigned int bar, uint32_t base, uint32_t size)
 {
-	assert(bar < PCI_BARS && size >= 16 && (size & (size - 1)) == 0 && (base & (size - 1)) == 0);
+	assert(bar < PCI_BARS && size >= 16 && (size & (size - 1)) == 0 &&
+		(base & (size - 1)) == 0);
 	f->bar_size[bar] = size;
 	pci_put32(f->config, PCI_BAR0 + 4 * bar, base);
 	pci_put32(f->writable, PCI_BAR0 + 4 * bar, ~(size - 1));
@@ -66,7 +67,8 @@ unsigned int pci_func_add_cap(struct pci_func *f, const void *cap, unsigned int 
 	while (*link != 0) {
 		at = *link;
 		link = &f->config[at + 1];
-		at = (at + f->config[at + 2] + 3) & ~3u; /* our capabilities carry their length there */
+		at = (at + f->config[at + 2] + 3) &
+		     ~3u; /* our capabilities carry their length there */
 	}
 	assert(len >= 4 && at + len <= PCI_CONFIG_BYTES);
 	memcpy(f->config + at, cap, len);

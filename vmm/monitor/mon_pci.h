@@ -15,16 +15,16 @@
 #include "base/cdefs.h"
 #include "vmm/monitor/mon_bus.h"
 
-#define PCI_SLOTS         32u
-#define PCI_CONFIG_BYTES  256u
-#define PCI_BARS          2u
-#define PCI_WINDOW_START  0xc0000000u /* memory window of the host bridge (docs/launch.md) */
-#define PCI_WINDOW_END    0xfec00000u
+#define PCI_SLOTS        32u
+#define PCI_CONFIG_BYTES 256u
+#define PCI_BARS         2u
+#define PCI_WINDOW_START 0xc0000000u /* memory window of the host bridge (docs/launch.md) */
+#define PCI_WINDOW_END   0xfec00000u
 
-#define PCI_COMMAND       0x04u
-#define PCI_COMMAND_MEM   0x2u
-#define PCI_BAR0          0x10u
-#define PCI_CAP_POINTER   0x34u
+#define PCI_COMMAND      0x04u
+#define PCI_COMMAND_MEM  0x2u
+#define PCI_BAR0         0x10u
+#define PCI_CAP_POINTER  0x34u
 
 struct pci_func {
 	uint8_t config[PCI_CONFIG_BYTES];

@@ -6,8 +6,8 @@
 #include "base/fd.h"
 #include "base/num.h"
 
-#define SERIAL_PORT  0x3f8u
-#define FLUSH_MS     20u /* output without a newline waits this long for company */
+#define SERIAL_PORT 0x3f8u
+#define FLUSH_MS    20u /* output without a newline waits this long for company */
 
 /* Registers (PC16550D data sheet, table II). */
 enum { R_DATA, R_IER, R_IIR_FCR, R_LCR, R_MCR, R_LSR, R_MSR, R_SCR, R_COUNT };
@@ -81,7 +81,8 @@ static uint8_t serial_read_msr(const struct serial *s)
 {
 	if ((s->mcr & MCR_LOOP) == 0)
 		return MSR_CTS | MSR_DSR | MSR_DCD;
-	return (uint8_t)((s->mcr & 2) << 3 | (s->mcr & 1) << 5 | (s->mcr & 4) << 4 | (s->mcr & 8) << 4);
+	return (uint8_t)((s->mcr & 2) << 3 | (s->mcr & 1) << 5 | (s->mcr & 4) << 4 |
+			 (s->mcr & 8) << 4);
 }
 
 static uint64_t serial_read(struct bus_dev *dev, uint64_t offset, unsigned int len)

@@ -35,7 +35,7 @@ struct vcpu {
 };
 
 struct vcpus {
-	struct src exits;       /* threads signal it when they wait */
+	struct src exits; /* threads signal it when they wait */
 	unsigned int n;
 	atomic_bool is_ending;
 	struct vcpu at[LIMIT_VCPUS];

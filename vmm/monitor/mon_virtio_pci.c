@@ -12,20 +12,20 @@
 #include "vmm/super/sup_proto.h"
 
 /* BAR 0: one page a structure (virtio 1.2, 4.1.4). BAR 1: MSI-X table and pending bits. */
-#define REGS_COMMON    0x0000u
-#define REGS_ISR       0x1000u
-#define REGS_DEVICE    0x2000u
-#define REGS_NOTIFY    0x3000u
-#define REGS_BYTES     0x4000u
-#define NOTIFY_STEP    4u
-#define COMMON_BYTES   0x38u
-#define MSIX_PBA       0x800u
-#define MSIX_BYTES     0x1000u
-#define BAR_STRIDE     0x10000u
-#define MSIX_ENTRY     16u
+#define REGS_COMMON  0x0000u
+#define REGS_ISR     0x1000u
+#define REGS_DEVICE  0x2000u
+#define REGS_NOTIFY  0x3000u
+#define REGS_BYTES   0x4000u
+#define NOTIFY_STEP  4u
+#define COMMON_BYTES 0x38u
+#define MSIX_PBA     0x800u
+#define MSIX_BYTES   0x1000u
+#define BAR_STRIDE   0x10000u
+#define MSIX_ENTRY   16u
 
-#define NO_VECTOR      0xffffu
-#define GSI_FIRST      24u /* above the I/O APIC's pins */
+#define NO_VECTOR    0xffffu
+#define GSI_FIRST    24u /* above the I/O APIC's pins */
 
 /* Device status bits (2.1) and interrupt status bits (4.1.4.5). */
 enum {
@@ -114,10 +114,10 @@ static bool queue_is_sane(const struct vdev *v, const struct vq *q)
 	uint64_t n = q->size;
 
 	return n != 0 && (n & (n - 1)) == 0 && n <= FRONT_QUEUE_SIZE_MAX &&
-		num_is_aligned(q->desc, 16) && num_is_aligned(q->driver, 2) &&
-		num_is_aligned(q->device, 4) && mon_memory_has(v->memory, q->desc, 16 * n) &&
-		mon_memory_has(v->memory, q->driver, 6 + 2 * n) &&
-		mon_memory_has(v->memory, q->device, 6 + 8 * n);
+	       num_is_aligned(q->desc, 16) && num_is_aligned(q->driver, 2) &&
+	       num_is_aligned(q->device, 4) && mon_memory_has(v->memory, q->desc, 16 * n) &&
+	       mon_memory_has(v->memory, q->driver, 6 + 2 * n) &&
+	       mon_memory_has(v->memory, q->device, 6 + 8 * n);
 }
 
 static void vdev_start(struct vdev *v)
@@ -154,8 +154,10 @@ static void vdev_reset(struct vdev *v)
 	v->queue_select = 0;
 	for (unsigned int i = 0; i < FRONT_QUEUES_MAX; i++) {
 		struct vq *q = &v->vqs[i];
-		*q = (struct vq){ .size = FRONT_QUEUE_SIZE_MAX, .vector = NO_VECTOR,
-			.kick_fd = q->kick_fd, .call_fd = q->call_fd };
+		*q = (struct vq){ .size = FRONT_QUEUE_SIZE_MAX,
+			.vector = NO_VECTOR,
+			.kick_fd = q->kick_fd,
+			.call_fd = q->call_fd };
 	}
 }
 
@@ -229,7 +231,7 @@ static void driver_feature_write(struct vdev *v, uint32_t value)
 
 	if (v->driver_feature_select < 2 && (v->status & S_FEATURES_OK) == 0)
 		v->driver_features = (v->driver_features & ~((uint64_t)UINT32_MAX << shift)) |
-			(uint64_t)value << shift;
+				     (uint64_t)value << shift;
 }
 
 static void queue_write(struct vdev *v, struct vq *q, uint64_t at, unsigned int len, uint64_t value)
@@ -318,7 +320,8 @@ static void regs_write(struct bus_dev *dev, uint64_t at, unsigned int len, uint6
 	if (at < REGS_ISR)
 		common_write(v, at, len, value);
 	else if (at >= REGS_NOTIFY && q < v->front.n_queues && (v->status & S_DRIVER_OK) != 0)
-		(void)eventfd_write(v->vqs[q].kick_fd, 1); /* a width KVM's ioeventfd did not take */
+		(void)eventfd_write(
+			v->vqs[q].kick_fd, 1); /* a width KVM's ioeventfd did not take */
 }
 
 static uint64_t msix_read(struct bus_dev *dev, uint64_t at, unsigned int len)

@@ -39,15 +39,15 @@ struct msix_entry {
 
 struct vdev {
 	struct pci_func func;
-	struct bus_dev regs;  /* BAR 0 */
-	struct bus_dev msix;  /* BAR 1 */
+	struct bus_dev regs; /* BAR 0 */
+	struct bus_dev msix; /* BAR 1 */
 	struct front front;
 	struct bus *bus;
 	struct mon_kvm *kvm;
 	const struct mon_memory *memory;
 	uint64_t regs_base, msix_base; /* where they are mapped; 0: not */
 	unsigned int gsi_base;
-	unsigned int msix_cap;         /* offset in configuration space */
+	unsigned int msix_cap; /* offset in configuration space */
 	uint32_t device_feature_select, driver_feature_select;
 	uint64_t driver_features;
 	uint16_t config_vector, queue_select;

@@ -86,7 +86,8 @@ int sup_child_start(struct sup_guest *g, enum role role, const char *id, const i
 		err = loop_add(&g->loop, &c->end_src, EPOLLIN);
 	if (err == 0)
 		err = loop_add(&g->loop, &c->log_src, EPOLLIN);
-	return err < 0 ? why_set(why, err, "cannot watch %s: %s", c->label, strerrordesc_np(-err)) : 0;
+	return err < 0 ? why_set(why, err, "cannot watch %s: %s", c->label, strerrordesc_np(-err))
+		       : 0;
 }
 
 int sup_child_send(struct sup_child *c, uint16_t type, const void *payload, size_t len,

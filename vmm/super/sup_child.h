@@ -40,7 +40,7 @@ struct sup_child {
 	struct sup_log log;
 	enum sup_child_state state;
 	struct spawn_end end;
-	bool is_stopping; /* STOP was sent: its end is expected */
+	bool is_stopping;                /* STOP was sent: its end is expected */
 	char label[LIMIT_ID_BYTES + 16]; /* "dev-blk data" */
 };
 
@@ -84,21 +84,21 @@ struct sup_guest {
 	struct sup_files *files;
 	struct sup_child children[SUP_CHILDREN_MAX]; /* ledger (if any), devices, monitor last */
 	unsigned int n_children;
-	struct sup_child *ledger;  /* NULL: the plan has none */
+	struct sup_child *ledger; /* NULL: the plan has none */
 	struct sup_child *monitor;
 	struct sup_devices devices;
 	enum sup_phase phase;
 	struct src timer;
 	struct src signals;
-	struct sup_out out;         /* serial and console output, to standard output */
-	struct src console_out;     /* read end of the console device's output; fd -1: none */
-	struct src input;           /* standard input; fd -1: not watched */
-	int console_in;             /* write end of the console device's input; -1: none */
-	bool is_launched;           /* LAUNCHED came */
-	bool has_entry;             /* "launched" is durable */
-	bool is_entry_done;         /* the entry on its way is durable */
-	bool is_cause_awaited;      /* no phase moves on while it is found out who failed first */
-	uint32_t cookie;            /* of the entry on its way */
+	struct sup_out out;     /* serial and console output, to standard output */
+	struct src console_out; /* read end of the console device's output; fd -1: none */
+	struct src input;       /* standard input; fd -1: not watched */
+	int console_in;         /* write end of the console device's input; -1: none */
+	bool is_launched;       /* LAUNCHED came */
+	bool has_entry;         /* "launched" is durable */
+	bool is_entry_done;     /* the entry on its way is durable */
+	bool is_cause_awaited;  /* no phase moves on while it is found out who failed first */
+	uint32_t cookie;        /* of the entry on its way */
 	struct wire_launched launched;
 	struct sup_result result;
 	void (*on_running)(struct sup_guest *g); /* the guest runs now: for the registry */

@@ -23,9 +23,9 @@
 static MUST_USE int folder_path(char *ret, size_t size)
 {
 	const char *runtime = geteuid() == 0 ? "/run" : getenv("XDG_RUNTIME_DIR");
-	int n = runtime != NULL && runtime[0] == '/' ?
-		snprintf(ret, size, "%s/casemate", runtime) :
-		snprintf(ret, size, "/tmp/casemate-%u", geteuid());
+	int n = runtime != NULL && runtime[0] == '/'
+			? snprintf(ret, size, "%s/casemate", runtime)
+			: snprintf(ret, size, "/tmp/casemate-%u", geteuid());
 
 	return n < 0 || (size_t)n >= size ? -ENAMETOOLONG : 0;
 }
@@ -43,14 +43,14 @@ static MUST_USE int folder_open(char *path, size_t size, bool may_make, struct w
 	if (lstat(path, &st) < 0)
 		return -ENOENT;
 	if (!S_ISDIR(st.st_mode) || st.st_uid != geteuid() || (st.st_mode & 077) != 0)
-		return why_set(why, -EIO, "%s is not a folder that only this user may enter: remove it",
-			path);
+		return why_set(why, -EIO,
+			"%s is not a folder that only this user may enter: remove it", path);
 	return 0;
 }
 
 /* A guest's file: its name, with '/' as '+', which no name contains. */
-static MUST_USE int entry_path(const char *name, char *ret, size_t size, bool may_make,
-	struct why *why)
+static MUST_USE int entry_path(
+	const char *name, char *ret, size_t size, bool may_make, struct why *why)
 {
 	char folder[PATH_MAX];
 	int err = folder_open(folder, sizeof folder, may_make, why);
@@ -108,8 +108,10 @@ int sup_entry_open(struct sup_entry *ret, const struct wire_plan *plan, const ch
 		return err;
 	err = entry_lock(e.path, &e.fd);
 	if (err == -EEXIST)
-		return why_set(why, err, "a guest named %s is running: choose another --name, or end it "
-					 "with casemate stop %s", plan->name, plan->name);
+		return why_set(why, err,
+			"a guest named %s is running: choose another --name, or end it "
+			"with casemate stop %s",
+			plan->name, plan->name);
 	if (err < 0)
 		return why_set(why, err, "cannot write %s: %s", e.path, strerrordesc_np(-err));
 	memcpy(e.guest.magic, "casemate", 8);
@@ -146,8 +148,8 @@ void sup_entry_close(struct sup_entry *e)
 static bool is_whole(const struct wire_guest *g)
 {
 	return memcmp(g->magic, "casemate", 8) == 0 && le32_get(g->version) == 1 &&
-		le32_get(g->state) < SUP_STATE_COUNT && g->name[sizeof g->name - 1] == 0 &&
-		g->policy[sizeof g->policy - 1] == 0;
+	       le32_get(g->state) < SUP_STATE_COUNT && g->name[sizeof g->name - 1] == 0 &&
+	       g->policy[sizeof g->policy - 1] == 0;
 }
 
 /* Read a guest's file; its supervisor's pid, or 0 when it is dead (then the file is removed). */
@@ -187,7 +189,8 @@ static void guest_print(const struct wire_guest *g, pid_t pid, bool is_json)
 	}
 	printf("{\"name\": ");
 	sup_json_text(stdout, g->name);
-	printf(", \"state\": \"%s\", \"pid\": %d, \"tee\": \"%s\", \"simulated\": %s, \"vcpus\": %u, "
+	printf(", \"state\": \"%s\", \"pid\": %d, \"tee\": \"%s\", \"simulated\": %s, \"vcpus\": "
+	       "%u, "
 	       "\"memory_mib\": %llu, \"started\": \"%s\", \"serial\": %llu, \"policy\": ",
 		states[le32_get(g->state)], (int)pid, tee,
 		le32_get(g->is_simulated) != 0 ? "true" : "false", le32_get(g->vcpus),
@@ -206,8 +209,8 @@ int sup_cmd_list(int argc, char **argv)
 		{ "json", OPT_FLAG, &is_json, NULL, "one JSON object" },
 		{ 0 },
 	};
-	const struct opt_spec spec = { "casemate list [--json]", "The guests of this user that run.",
-		options, 0, 0 };
+	const struct opt_spec spec = { "casemate list [--json]",
+		"The guests of this user that run.", options, 0, 0 };
 	char **args = NULL;
 	size_t n_args = 0;
 	struct why why = { 0 };
@@ -246,7 +249,8 @@ int sup_cmd_list(int argc, char **argv)
 
 static int guest_missing(const char *name)
 {
-	fprintf(stderr, "casemate: no guest named %s is running; casemate list shows those that are\n",
+	fprintf(stderr,
+		"casemate: no guest named %s is running; casemate list shows those that are\n",
 		name);
 	return EXIT_NO;
 }
@@ -258,8 +262,8 @@ int sup_cmd_show(int argc, char **argv)
 		{ "json", OPT_FLAG, &is_json, NULL, "one JSON object" },
 		{ 0 },
 	};
-	const struct opt_spec spec = { "casemate show NAME [--json]", "One guest that runs.", options,
-		1, 1 };
+	const struct opt_spec spec = { "casemate show NAME [--json]", "One guest that runs.",
+		options, 1, 1 };
 	char **args = NULL;
 	size_t n_args = 0;
 	struct why why = { 0 };
@@ -282,7 +286,8 @@ int sup_cmd_show(int argc, char **argv)
 		printf("}\n");
 		return EXIT_YES;
 	}
-	printf("  policy %s, serial %llu, sha256 ", g.policy, (unsigned long long)le64_get(g.serial));
+	printf("  policy %s, serial %llu, sha256 ", g.policy,
+		(unsigned long long)le64_get(g.serial));
 	for (size_t i = 0; i < sizeof g.policy_hash; i++)
 		printf("%02x", g.policy_hash[i]);
 	printf("\n");
@@ -332,17 +337,21 @@ int sup_cmd_stop(int argc, char **argv)
 	if (err == -ESRCH || err == -ENOENT)
 		return guest_missing(args[0]);
 	if (err < 0)
-		return sup_cmd_fail(why_set(&why, -EIO, "cannot reach %s: %s", args[0],
-					    strerrordesc_np(-err)), &why);
+		return sup_cmd_fail(
+			why_set(&why, -EIO, "cannot reach %s: %s", args[0], strerrordesc_np(-err)),
+			&why);
 	if (syscall(SYS_pidfd_send_signal, pidfd, is_forced ? SIGKILL : SIGTERM, NULL, 0) < 0 &&
 		errno != ESRCH)
 		return sup_cmd_fail(why_set(&why, -EIO, "cannot signal %s: %s", args[0],
-					    strerrordesc_np(errno)), &why);
+					    strerrordesc_np(errno)),
+			&why);
 	struct pollfd p = { .fd = pidfd, .events = POLLIN };
 	if (poll(&p, 1, STOP_WAIT_MS) != 1)
-		return sup_cmd_fail(why_set(&why, -ETIMEDOUT, "%s still runs after %d s: "
-					    "casemate stop %s --force kills it", args[0],
-					    STOP_WAIT_MS / 1000, args[0]), &why);
+		return sup_cmd_fail(why_set(&why, -ETIMEDOUT,
+					    "%s still runs after %d s: "
+					    "casemate stop %s --force kills it",
+					    args[0], STOP_WAIT_MS / 1000, args[0]),
+			&why);
 	if (is_forced) {
 		struct wire_guest g;
 		(void)entry_read(path, &g); /* removes what it left */

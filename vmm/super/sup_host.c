@@ -61,8 +61,8 @@ static void ask_kvm(struct found *f)
 
 static void ask_vm_types(struct found *f)
 {
-	static const char *const names[] = { "default", "software-protected", "sev", "sev-es", "snp",
-		"tdx" };
+	static const char *const names[] = { "default", "software-protected", "sev", "sev-es",
+		"snp", "tdx" };
 	AUTO(fd) int fd = kvm_open();
 	int types = fd >= 0 ? ioctl(fd, KVM_CHECK_EXTENSION, KVM_CAP_VM_TYPES_NR) : -1;
 	size_t len = 0;
@@ -92,7 +92,7 @@ static void ask_namespaces(struct found *f)
 {
 	struct clone_args args = {
 		.flags = CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWNS | CLONE_NEWNET | CLONE_NEWIPC |
-			CLONE_NEWUTS | CLONE_NEWCGROUP,
+			 CLONE_NEWUTS | CLONE_NEWCGROUP,
 		.exit_signal = SIGCHLD,
 	};
 	long pid = syscall(SYS_clone3, &args, sizeof args);
@@ -104,9 +104,9 @@ static void ask_namespaces(struct found *f)
 		while (waitpid((pid_t)pid, NULL, 0) < 0 && errno == EINTR)
 			;
 	(void)snprintf(f->what, sizeof f->what, "%s, as %s",
-		pid > 0			 ? "to be had" :
-			errno == ENOSPC ? "their limit is reached" :
-					  strerrordesc_np(errno),
+		pid > 0           ? "to be had"
+		: errno == ENOSPC ? "their limit is reached"
+				  : strerrordesc_np(errno),
 		geteuid() == 0 ? "root" : "an ordinary user");
 }
 
@@ -160,7 +160,8 @@ static void ask_selinux(struct found *f)
 
 	if (fd_read_path("/sys/fs/selinux/enforce", 16, &text, &len, NULL) == 0 && len > 0) {
 		f->is_there = text[0] == '1';
-		(void)snprintf(f->what, sizeof f->what, "%s", f->is_there ? "enforcing" : "permissive");
+		(void)snprintf(
+			f->what, sizeof f->what, "%s", f->is_there ? "enforcing" : "permissive");
 	} else {
 		(void)snprintf(f->what, sizeof f->what, "off");
 	}
@@ -178,8 +179,8 @@ static void ask_hugepages(struct found *f)
 	size_t len = 0;
 	unsigned long long n = 0;
 
-	if (fd_read_path("/sys/kernel/mm/hugepages/hugepages-2048kB/free_hugepages", 64, &text, &len,
-		    NULL) == 0)
+	if (fd_read_path("/sys/kernel/mm/hugepages/hugepages-2048kB/free_hugepages", 64, &text,
+		    &len, NULL) == 0)
 		n = strtoull((const char *)text, NULL, 10);
 	free(text);
 	f->is_there = n > 0;
@@ -215,7 +216,8 @@ static const struct row {
 } rows[] = {
 	{ "kernel", FOR_ALL, ask_kernel, "install Linux 6.1 or later (Debian 12's is)" },
 	{ "kvm", FOR_ALL, ask_kvm,
-		"switch on virtualisation in the firmware (in a virtual machine: nesting on its host), "
+		"switch on virtualisation in the firmware (in a virtual machine: nesting on its "
+		"host), "
 		"modprobe kvm_amd or kvm_intel, and join the group kvm" },
 	{ "user namespaces", FOR_ALL, ask_namespaces,
 		"sysctl user.max_user_namespaces=10000 and, where it exists, "
@@ -223,14 +225,16 @@ static const struct row {
 	{ "seccomp", FOR_ALL, ask_seccomp, "a kernel with CONFIG_SECCOMP_FILTER" },
 	{ "monitor", FOR_ALL, ask_monitor, "install casemate whole: its programs lie beside it" },
 	{ "vm types", FOR_SNP, ask_vm_types,
-		"SNP guests need an EPYC 7003 or later with SNP on in its firmware, Linux 6.11 or later "
+		"SNP guests need an EPYC 7003 or later with SNP on in its firmware, Linux 6.11 or "
+		"later "
 		"and kvm_amd.sev_snp=1; a simulated processor (run --simulator) needs none of it" },
 	{ "sev", FOR_SNP, ask_sev, "modprobe ccp, and join the group of /dev/sev" },
 	{ "landlock", FOR_NONE, ask_landlock, "boot with lsm=...,landlock" },
 	{ "selinux", FOR_NONE, ask_selinux,
 		"apt-get install selinux-basics selinux-policy-default; selinux-activate; reboot" },
 	{ "cgroup v2", FOR_NONE, ask_cgroup, "boot with systemd.unified_cgroup_hierarchy=1" },
-	{ "tpm", FOR_NONE, ask_tpm, "switch on the TPM in the firmware; modprobe tpm_crb or tpm_tis" },
+	{ "tpm", FOR_NONE, ask_tpm,
+		"switch on the TPM in the firmware; modprobe tpm_crb or tpm_tis" },
 	{ "huge pages", FOR_NONE, ask_hugepages,
 		"write a number to /sys/kernel/mm/hugepages/hugepages-2048kB/nr_hugepages" },
 	{ "simulator", FOR_NONE, ask_simulator, "for tests: meson configure -Dsimulator=true" },
@@ -240,10 +244,12 @@ static void row_print(const struct row *r, const struct found *f, bool is_needed
 {
 	printf("%-4s %-16s %s\n", f->is_there ? "yes" : is_needed ? "NO" : "no", r->name, f->what);
 	if (!f->is_there)
-		printf("     %-16s %s: %s\n", "", is_needed ? "needed" : "not needed here, but", r->fix);
+		printf("     %-16s %s: %s\n", "", is_needed ? "needed" : "not needed here, but",
+			r->fix);
 }
 
-static void row_print_json(const struct row *r, const struct found *f, bool is_needed, bool is_first)
+static void row_print_json(
+	const struct row *r, const struct found *f, bool is_needed, bool is_first)
 {
 	printf("%s{\"row\": \"%s\", \"ok\": %s, \"needed\": %s, \"found\": ", is_first ? "" : ", ",
 		r->name, f->is_there ? "true" : "false", is_needed ? "true" : "false");
@@ -266,8 +272,8 @@ int sup_cmd_host(int argc, char **argv)
 		{ 0 },
 	};
 	const struct opt_spec spec = { "casemate host check [--tee TEE] [--json]",
-		"What this machine can do; exit 0 only if run would work for the given --tee.", options, 1,
-		1 };
+		"What this machine can do; exit 0 only if run would work for the given --tee.",
+		options, 1, 1 };
 	char **args = NULL;
 	size_t n_args = 0;
 	struct why why = { 0 };

@@ -55,8 +55,9 @@ static bool budget_take(struct sup_log *log)
 
 static bool is_wanted(const char *line)
 {
-	static const char *const names[LOG_LEVEL_COUNT] = { "error: ", "warning: ", "info: ",
-		"debug: " };
+	static const char *const names[LOG_LEVEL_COUNT] = {
+		"error: ", "warning: ", "info: ", "debug: "
+	};
 
 	for (int i = 0; i < LOG_LEVEL_COUNT; i++)
 		if (strncmp(line, names[i], strlen(names[i])) == 0)
@@ -71,9 +72,9 @@ static void text_print(struct sup_log *log, const char *text)
 
 	if (!is_wanted(text) || !budget_take(log))
 		return;
-	int n = log->dropped > 0 ?
-		snprintf(out, sizeof out, "%s: (%u lines dropped) %s\n", log->label, log->dropped, text) :
-		snprintf(out, sizeof out, "%s: %s\n", log->label, text);
+	int n = log->dropped > 0 ? snprintf(out, sizeof out, "%s: (%u lines dropped) %s\n",
+					   log->label, log->dropped, text)
+				 : snprintf(out, sizeof out, "%s: %s\n", log->label, text);
 	log->dropped = 0;
 	for (int i = 0; i + 1 < MIN(n, (int)sizeof out); i++)
 		if (out[i] < 0x20 || out[i] > 0x7e)

@@ -26,8 +26,14 @@
 #endif
 #define KVM_CAP_VM_TYPES_NR 235 /* KVM_CAP_VM_TYPES, kvm-cvm-abi 1.2: a bit per VM type */
 
-const struct sup_files SUP_FILES_NONE = { .folder = -1, .kvm = -1, .sev = -1, .memory = -1,
-	.kernel = -1, .initrd = -1, .disks = { -1, -1, -1, -1, -1, -1, -1, -1 }, .ledger = -1,
+const struct sup_files SUP_FILES_NONE = { .folder = -1,
+	.kvm = -1,
+	.sev = -1,
+	.memory = -1,
+	.kernel = -1,
+	.initrd = -1,
+	.disks = { -1, -1, -1, -1, -1, -1, -1, -1 },
+	.ledger = -1,
 	.ledger_key = -1 };
 _Static_assert(LIMIT_DISKS == 8, "SUP_FILES_NONE");
 
@@ -58,23 +64,25 @@ static MUST_USE int path_open(int folder, const char *what, const char *path, ui
 	AUTO(fd) int at = (int)syscall(SYS_openat2, folder, path, &how, sizeof how);
 
 	if (at < 0 && errno == ELOOP)
-		return why_set(why, -ELOOP, "%s: %s is or passes through a symbolic link: write the path "
-					   "it stands for", what, path);
+		return why_set(why, -ELOOP,
+			"%s: %s is or passes through a symbolic link: write the path "
+			"it stands for",
+			what, path);
 	if (at < 0)
-		return why_set(why, -EIO, "%s: cannot open %s: %s", what, path,
-			strerrordesc_np(errno));
+		return why_set(
+			why, -EIO, "%s: cannot open %s: %s", what, path, strerrordesc_np(errno));
 	if (fstat(at, &st) < 0 || (kind_of(st.st_mode) & kinds) == 0)
 		return why_set(why, -EIO, "%s: %s is no %s", what, path,
-			kinds == KIND_FOLDER	      ? "folder" :
-				kinds == KIND_FILE ? "regular file" :
-						     "regular file or block device");
+			kinds == KIND_FOLDER ? "folder"
+			: kinds == KIND_FILE ? "regular file"
+					     : "regular file or block device");
 	if (S_ISBLK(st.st_mode) && (flags & O_ACCMODE) == O_RDWR)
 		flags |= O_EXCL; /* not a mounted one */
 	(void)snprintf(link, sizeof link, "/proc/self/fd/%d", at);
 	int fd = open(link, flags | O_CLOEXEC | O_NOCTTY);
 	if (fd < 0)
-		return why_set(why, errno == EBUSY ? -EBUSY : -EIO, "%s: cannot open %s for %s: %s", what,
-			path, (flags & O_ACCMODE) == O_RDWR ? "writing" : "reading",
+		return why_set(why, errno == EBUSY ? -EBUSY : -EIO, "%s: cannot open %s for %s: %s",
+			what, path, (flags & O_ACCMODE) == O_RDWR ? "writing" : "reading",
 			strerrordesc_np(errno));
 	*ret_fd = fd;
 	return 0;
@@ -92,8 +100,8 @@ static MUST_USE int size_of(int fd, uint64_t *ret)
 	return 0;
 }
 
-static MUST_USE int image_open(int folder, const char *what, const char *path, uint64_t max,
-	int *ret_fd, struct why *why)
+static MUST_USE int image_open(
+	int folder, const char *what, const char *path, uint64_t max, int *ret_fd, struct why *why)
 {
 	uint64_t size = 0;
 	AUTO(fd) int fd = -1;
@@ -114,17 +122,18 @@ static MUST_USE int image_open(int folder, const char *what, const char *path, u
  * Two guests never write one image, and none reads what another writes: a lock that lives as long
  * as the open file, wherever its descriptors went.
  */
-static MUST_USE int disk_lock(int fd, bool is_read_only, const struct wire_plan_disk *d,
-	struct why *why)
+static MUST_USE int disk_lock(
+	int fd, bool is_read_only, const struct wire_plan_disk *d, struct why *why)
 {
 	struct flock lock = { .l_type = is_read_only ? F_RDLCK : F_WRLCK, .l_whence = SEEK_SET };
 
 	if (fcntl(fd, F_OFD_SETLK, &lock) == 0)
 		return 0;
 	if (errno == EAGAIN || errno == EACCES)
-		return why_set(why, -EBUSY, "disk %s: %s is in use by another guest", d->id, d->path);
-	return why_set(why, -EIO, "disk %s: cannot lock %s: %s", d->id, d->path,
-		strerrordesc_np(errno));
+		return why_set(
+			why, -EBUSY, "disk %s: %s is in use by another guest", d->id, d->path);
+	return why_set(
+		why, -EIO, "disk %s: cannot lock %s: %s", d->id, d->path, strerrordesc_np(errno));
 }
 
 static MUST_USE int disk_open(
@@ -145,8 +154,9 @@ static MUST_USE int disk_open(
 	if (err < 0)
 		return why_set(why, err, "%s: %s: %s", what, d->path, strerrordesc_np(-err));
 	if (size == 0 || size % 512 != 0)
-		return why_set(why, -EBADMSG, "%s: %s has %llu bytes, want a multiple of 512 above zero",
-			what, d->path, (unsigned long long)size);
+		return why_set(why, -EBADMSG,
+			"%s: %s has %llu bytes, want a multiple of 512 above zero", what, d->path,
+			(unsigned long long)size);
 	files->disk_sizes[i] = size;
 	files->disks[i] = fd_take(&fd);
 	return 0;
@@ -157,16 +167,20 @@ static MUST_USE int kvm_open(struct sup_files *files, struct why *why)
 	AUTO(fd) int fd = open("/dev/kvm", O_RDWR | O_CLOEXEC);
 
 	if (fd < 0 && errno == EACCES)
-		return why_set(why, -ENODEV, "/dev/kvm may not be opened by this user: join its group "
-					     "(usermod -aG kvm USER, then log in again)");
+		return why_set(why, -ENODEV,
+			"/dev/kvm may not be opened by this user: join its group "
+			"(usermod -aG kvm USER, then log in again)");
 	if (fd < 0)
-		return why_set(why, -ENODEV, "this machine has no /dev/kvm (%s): switch on "
-					     "virtualisation in its firmware and load kvm_amd or kvm_intel; "
-					     "in a virtual machine, allow nesting on its host",
+		return why_set(why, -ENODEV,
+			"this machine has no /dev/kvm (%s): switch on "
+			"virtualisation in its firmware and load kvm_amd or kvm_intel; "
+			"in a virtual machine, allow nesting on its host",
 			strerrordesc_np(errno));
 	if (ioctl(fd, KVM_GET_API_VERSION, 0) != KVM_API_VERSION)
-		return why_set(why, -ENODEV, "/dev/kvm does not answer as KVM (want API version %d): "
-					     "something else stands in its place", KVM_API_VERSION);
+		return why_set(why, -ENODEV,
+			"/dev/kvm does not answer as KVM (want API version %d): "
+			"something else stands in its place",
+			KVM_API_VERSION);
 	files->kvm = fd_take(&fd);
 	return 0;
 }
@@ -198,14 +212,16 @@ static MUST_USE int sev_open(const struct wire_plan *plan, const char *simulator
 	}
 	int types = ioctl(files->kvm, KVM_CHECK_EXTENSION, KVM_CAP_VM_TYPES_NR);
 	if (types < 0 || (types & 1 << PLAN_TEE_SNP) == 0)
-		return why_set(why, -ENODEV, "this machine's KVM has no SEV-SNP guests: an EPYC 7003 or "
-					     "later with SNP on in its firmware, Linux 6.11 or later and "
-					     "kvm_amd.sev_snp=1 have; casemate host check --tee snp says more");
+		return why_set(why, -ENODEV,
+			"this machine's KVM has no SEV-SNP guests: an EPYC 7003 or "
+			"later with SNP on in its firmware, Linux 6.11 or later and "
+			"kvm_amd.sev_snp=1 have; casemate host check --tee snp says more");
 	files->sev = open("/dev/sev", O_RDWR | O_CLOEXEC);
-	return files->sev < 0 ? why_set(why, -ENODEV, "cannot open /dev/sev: %s: is the ccp driver "
-						      "loaded and this user in its group?",
-					strerrordesc_np(errno)) :
-				0;
+	return files->sev < 0 ? why_set(why, -ENODEV,
+					"cannot open /dev/sev: %s: is the ccp driver "
+					"loaded and this user in its group?",
+					strerrordesc_np(errno))
+			      : 0;
 }
 
 /* The pool must have the pages now: a guest must not be killed by SIGBUS later. */
@@ -221,15 +237,18 @@ static MUST_USE int huge_check(const char *size_kib, uint64_t wanted, struct why
 	if (fd_read_path(path, 64, &text, &len, NULL) == 0)
 		n = strtoull((const char *)text, NULL, 10);
 	free(text);
-	return n < wanted ? why_set(why, -ENODEV, "huge pages: %llu of %s KiB are free, %llu are "
-						  "needed: write a larger number to nr_hugepages beside "
-						  "%s", n, size_kib, (unsigned long long)wanted, path) :
-			    0;
+	return n < wanted ? why_set(why, -ENODEV,
+				    "huge pages: %llu of %s KiB are free, %llu are "
+				    "needed: write a larger number to nr_hugepages beside "
+				    "%s",
+				    n, size_kib, (unsigned long long)wanted, path)
+			  : 0;
 }
 
 static MUST_USE int memfd_open(const char *name, unsigned int flags, uint64_t size, int *ret_fd)
 {
-	AUTO(fd) int fd = memfd_create(name, flags | MFD_CLOEXEC | MFD_ALLOW_SEALING | MFD_NOEXEC_SEAL);
+	AUTO(fd)
+	int fd = memfd_create(name, flags | MFD_CLOEXEC | MFD_ALLOW_SEALING | MFD_NOEXEC_SEAL);
 
 	if (fd < 0 && errno == EINVAL) /* Linux before 6.3 */
 		fd = memfd_create(name, flags | MFD_CLOEXEC | MFD_ALLOW_SEALING);
@@ -252,15 +271,16 @@ static MUST_USE int memory_open(
 
 	if ((flags & PLAN_HUGE_2M) != 0) {
 		huge = MFD_HUGETLB | MFD_HUGE_2MB;
-		err = mib % 2 != 0 ? why_set(why, -ERANGE, "huge pages: %llu MiB is no multiple of 2 MiB",
-					     (unsigned long long)mib) :
-				     huge_check("2048", mib / 2, why);
+		err = mib % 2 != 0 ? why_set(why, -ERANGE,
+					     "huge pages: %llu MiB is no multiple of 2 MiB",
+					     (unsigned long long)mib)
+				   : huge_check("2048", mib / 2, why);
 	} else if ((flags & PLAN_HUGE_1G) != 0) {
 		huge = MFD_HUGETLB | MFD_HUGE_1GB;
-		err = mib % 1024 != 0 ?
-			why_set(why, -ERANGE, "huge pages: %llu MiB is no multiple of 1 GiB",
-				(unsigned long long)mib) :
-			huge_check("1048576", mib / 1024, why);
+		err = mib % 1024 != 0 ? why_set(why, -ERANGE,
+						"huge pages: %llu MiB is no multiple of 1 GiB",
+						(unsigned long long)mib)
+				      : huge_check("1048576", mib / 1024, why);
 	}
 	if (err == 0) {
 		err = memfd_open("casemate-guest", huge, mib << 20, &files->memory);
@@ -274,8 +294,8 @@ static MUST_USE int memory_open(
 static MUST_USE int boot_open(
 	const struct wire_plan *plan, struct sup_files *files, struct why *why)
 {
-	int err = image_open(files->folder, "kernel", plan->kernel, LIMIT_KERNEL_BYTES,
-		&files->kernel, why);
+	int err = image_open(
+		files->folder, "kernel", plan->kernel, LIMIT_KERNEL_BYTES, &files->kernel, why);
 
 	if (err < 0)
 		return err;
@@ -283,7 +303,8 @@ static MUST_USE int boot_open(
 		return image_open(files->folder, "initrd", plan->initrd, LIMIT_INITRD_BYTES,
 			&files->initrd, why);
 	err = memfd_open("casemate-no-initrd", 0, 0, &files->initrd);
-	return err < 0 ? why_set(why, err, "cannot make an empty file: %s", strerrordesc_np(-err)) : 0;
+	return err < 0 ? why_set(why, err, "cannot make an empty file: %s", strerrordesc_np(-err))
+		       : 0;
 }
 
 static MUST_USE int ledger_open(

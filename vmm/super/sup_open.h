@@ -19,7 +19,7 @@
 struct sup_files {
 	int folder; /* the policy's, O_PATH: relative paths start here */
 	int kvm;
-	int sev;    /* /dev/sev, the simulated platform, or /dev/null */
+	int sev; /* /dev/sev, the simulated platform, or /dev/null */
 	int memory;
 	int kernel;
 	int initrd;
@@ -35,8 +35,8 @@ extern const struct sup_files SUP_FILES_NONE;
  * Open the policy file a person named (following links, as for any file a person names) and its
  * folder into files->folder. *ret_policy is the caller's.
  */
-MUST_USE int sup_open_policy(const char *path, int *ret_policy, struct sup_files *files,
-	struct why *why);
+MUST_USE int sup_open_policy(
+	const char *path, int *ret_policy, struct sup_files *files, struct why *why);
 
 /*
  * Open all of the plan; simulator: the platform file that stands for /dev/sev, or NULL. Errors
@@ -47,8 +47,8 @@ MUST_USE int sup_open_files(const struct wire_plan *plan, const char *simulator,
 	struct sup_files *files, struct why *why);
 
 /* Connect to the Unix socket of a port, without waiting. -errno of connect(2). */
-MUST_USE int sup_open_port(const struct sup_files *files, const struct wire_plan_port *port,
-	int *ret_fd);
+MUST_USE int sup_open_port(
+	const struct sup_files *files, const struct wire_plan_port *port, int *ret_fd);
 
 /* Close what the children have by now; the folder stays, for ports. */
 void sup_files_drop(struct sup_files *files);

@@ -38,14 +38,14 @@ static int failed_take(void *owner, struct msg *m)
 	memcpy(&failed, m->buf, sizeof failed);
 	failed.text[sizeof failed.text - 1] = 0;
 	uint32_t err = le32_get(failed.err);
-	a->err = why_set(a->why, err > 0 && err < 4096 && err != EINVAL ? -(int)err : -EREMOTEIO, "%s",
-		failed.text);
+	a->err = why_set(a->why, err > 0 && err < 4096 && err != EINVAL ? -(int)err : -EREMOTEIO,
+		"%s", failed.text);
 	return 0;
 }
 
 static const struct rule rules[] = {
-	[SUP_MSG_FAILED] = { IN(0), sizeof(struct wire_failed), sizeof(struct wire_failed), 0, 0, true,
-		failed_take },
+	[SUP_MSG_FAILED] = { IN(0), sizeof(struct wire_failed), sizeof(struct wire_failed), 0, 0,
+		true, failed_take },
 	[PLAN_MSG_PLAN] = { IN(0), sizeof(struct wire_plan), sizeof(struct wire_plan), 0, 0, true,
 		plan_take },
 };
@@ -69,7 +69,8 @@ static MUST_USE int answer_wait(struct spawn_child *c, struct chan *chan, struct
 			{ .fd = c->log_fd, .events = POLLIN } };
 		int64_t left = end - now_ms();
 		if (left <= 0)
-			return why_set(a->why, -ETIMEDOUT, "the policy reader did not answer within %d s",
+			return why_set(a->why, -ETIMEDOUT,
+				"the policy reader did not answer within %d s",
 				READER_TIMEOUT_MS / 1000);
 		if (poll(p, 2, (int)left) < 0 && errno != EINTR)
 			return -errno;
@@ -81,7 +82,8 @@ static MUST_USE int answer_wait(struct spawn_child *c, struct chan *chan, struct
 		if (err < 0 && err != -EAGAIN)
 			return err;
 	}
-	for (int i = 0; i < 64 && c->log_fd >= 0 && sup_log_read(&log, c->log_fd) == SUP_LOG_MORE; i++)
+	for (int i = 0; i < 64 && c->log_fd >= 0 && sup_log_read(&log, c->log_fd) == SUP_LOG_MORE;
+		i++)
 		; /* more than the pipe holds: what a reader that goes on says is not waited for */
 	return a->err;
 }
@@ -113,8 +115,8 @@ int sup_plan_read(int policy_fd, const char *name, struct wire_plan *ret, struct
 	if (err == 0)
 		err = chan_open(&chan, fd_take(&c.chan_fd));
 	if (err == 0)
-		err = chan_send(&chan, SUP_MSG_CONFIG, name, MIN(strlen(name), LIMIT_PATH_BYTES - 1) + 1,
-			NULL, 0);
+		err = chan_send(&chan, SUP_MSG_CONFIG, name,
+			MIN(strlen(name), LIMIT_PATH_BYTES - 1) + 1, NULL, 0);
 	if (err == 0)
 		err = answer_wait(&c, &chan, &a);
 	chan_close(&chan);

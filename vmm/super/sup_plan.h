@@ -21,5 +21,5 @@
 MUST_USE int sup_plan_read(int policy_fd, const char *name, struct wire_plan *ret, struct why *why);
 
 /* Every process with its descriptors and sandbox, every file with its flags, on stdout. */
-void sup_plan_print(const struct wire_plan *plan, const char *policy, const char *simulator,
-	bool is_json);
+void sup_plan_print(
+	const struct wire_plan *plan, const char *policy, const char *simulator, bool is_json);

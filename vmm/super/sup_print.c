@@ -10,7 +10,7 @@
 /* A process and what it will hold; a file the supervisor opens is a row with flags. */
 struct held {
 	const char *what;
-	const char *path;  /* NULL: not a file of the host */
+	const char *path; /* NULL: not a file of the host */
 	const char *flags;
 };
 
@@ -68,12 +68,13 @@ static void devices_add(struct view *v, const struct wire_plan *plan)
 	if ((flags & PLAN_VSOCK) != 0) {
 		struct process *p = device_add(v, ROLE_DEV_VSOCK, "");
 		for (uint32_t i = 0; i < le32_get(plan->n_ports); i++)
-			held_add(p, "streams to", plan->ports[i].path, "connected when the guest asks");
+			held_add(p, "streams to", plan->ports[i].path,
+				"connected when the guest asks");
 	}
 }
 
-static void view_make(struct view *v, const struct wire_plan *plan, const char *policy,
-	const char *simulator)
+static void view_make(
+	struct view *v, const struct wire_plan *plan, const char *policy, const char *simulator)
 {
 	bool is_snp = le32_get(plan->tee) == PLAN_TEE_SNP;
 	struct process *p = process_add(v, ROLE_POLICY, "");
@@ -115,13 +116,13 @@ static void process_print(const struct process *p)
 			h->flags != NULL ? "  (" : "", h->flags != NULL ? h->flags : "",
 			h->flags != NULL ? ")" : "");
 	}
-	printf("    %-34s %zu rules in policy/seccomp/%s.syscalls and base; at most %u descriptors%s\n",
+	printf("    %-34s %zu rules in policy/seccomp/%s.syscalls and base; at most %u "
+	       "descriptors%s\n",
 		"sandbox", row->syscalls->n_rows, row->syscalls->name, row->max_fds,
 		(row->flags & ROLE_WRITES_FILES) != 0 ? "" : "; may not make a file grow");
 }
 
-static void view_print_text(
-	const struct view *v, const struct wire_plan *plan, const char *policy)
+static void view_print_text(const struct view *v, const struct wire_plan *plan, const char *policy)
 {
 	bool is_snp = le32_get(plan->tee) == PLAN_TEE_SNP;
 
@@ -131,8 +132,10 @@ static void view_print_text(
 		(unsigned long long)le64_get(plan->serial));
 	for (size_t i = 0; i < sizeof plan->policy_hash; i++)
 		printf("%02x", plan->policy_hash[i]);
-	printf("\n\nEvery process below has user, pid, mount, network, ipc, uts and cgroup namespaces of its\n"
-	       "own, an empty read-only root, an unprivileged uid, no capability, no environment, standard\n"
+	printf("\n\nEvery process below has user, pid, mount, network, ipc, uts and cgroup "
+	       "namespaces of its\n"
+	       "own, an empty read-only root, an unprivileged uid, no capability, no environment, "
+	       "standard\n"
 	       "input and output on /dev/null, and dies with the supervisor.\n\nprocesses:\n");
 	for (unsigned int i = 0; i < v->n; i++)
 		process_print(&v->at[i]);
@@ -152,8 +155,7 @@ static void held_print_json(const struct held *h)
 	printf("}");
 }
 
-static void view_print_json(
-	const struct view *v, const struct wire_plan *plan, const char *policy)
+static void view_print_json(const struct view *v, const struct wire_plan *plan, const char *policy)
 {
 	printf("{\"schema\": \"casemate/plan/1\", \"name\": ");
 	sup_json_text(stdout, plan->name);
@@ -172,8 +174,10 @@ static void view_print_json(
 		printf("%s{\"program\": \"%s\", \"role\": \"%s\", \"id\": ", i > 0 ? ", " : "",
 			row->binary, row->name);
 		sup_json_text(stdout, p->id);
-		printf(", \"sandbox\": {\"namespaces\": [\"user\", \"pid\", \"mount\", \"net\", \"ipc\", "
-		       "\"uts\", \"cgroup\"], \"root\": \"empty\", \"capabilities\": 0, \"seccomp\": \"%s\", "
+		printf(", \"sandbox\": {\"namespaces\": [\"user\", \"pid\", \"mount\", \"net\", "
+		       "\"ipc\", "
+		       "\"uts\", \"cgroup\"], \"root\": \"empty\", \"capabilities\": 0, "
+		       "\"seccomp\": \"%s\", "
 		       "\"seccomp_rules\": %zu, \"max_descriptors\": %u}, \"descriptors\": [",
 			row->syscalls->name, row->syscalls->n_rows, row->max_fds);
 		for (unsigned int j = 0; j < p->n; j++) {
@@ -185,8 +189,8 @@ static void view_print_json(
 	printf("]}\n");
 }
 
-void sup_plan_print(const struct wire_plan *plan, const char *policy, const char *simulator,
-	bool is_json)
+void sup_plan_print(
+	const struct wire_plan *plan, const char *policy, const char *simulator, bool is_json)
 {
 	static struct view view; /* too large for a stack */
 

@@ -30,11 +30,11 @@ enum sup_msg {
 
 /* CONFIG of the monitor. Descriptors, in this order: */
 enum mon_fd {
-	MON_FD_KVM,     /* /dev/kvm */
-	MON_FD_SEV,     /* /dev/sev (or the simulated platform's file); /dev/null for a plain guest */
-	MON_FD_MEMORY,  /* the shared memfd, sized to the guest's RAM */
-	MON_FD_KERNEL,  /* read only */
-	MON_FD_INITRD,  /* read only; an empty file when there is none */
+	MON_FD_KVM, /* /dev/kvm */
+	MON_FD_SEV, /* /dev/sev (or the simulated platform's file); /dev/null for a plain guest */
+	MON_FD_MEMORY,       /* the shared memfd, sized to the guest's RAM */
+	MON_FD_KERNEL,       /* read only */
+	MON_FD_INITRD,       /* read only; an empty file when there is none */
 	MON_FD_FIRST_DEVICE, /* then one vhost-user socket a device, in the order of devices[] */
 };
 
@@ -67,7 +67,7 @@ struct wire_mon_config {
 
 /* CONFIG of casemate-dev-blk; descriptors: vhost-user socket, disk. */
 struct wire_blk_config {
-	le64 size; /* of the disk in bytes */
+	le64 size;  /* of the disk in bytes */
 	le32 flags; /* PLAN_DISK_* */
 	le32 zero;
 	char id[LIMIT_ID_BYTES];
@@ -103,13 +103,14 @@ WIRE_SIZE(struct wire_connected, 8);
 struct wire_launched {
 	uint8_t kernel_sha256[32]; /* zero: the monitor has no hash code; reserved */
 	le64 measured_pages;
-	le64 measured_us;          /* time spent in launch commands */
+	le64 measured_us; /* time spent in launch commands */
 };
 WIRE_SIZE(struct wire_launched, 48);
 
 enum ended_how {
-	ENDED_OFF = 0,    /* the guest switched itself off */
-	ENDED_RESET = 1,  /* the guest asked for a reset (a protected guest cannot be reset in place) */
+	ENDED_OFF = 0, /* the guest switched itself off */
+	ENDED_RESET =
+		1, /* the guest asked for a reset (a protected guest cannot be reset in place) */
 	ENDED_CRASH = 2,  /* triple fault, internal error, SEV termination request */
 	ENDED_STOP = 3,   /* the supervisor asked */
 	ENDED_DEVICE = 4, /* a device process is gone */

@@ -60,19 +60,22 @@ static MUST_USE int options_parse(struct run_options *o, int argc, char **argv, 
 {
 	const struct opt options[] = {
 		{ "name", OPT_TEXT, &o->name, "N", "the guest's name, instead of the policy's" },
-		{ "plan", OPT_FLAG, &o->is_plan_only, NULL, "print what would be started and opened; stop" },
+		{ "plan", OPT_FLAG, &o->is_plan_only, NULL,
+			"print what would be started and opened; stop" },
 		{ "json", OPT_FLAG, &o->is_json, NULL, "with --plan: one JSON object" },
 		{ "simulator", OPT_TEXT, &o->simulator, "FILE",
 			"this simulated platform instead of a secure processor" },
 		{ "stdin", OPT_FLAG, &o->has_input, NULL,
 			"feed standard input to the console though it is no terminal" },
-		{ "log-level", OPT_TEXT, &o->log_level, "LEVEL", "err, warn, info (default) or debug" },
+		{ "log-level", OPT_TEXT, &o->log_level, "LEVEL",
+			"err, warn, info (default) or debug" },
 		{ 0 },
 	};
 	const struct opt_spec spec = {
 		"casemate run POLICY [--name N] [--plan [--json]] [--simulator FILE] [--stdin] "
 		"[--log-level LEVEL]",
-		"Launch the guest of a policy in the foreground; its console is the terminal.", options, 1, 1
+		"Launch the guest of a policy in the foreground; its console is the terminal.",
+		options, 1, 1
 	};
 	char **args = NULL;
 	size_t n_args = 0;
@@ -82,10 +85,12 @@ static MUST_USE int options_parse(struct run_options *o, int argc, char **argv, 
 		return err;
 	o->policy = args[0];
 	if (o->is_json && !o->is_plan_only)
-		return why_set(why, -EINVAL, "--json needs --plan: a run has its guest's console on standard "
-					     "output");
+		return why_set(why, -EINVAL,
+			"--json needs --plan: a run has its guest's console on standard "
+			"output");
 	if (o->name != NULL && (o->name[0] == 0 || strlen(o->name) >= LIMIT_NAME_BYTES))
-		return why_set(why, -EINVAL, "--name: want 1 to %u characters", LIMIT_NAME_BYTES - 1);
+		return why_set(
+			why, -EINVAL, "--name: want 1 to %u characters", LIMIT_NAME_BYTES - 1);
 	return 0;
 }
 
@@ -100,8 +105,11 @@ static MUST_USE int level_set(const char *text, struct why *why)
 		sup_log_set_level((enum log_level)i);
 		return 0;
 	}
-	return text == NULL ? 0 : why_set(why, -EINVAL, "--log-level: \"%s\" is none of err, warn, info, "
-							"debug", text);
+	return text == NULL ? 0
+			    : why_set(why, -EINVAL,
+				      "--log-level: \"%s\" is none of err, warn, info, "
+				      "debug",
+				      text);
 }
 
 /* What the command line may not ask of this policy, or of this installation. */
@@ -113,14 +121,17 @@ static MUST_USE int simulator_check(
 	if (o->simulator == NULL)
 		return 0;
 	if (le32_get(plan->tee) == PLAN_TEE_NONE)
-		return why_set(why, -EACCES, "--simulator: the policy's guest is a plain one (tee none): it "
-					     "needs no secure processor, simulated or not");
+		return why_set(why, -EACCES,
+			"--simulator: the policy's guest is a plain one (tee none): it "
+			"needs no secure processor, simulated or not");
 	if ((le32_get(plan->flags) & PLAN_SIMULATED) == 0)
-		return why_set(why, -EACCES, "--simulator: the policy does not accept trust class "
-					     "\"simulated\"");
+		return why_set(why, -EACCES,
+			"--simulator: the policy does not accept trust class "
+			"\"simulated\"");
 	if (!o->is_plan_only && spawn_open_binary("casemate-monitor-sim", &fd, NULL, 0, NULL) < 0)
-		return why_set(why, -ENODEV, "--simulator: this installation has no casemate-monitor-sim: "
-					     "build it with meson configure -Dsimulator=true");
+		return why_set(why, -ENODEV,
+			"--simulator: this installation has no casemate-monitor-sim: "
+			"build it with meson configure -Dsimulator=true");
 	return 0;
 }
 
@@ -130,7 +141,9 @@ static MUST_USE int name_set(const struct run_options *o, struct wire_plan *plan
 		return 0;
 	memset(plan->name, 0, sizeof plan->name);
 	(void)snprintf(plan->name, sizeof plan->name, "%s", o->name);
-	return plan_check(plan, why) < 0 ? why_set(why, -EINVAL, "--name: want printable characters") : 0;
+	return plan_check(plan, why) < 0
+		       ? why_set(why, -EINVAL, "--name: want printable characters")
+		       : 0;
 }
 
 /* The exit status of a guest that ended, and the last line a person reads. */
@@ -164,7 +177,8 @@ static int result_report(const struct sup_result *r)
 		return (int)r->status;
 	if (texts[r->how] != NULL) {
 		struct why why = { 0 };
-		(void)why_set(&why, 0, "%s%s%s", texts[r->how], r->text[0] != 0 ? ": " : "", r->text);
+		(void)why_set(
+			&why, 0, "%s%s%s", texts[r->how], r->text[0] != 0 ? ": " : "", r->text);
 		fprintf(stderr, "casemate: %s\n", why.text);
 	}
 	return statuses[r->how];

@@ -37,7 +37,8 @@ static MUST_USE int device_start(struct sup_guest *g, enum role role, enum mon_d
 	int err = device_pair(g, device, &back);
 
 	if (err < 0)
-		return why_set(why, err, "cannot make a device's socket: %s", strerrordesc_np(-err));
+		return why_set(
+			why, err, "cannot make a device's socket: %s", strerrordesc_np(-err));
 	err = sup_child_start(g, role, id, NULL, 0, why);
 	if (err < 0)
 		return err;
@@ -46,8 +47,9 @@ static MUST_USE int device_start(struct sup_guest *g, enum role role, enum mon_d
 	for (unsigned int i = 0; i < n_fds; i++)
 		send[1 + i] = fds[i];
 	err = sup_child_send(c, SUP_MSG_CONFIG, config, len, send, 1 + n_fds);
-	return err < 0 ? why_set(why, err, "cannot configure %s: %s", c->label, strerrordesc_np(-err)) :
-			 0;
+	return err < 0 ? why_set(why, err, "cannot configure %s: %s", c->label,
+				 strerrordesc_np(-err))
+		       : 0;
 }
 
 static MUST_USE int disks_start(struct sup_guest *g, struct why *why)
@@ -87,12 +89,13 @@ static MUST_USE int console_start(struct sup_guest *g, struct why *why)
 
 static MUST_USE int vsock_start(struct sup_guest *g, struct why *why)
 {
-	struct wire_vsock_config config = { .cid = g->plan->vsock_cid, .n_ports = g->plan->n_ports };
+	struct wire_vsock_config config = { .cid = g->plan->vsock_cid,
+		.n_ports = g->plan->n_ports };
 
 	for (uint32_t i = 0; i < le32_get(g->plan->n_ports); i++)
 		config.ports[i] = g->plan->ports[i].port;
-	return device_start(g, ROLE_DEV_VSOCK, MON_DEVICE_VSOCK, "", &config, sizeof config, NULL, 0,
-		why);
+	return device_start(
+		g, ROLE_DEV_VSOCK, MON_DEVICE_VSOCK, "", &config, sizeof config, NULL, 0, why);
 }
 
 static MUST_USE int ledger_start(struct sup_guest *g, struct why *why)
@@ -126,8 +129,8 @@ int sup_start_guest(struct sup_guest *g, bool is_simulated, struct why *why)
 		err = vsock_start(g, why);
 	/* The monitor loads while the devices start; what it is told comes when they are READY. */
 	if (err == 0)
-		err = sup_child_start(g, is_simulated ? ROLE_MONITOR_SIM : ROLE_MONITOR, "", NULL, 0,
-			why);
+		err = sup_child_start(
+			g, is_simulated ? ROLE_MONITOR_SIM : ROLE_MONITOR, "", NULL, 0, why);
 	if (err == 0)
 		g->monitor = &g->children[g->n_children - 1];
 	return err;
@@ -136,8 +139,8 @@ int sup_start_guest(struct sup_guest *g, bool is_simulated, struct why *why)
 static uint32_t monitor_flags(uint32_t flags)
 {
 	return ((flags & PLAN_ID_BLOCK) != 0 ? MON_CONFIG_ID_BLOCK : 0) |
-		((flags & PLAN_AUTHOR_KEY) != 0 ? MON_CONFIG_AUTHOR_KEY : 0) |
-		((flags & PLAN_SERIAL) != 0 ? MON_CONFIG_SERIAL : 0);
+	       ((flags & PLAN_AUTHOR_KEY) != 0 ? MON_CONFIG_AUTHOR_KEY : 0) |
+	       ((flags & PLAN_SERIAL) != 0 ? MON_CONFIG_SERIAL : 0);
 }
 
 int sup_start_monitor(struct sup_guest *g, struct why *why)

@@ -55,7 +55,8 @@ static const struct phase {
 	void (*late)(struct sup_guest *g);
 } phases[PHASE_COUNT] = {
 	[PHASE_DEVICES] = { "starting the devices", 30000, NULL, devices_tick, start_is_late },
-	[PHASE_LAUNCH] = { "launching the guest", 300000, launch_enter, launch_tick, start_is_late },
+	[PHASE_LAUNCH] = { "launching the guest", 300000, launch_enter, launch_tick,
+		start_is_late },
 	[PHASE_ENTRY] = { "writing the ledger", 30000, entry_enter, entry_tick, start_is_late },
 	[PHASE_RUN] = { "running", 0, run_enter, run_tick, NULL },
 	[PHASE_STOP_MONITOR] = { "ending the monitor", 10000, monitor_stop_enter, monitor_stop_tick,
@@ -142,12 +143,12 @@ static void launch_tick(struct sup_guest *g)
 static MUST_USE int entry_send(struct sup_guest *g, enum ledger_event event, const char *text)
 {
 	struct wire_ledger_entry entry = { .cookie = le32_of(++g->cookie),
-		.event = le32_of((uint32_t)event), .serial = g->plan->serial };
+		.event = le32_of((uint32_t)event),
+		.serial = g->plan->serial };
 	struct timespec now = { 0 };
 
 	(void)clock_gettime(CLOCK_REALTIME, &now);
-	entry.time_ns =
-		le64_of((uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec);
+	entry.time_ns = le64_of((uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec);
 	memcpy(entry.guest, g->plan->name, sizeof entry.guest);
 	memcpy(entry.policy_hash, g->plan->policy_hash, sizeof entry.policy_hash);
 	(void)snprintf(entry.text, sizeof entry.text, "%s", text);
@@ -266,7 +267,8 @@ static void last_entry_enter(struct sup_guest *g)
 
 static void last_entry_tick(struct sup_guest *g)
 {
-	if (!g->has_entry || g->ledger == NULL || g->ledger->state != CHILD_READY || g->is_entry_done)
+	if (!g->has_entry || g->ledger == NULL || g->ledger->state != CHILD_READY ||
+		g->is_entry_done)
 		phase_enter(g, PHASE_STOP_LEDGER);
 }
 
@@ -371,7 +373,8 @@ static void cause_await(struct sup_guest *g)
 		nfds_t n = 0;
 		for (unsigned int i = 0; i < g->n_children; i++)
 			if (g->children[i].state != CHILD_GONE)
-				p[n++] = (struct pollfd){ .fd = g->children[i].spawned.pidfd, .events = POLLIN };
+				p[n++] = (struct pollfd){ .fd = g->children[i].spawned.pidfd,
+					.events = POLLIN };
 		if (g->monitor != NULL)
 			p[n++] = (struct pollfd){ .fd = g->monitor->chan.fd, .events = POLLIN };
 		(void)poll(p, n, (int)MAX(end - now_ms(), (int64_t)0));
@@ -521,8 +524,9 @@ static int done_take(void *owner, struct msg *m)
 	if (le32_get(done.err) != 0) {
 		int err = failed_errno(le32_get(done.err));
 		g->is_entry_done = g->phase == PHASE_LAST_ENTRY; /* answered, if badly */
-		sup_watch_fail(g, err == -EREMOTEIO ? -EIO : err, "ledger %s: the entry is not on the disk: %s%s",
-			g->plan->ledger, strerrordesc_np(-err),
+		sup_watch_fail(g, err == -EREMOTEIO ? -EIO : err,
+			"ledger %s: the entry is not on the disk: %s%s", g->plan->ledger,
+			strerrordesc_np(-err),
 			err == -ENOSPC || err == -EDQUOT ? ": make room there" : "");
 		return 0;
 	}
@@ -579,15 +583,17 @@ bool sup_watch_messages(struct sup_child *c)
 
 	/* A bounded number a turn: no child keeps the loop from the others. */
 	for (int i = 0; i < 16 && err == 0 && c->chan.fd >= 0; i++)
-		err = chan_step(&c->chan, /* is_waiting= */ false, role_rules[c->spawned.role].rules,
-			role_rules[c->spawned.role].n, c->state, c);
+		err = chan_step(&c->chan, /* is_waiting= */ false,
+			role_rules[c->spawned.role].rules, role_rules[c->spawned.role].n, c->state,
+			c);
 	if (err < 0 && err != -EAGAIN) {
 		loop_del(&g->loop, &c->chan_src);
 		c->chan_src.fd = -1;
 		chan_close(&c->chan);
 		if (err != -EPIPE) {
-			sup_watch_fail(g, -EREMOTEIO, "%s: a message it may not send (%s): it is killed",
-				c->label, strerrordesc_np(-err));
+			sup_watch_fail(g, -EREMOTEIO,
+				"%s: a message it may not send (%s): it is killed", c->label,
+				strerrordesc_np(-err));
 			sup_child_kill(c);
 		}
 	}
@@ -615,12 +621,15 @@ void sup_watch_end(struct sup_child *c)
 		if (c->end.is_signal && c->end.status != SIGKILL)
 			log_warn("%s %s while it was ending", c->label, text);
 	} else if (g->phase < PHASE_RUN) {
-		sup_watch_fail(g, -EREMOTEIO, "%s %s while %s", c->label, text, phases[g->phase].name);
+		sup_watch_fail(
+			g, -EREMOTEIO, "%s %s while %s", c->label, text, phases[g->phase].name);
 	} else if (g->phase == PHASE_RUN) {
-		sup_watch_fail(g, -EREMOTEIO, "%s %s; the guest cannot go on without it", c->label, text);
+		sup_watch_fail(
+			g, -EREMOTEIO, "%s %s; the guest cannot go on without it", c->label, text);
 	} else if (!is_clean && g->result.has_ended && g->result.how == ENDED_DEVICE) {
 		/* The monitor saw the socket close before we saw the process end: this is the cause. */
-		sup_watch_fail(g, -EREMOTEIO, "%s %s; the guest cannot go on without it", c->label, text);
+		sup_watch_fail(
+			g, -EREMOTEIO, "%s %s; the guest cannot go on without it", c->label, text);
 	}
 	guest_tick(g);
 }
