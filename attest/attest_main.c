@@ -19,23 +19,22 @@ static const struct {
 	{ "measure", cmd_measure, "predict the launch digest of a policy" },
 };
 
-static void help_print(FILE *to)
+static void help_print(void)
 {
-	fprintf(to, "usage: casemate-attest COMMAND ...\n\ncommands:\n");
+	printf("usage: casemate-attest COMMAND ...\n\ncommands:\n");
 	for (size_t i = 0; i < ARRAY_LEN(commands); i++)
-		fprintf(to, "  %-8s %s\n", commands[i].name, commands[i].about);
-	fprintf(to, "\n'casemate-attest COMMAND --help' lists the options.\n");
+		printf("  %-8s %s\n", commands[i].name, commands[i].about);
+	printf("\n'casemate-attest COMMAND --help' lists the options.\n");
 }
 
-int main(int argc, char **argv)
+static int command_run(int argc, char **argv)
 {
-	log_set_name("casemate-attest");
 	if (argc < 2) {
-		help_print(stderr);
+		log_err("a command is missing: one of show, verify, measure");
 		return EXIT_USAGE;
 	}
 	if (strcmp(argv[1], "--help") == 0) {
-		help_print(stdout);
+		help_print();
 		return EXIT_YES;
 	}
 	if (strcmp(argv[1], "--version") == 0) {
@@ -45,6 +44,12 @@ int main(int argc, char **argv)
 	for (size_t i = 0; i < ARRAY_LEN(commands); i++)
 		if (strcmp(argv[1], commands[i].name) == 0)
 			return commands[i].run(argc - 1, argv + 1);
-	log_err("unknown command '%s'; casemate-attest --help lists them", argv[1]);
+	log_err("unknown command '%.40s': want one of show, verify, measure", argv[1]);
 	return EXIT_USAGE;
+}
+
+int main(int argc, char **argv)
+{
+	log_set_name("casemate-attest");
+	return opts_end(command_run(argc, argv));
 }

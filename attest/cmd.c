@@ -39,7 +39,9 @@ int cmd_print(struct wr *w, int status)
 	int err = wr_check(w);
 	if (err == 0)
 		err = fd_write_all(STDOUT_FILENO, w->buf, w->len);
-	return err < 0 ? cmd_fail(EXIT_OURS, err, NULL) : status;
+	if (err < 0)
+		log_err("cannot write the answer: %s", strerrordesc_np(-err));
+	return err < 0 ? EXIT_OURS : status;
 }
 
 int cmd_fail(int status, int err, const struct why *why)

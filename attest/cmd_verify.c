@@ -46,6 +46,8 @@ static MUST_USE int cert_file_add(
 	if (err < 0)
 		return is_named ? err : 0;
 	err = attest_check_certs(f->at[f->n - 1], &n, is_named ? why : NULL);
+	if (err == 0 && n == 0)
+		err = why_set(is_named ? why : NULL, -EBADMSG, "no certificate in it");
 	if (err == 0)
 		return 0;
 	if (is_named)

@@ -99,15 +99,20 @@ int fd_read_file(int fd, size_t max, uint8_t **ret, size_t *ret_len)
 	return 0;
 }
 
+/* A file that may not be touched; -EACCES is what a policy says. */
+static int path_errno(int err)
+{
+	return err == -EACCES || err == -EPERM ? -EIO : err;
+}
+
 int fd_read_path(const char *path, size_t max, uint8_t **ret, size_t *ret_len, struct why *why)
 {
 	AUTO(fd) int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
 
 	if (fd < 0) {
 		int err = -errno;
-		/* -EACCES is what a policy says, not a file. */
-		return why_set(why, err == -EACCES || err == -EPERM ? -EIO : err, "cannot open %s: %s", path,
-			strerrordesc_np(-err));
+		return why_set(
+			why, path_errno(err), "cannot open %s: %s", path, strerrordesc_np(-err));
 	}
 	int err = fd_read_file(fd, max, ret, ret_len);
 	if (err == -EMSGSIZE)
@@ -134,7 +139,8 @@ static MUST_USE int new_file_write(
 	int dirfd, const char *path, const void *buf, size_t len, mode_t mode)
 {
 	(void)unlinkat(dirfd, path, 0);
-	AUTO(fd) int fd = openat(dirfd, path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, mode);
+	AUTO(fd)
+	int fd = openat(dirfd, path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, mode);
 	if (fd < 0)
 		return -errno;
 	int err = fd_write_all(fd, buf, len);
@@ -143,8 +149,8 @@ static MUST_USE int new_file_write(
 	return err;
 }
 
-int fd_replace_file(int dirfd, const char *path, const void *buf, size_t len, mode_t mode,
-	struct why *why)
+int fd_replace_file(
+	int dirfd, const char *path, const void *buf, size_t len, mode_t mode, struct why *why)
 {
 	char tmp[PATH_MAX];
 	int n = snprintf(tmp, sizeof tmp, "%s.new", path);
@@ -158,7 +164,8 @@ int fd_replace_file(int dirfd, const char *path, const void *buf, size_t len, mo
 		err = folder_sync(dirfd, path);
 	if (err < 0) {
 		(void)unlinkat(dirfd, tmp, 0);
-		return why_set(why, err, "cannot write %s: %s", path, strerrordesc_np(-err));
+		return why_set(
+			why, path_errno(err), "cannot write %s: %s", path, strerrordesc_np(-err));
 	}
 	return 0;
 }

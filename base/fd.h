@@ -54,12 +54,13 @@ MUST_USE int fd_write_all(int fd, const void *buf, size_t len);
 MUST_USE int fd_read_file(int fd, size_t max, uint8_t **ret, size_t *ret_len);
 
 /* The same by path, opened O_RDONLY|O_CLOEXEC|O_NOCTTY; says why. -EIO where it may not be read. */
-MUST_USE int fd_read_path(const char *path, size_t max, uint8_t **ret, size_t *ret_len,
-	struct why *why);
+MUST_USE int fd_read_path(
+	const char *path, size_t max, uint8_t **ret, size_t *ret_len, struct why *why);
 
 /*
  * Replace the file at path (relative to dirfd, or AT_FDCWD) by these bytes so that a reader or a
  * crash sees the old or the new file whole: temporary file, fsync, rename, fsync of the folder.
+ * -EIO where it may not be written.
  */
-MUST_USE int fd_replace_file(int dirfd, const char *path, const void *buf, size_t len,
-	mode_t mode, struct why *why);
+MUST_USE int fd_replace_file(
+	int dirfd, const char *path, const void *buf, size_t len, mode_t mode, struct why *why);

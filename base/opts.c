@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/log.h"
+
 static const struct opt *opt_find(const struct opt_spec *spec, const char *name, size_t len)
 {
 	for (const struct opt *o = spec->options; o != NULL && o->name != NULL; o++)
@@ -21,8 +23,8 @@ void opts_print_help(const struct opt_spec *spec)
 		printf("\noptions:\n");
 	for (const struct opt *o = spec->options; o != NULL && o->name != NULL; o++) {
 		char left[64];
-		(void)snprintf(left, sizeof left, "--%s%s%s", o->name, o->kind == OPT_FLAG ? "" : " ",
-			o->kind == OPT_FLAG ? "" : o->value_name);
+		(void)snprintf(left, sizeof left, "--%s%s%s", o->name,
+			o->kind == OPT_FLAG ? "" : " ", o->kind == OPT_FLAG ? "" : o->value_name);
 		printf("  %-28s %s%s\n", left, o->help, o->kind == OPT_LIST ? " (repeatable)" : "");
 	}
 	printf("  %-28s %s\n", "--help", "this text");
@@ -43,7 +45,8 @@ static MUST_USE int opt_store(const struct opt *o, const char *value, struct why
 	}
 	struct opt_list *list = o->ret;
 	if (list->n == OPT_LIST_MAX)
-		return why_set(why, -EINVAL, "--%s is given more than %d times", o->name, OPT_LIST_MAX);
+		return why_set(
+			why, -EINVAL, "--%s is given more than %d times", o->name, OPT_LIST_MAX);
 	list->at[list->n++] = value;
 	return 0;
 }
@@ -64,7 +67,8 @@ static MUST_USE int opt_take(
 		return why_set(why, -EINVAL, "--%s takes no value", o->name);
 	if (o->kind != OPT_FLAG && value == NULL) {
 		if (*i + 1 >= argc)
-			return why_set(why, -EINVAL, "--%s needs a value: %s", o->name, o->value_name);
+			return why_set(
+				why, -EINVAL, "--%s needs a value: %s", o->name, o->value_name);
 		value = argv[++*i];
 	}
 	return opt_store(o, value, why);
@@ -112,7 +116,8 @@ int opts_parse_u64(const char *name, const char *text, unsigned long long min,
 	if (text[0] < '0' || text[0] > '9' || *end != 0)
 		return why_set(why, -EINVAL, "%s: \"%s\" is not a number", name, text);
 	if (errno == ERANGE || v < min || v > max)
-		return why_set(why, -ERANGE, "%s: %s is outside %llu to %llu", name, text, min, max);
+		return why_set(
+			why, -ERANGE, "%s: %s is outside %llu to %llu", name, text, min, max);
 	*ret = v;
 	return 0;
 }
@@ -163,6 +168,9 @@ int opts_exit_status(int err)
 		{ -ENOTDIR, EXIT_INPUT },
 		{ -ELOOP, EXIT_INPUT },
 		{ -EIO, EXIT_INPUT },
+		{ -EADDRINUSE, EXIT_INPUT },
+		{ -EADDRNOTAVAIL, EXIT_INPUT },
+		{ -ENAMETOOLONG, EXIT_INPUT },
 		{ -EPERM, EXIT_MACHINE },
 		{ -ENODEV, EXIT_MACHINE },
 		{ -ENXIO, EXIT_MACHINE },
@@ -176,5 +184,13 @@ int opts_exit_status(int err)
 	for (size_t i = 0; i < ARRAY_LEN(table); i++)
 		if (table[i].err == err)
 			return table[i].status;
+	return EXIT_OURS;
+}
+
+int opts_end(int status)
+{
+	if (fflush(stdout) == 0 && ferror(stdout) == 0)
+		return status;
+	log_err("standard output did not take the answer: is its disk full, or its reader gone?");
 	return EXIT_OURS;
 }

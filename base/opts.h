@@ -24,9 +24,9 @@ enum exit_status {
 };
 
 enum opt_kind {
-	OPT_FLAG,  /* --x          -> *(bool *)ret = true */
-	OPT_TEXT,  /* --x VALUE    -> *(const char **)ret = VALUE; once */
-	OPT_LIST,  /* --x VALUE…   -> struct opt_list; many times */
+	OPT_FLAG, /* --x          -> *(bool *)ret = true */
+	OPT_TEXT, /* --x VALUE    -> *(const char **)ret = VALUE; once */
+	OPT_LIST, /* --x VALUE…   -> struct opt_list; many times */
 };
 
 #define OPT_LIST_MAX 64
@@ -69,6 +69,12 @@ MUST_USE int opts_parse_u64(const char *name, const char *text, unsigned long lo
 
 /* Hex digits into exactly len bytes; -EBADMSG otherwise. */
 MUST_USE int opts_parse_hex(const char *text, void *ret, size_t len);
+
+/*
+ * Flush standard output at the end of a program. An answer that did not reach its reader is none:
+ * EXIT_OURS, and a line on standard error. Otherwise status.
+ */
+int opts_end(int status);
 
 /* The exit status that belongs to an error: EXIT_INPUT, EXIT_MACHINE or EXIT_OURS (cli contract). */
 int opts_exit_status(int err);

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 
 #include "base/fd.h"
@@ -150,8 +151,9 @@ static int json_out(json_t *j, int status)
 
 static int text_out(const struct wr *w, int status)
 {
-	if (wr_check(w) < 0 || fd_write_all(1, w->buf, w->len) < 0)
+	if (wr_check(w) < 0)
 		return EXIT_OURS;
+	(void)fwrite(w->buf, 1, w->len, stdout); /* opts_end() looks at the outcome */
 	return status;
 }
 
@@ -324,6 +326,14 @@ static int schema_verb(int argc, char **argv)
 	return json_out(schema_publish(), EXIT_YES);
 }
 
+/* Who may read a policy stays as it is when its text changes. */
+static mode_t mode_of(const char *path)
+{
+	struct stat st;
+
+	return stat(path, &st) == 0 ? st.st_mode & 0777 : 0600;
+}
+
 static int fmt_verb(int argc, char **argv)
 {
 	bool is_check = false, is_write = false;
@@ -355,9 +365,9 @@ static int fmt_verb(int argc, char **argv)
 		return failed(err, &why);
 	bool is_same = len == in.len && memcmp(text, in.bytes, len) == 0;
 	if (is_write && !is_same)
-		err = fd_replace_file(AT_FDCWD, args[0], text, len, 0644, &why);
+		err = fd_replace_file(AT_FDCWD, args[0], text, len, mode_of(args[0]), &why);
 	else if (!is_check && !is_write)
-		err = fd_write_all(1, text, len);
+		(void)fwrite(text, 1, len, stdout); /* opts_end() looks at the outcome */
 	free(text);
 	if (err < 0)
 		return failed(err, &why);
@@ -385,23 +395,35 @@ static const struct {
 	{ "verify", later_verb, "not in this version" },
 };
 
-static void help_print(FILE *out)
+static void help_print(void)
 {
-	fprintf(out, "usage: casemate policy VERB ...\n");
+	printf("usage: casemate policy VERB ...\n");
 	for (size_t i = 0; i < ARRAY_LEN(verbs); i++)
-		fprintf(out, "  %-8s %s\n", verbs[i].name, verbs[i].about);
-	fprintf(out,
-		"`casemate policy VERB --help` says more; casemate.policy(5) has every key.\n");
+		printf("  %-8s %s\n", verbs[i].name, verbs[i].about);
+	printf("`casemate policy VERB --help` says more; casemate.policy(5) has every key.\n");
+}
+
+static int verb_run(int argc, char **argv)
+{
+	for (size_t i = 0; argc > 1 && i < ARRAY_LEN(verbs); i++)
+		if (strcmp(argv[1], verbs[i].name) == 0)
+			return verbs[i].run(argc - 1, argv + 1);
+	if (argc == 2 && strcmp(argv[1], "--help") == 0) {
+		help_print();
+		return EXIT_YES;
+	}
+	if (argc < 2)
+		log_err("a verb is missing: one of lint, hash, explain, fmt, schema");
+	else
+		log_err("unknown verb \"%.40s\": want one of lint, hash, explain, fmt, schema",
+			argv[1]);
+	return EXIT_USAGE;
 }
 
 int main(int argc, char **argv)
 {
 	if (spawn_is_child(argc))
 		return reader_main();
-	for (size_t i = 0; argc > 1 && i < ARRAY_LEN(verbs); i++)
-		if (strcmp(argv[1], verbs[i].name) == 0)
-			return verbs[i].run(argc - 1, argv + 1);
-	bool is_help = argc == 2 && strcmp(argv[1], "--help") == 0;
-	help_print(is_help ? stdout : stderr);
-	return is_help ? EXIT_YES : EXIT_USAGE;
+	log_set_name("casemate-policy");
+	return opts_end(verb_run(argc, argv));
 }

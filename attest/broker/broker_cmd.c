@@ -31,17 +31,21 @@ static int usage(const struct why *why)
 }
 
 /* The store: named itself, or by the configuration. */
-static MUST_USE int store_find(
-	const char *folder, const char *config_path, struct store *ret, struct why *why)
+static MUST_USE int store_take(const char *folder, const char *config_path, bool is_making,
+	struct store *ret, struct why *why)
 {
 	AUTO(broker_config) struct broker_config config = { 0 };
 
 	if ((folder == NULL) == (config_path == NULL))
 		return why_set(why, -EINVAL, "give one of --store and --config");
-	if (folder != NULL)
-		return store_open(folder, ret, why);
-	int err = broker_config_read(config_path, &config, why);
-	return err < 0 ? err : store_open(config.store, ret, why);
+	if (folder == NULL) {
+		int err = broker_config_read(config_path, &config, why);
+		if (err < 0)
+			return err == -ENOENT ? -EIO
+					      : err; /* -ENOENT is for what a store does not hold */
+		folder = config.store;
+	}
+	return is_making ? store_open(folder, ret, why) : store_find(folder, ret, why);
 }
 
 static MUST_USE int json_answer(json_t *j)
@@ -66,8 +70,8 @@ static MUST_USE int secret_input(const char *path, struct secret *ret, struct wh
 	size_t len = 0;
 
 	if (fd < 0) {
-		int err = -errno;
-		return why_set(why, err, "cannot open %s: %s", path, strerrordesc_np(-err));
+		int err = errno;
+		return why_set(why, -EIO, "cannot open %s: %s", path, strerrordesc_np(err));
 	}
 	int err = secret_init(&room, LIMIT_SECRET_BYTES);
 	while (err == 0 && len < room.len) {
@@ -158,7 +162,7 @@ int broker_cmd_secret(int argc, char **argv)
 		(void)why_set(&why, 0, "want secret put PATH, secret rm PATH or secret list");
 		return usage(&why);
 	}
-	err = store_find(folder, config, &s, &why);
+	err = store_take(folder, config, is_put, &s, &why);
 	if (err == -EINVAL)
 		return usage(&why);
 	if (err < 0)
@@ -334,7 +338,7 @@ int broker_cmd_policy(int argc, char **argv)
 		(void)why_set(&why, 0, "want policy put FILE, policy list or policy revoke HASH");
 		return usage(&why);
 	}
-	err = store_find(folder, config, &s, &why);
+	err = store_take(folder, config, is_put, &s, &why);
 	if (err == -EINVAL)
 		return usage(&why);
 	if (err < 0)

@@ -80,10 +80,10 @@ static MUST_USE int member_read(
 }
 
 static const char *const wants[] = {
-	[TEXT] = "a string",
-	[PATH] = "a path",
-	[PATHS] = "a list of at most 8 paths",
-	[OBJECT] = "an object",
+	[TEXT] = "want a string",
+	[PATH] = "want a path",
+	[PATHS] = "want a list of at most 8 paths",
+	[OBJECT] = "want an object",
 };
 
 static MUST_USE int place_set(

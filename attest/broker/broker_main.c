@@ -26,17 +26,25 @@ static const char help[] =
 	"  policy list | policy revoke HASH\n\n"
 	"secret and policy take --config FILE or --store FOLDER. VERB --help says more.\n";
 
+static int verb_run(int argc, char **argv)
+{
+	for (size_t i = 0; argc > 1 && i < ARRAY_LEN(verbs); i++)
+		if (strcmp(argv[1], verbs[i].name) == 0)
+			return verbs[i].run(argc - 1, argv + 1);
+	if (argc > 1 && strcmp(argv[1], "--help") == 0)
+		return fputs(help, stdout) < 0 ? EXIT_OURS : EXIT_YES;
+	if (argc > 1)
+		log_err("unknown verb \"%.40s\": want one of serve, secret, policy", argv[1]);
+	else
+		log_err("a verb is missing: one of serve, secret, policy");
+	return EXIT_USAGE;
+}
+
 int main(int argc, char **argv)
 {
 	log_set_name("casemate-broker");
 	/* What the C library frees is overwritten: protocol buffers of libraries hold secrets too. */
 	(void)mallopt(M_PERTURB, 0x5a);
 	kbs_json_init();
-	for (size_t i = 0; argc > 1 && i < ARRAY_LEN(verbs); i++)
-		if (strcmp(argv[1], verbs[i].name) == 0)
-			return verbs[i].run(argc - 1, argv + 1);
-	if (argc > 1 && strcmp(argv[1], "--help") == 0)
-		return fputs(help, stdout) < 0 ? EXIT_OURS : EXIT_YES;
-	fputs(help, stderr);
-	return EXIT_USAGE;
+	return opts_end(verb_run(argc, argv));
 }

@@ -30,6 +30,8 @@ static MUST_USE int blobs_read(
 			return err;
 		ret[i] = (struct attest_blob){ bytes, len };
 		err = attest_check_certs(ret[i], &n_certs, why);
+		if (err == 0 && n_certs == 0)
+			err = why_set(why, -EBADMSG, "no certificate or CRL in it");
 		if (err < 0)
 			return why_prefix(why, err, "%s", paths[i]);
 	}
@@ -79,7 +81,7 @@ static MUST_USE int serve(struct broker *b, const struct broker_config *config, 
 		config->key };
 	struct server *server = NULL;
 
-	int err = store_open(config->store, &b->store, why);
+	int err = store_find(config->store, &b->store, why);
 	if (err == 0)
 		err = judge_open(&b->judge, config, why);
 	if (err == 0)
@@ -91,8 +93,10 @@ static MUST_USE int serve(struct broker *b, const struct broker_config *config, 
 		err = root_leave(&b->store, why);
 	if (err == 0)
 		err = sandbox_enter(ROLE_BROKER, why);
-	if (err < 0)
+	if (err < 0) {
+		broker_ledger_stop(&b->ledger);
 		return err;
+	}
 	log_info("serving on %s%s%s", config->listen != NULL ? config->listen : "",
 		config->listen != NULL && config->listen_tcp != NULL ? " and " : "",
 		config->listen_tcp != NULL ? config->listen_tcp : "");

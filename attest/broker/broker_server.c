@@ -98,8 +98,8 @@ static MUST_USE int tcp_listen(const char *address, int *ret, struct why *why)
 	int on = 1;
 
 	if (evutil_parse_sockaddr_port(address, (struct sockaddr *)&sa, &len) < 0)
-		return why_set(why, -EINVAL, "listen_tcp: want ADDRESS:PORT in numbers, not \"%s\"",
-			address);
+		return why_set(why, -EBADMSG,
+			"listen_tcp: want ADDRESS:PORT in numbers, not \"%s\"", address);
 	AUTO(fd) int fd = socket(sa.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) < 0 ||
 		bind(fd, (struct sockaddr *)&sa, (socklen_t)len) < 0 || listen(fd, BACKLOG) < 0) {
@@ -325,7 +325,8 @@ static MUST_USE int sockets_open(
 	int err = 0;
 
 	if (config->unix_path == NULL && config->tcp == NULL)
-		return why_set(why, -EINVAL, "neither \"listen\" nor \"listen_tcp\" is given");
+		return why_set(why, -EBADMSG,
+			"the configuration has neither \"listen\" nor \"listen_tcp\"");
 	if (config->unix_path != NULL)
 		err = unix_listen(config->unix_path, &unix_fd, why);
 	if (err == 0 && unix_fd >= 0)

@@ -33,20 +33,41 @@ static MUST_USE int folder_open(int dir_fd, const char *name, bool is_making, in
 	return 0;
 }
 
-int store_open(const char *path, struct store *ret, struct why *why)
+static MUST_USE int folders_open(const char *path, bool is_making, struct store *ret)
 {
 	AUTO(fd) int dir_fd = -1;
 
-	int err = folder_open(AT_FDCWD, path, true, &dir_fd);
+	int err = folder_open(AT_FDCWD, path, is_making, &dir_fd);
 	for (size_t i = 0; err == 0 && i < ARRAY_LEN(folders); i++) {
 		AUTO(fd) int fd = -1;
-		err = folder_open(dir_fd, folders[i], true, &fd);
+		err = folder_open(dir_fd, folders[i], is_making, &fd);
 	}
-	if (err < 0)
-		return why_set(why, err, "store %s: %s", path, strerrordesc_np(-err));
+	if (err == 0)
+		ret->dir_fd = fd_take(&dir_fd);
+	return err;
+}
 
-	ret->dir_fd = fd_take(&dir_fd);
+/* What a path is not able to be is -EIO: -EACCES and -ENOENT are answers of a store that is there. */
+int store_open(const char *path, struct store *ret, struct why *why)
+{
+	int err = folders_open(path, true, ret);
+
+	if (err < 0)
+		return why_set(why, err == -EACCES || err == -ENOENT ? -EIO : err, "store %s: %s",
+			path, strerrordesc_np(-err));
 	return 0;
+}
+
+int store_find(const char *path, struct store *ret, struct why *why)
+{
+	int err = folders_open(path, false, ret);
+
+	if (err == -ENOENT)
+		return why_set(why, -EIO,
+			"store %s: there is none; casemate broker secret put and policy put "
+			"make one",
+			path);
+	return err < 0 ? why_set(why, -EIO, "store %s: %s", path, strerrordesc_np(-err)) : 0;
 }
 
 void store_close(struct store *s)

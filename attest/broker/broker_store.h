@@ -49,6 +49,9 @@ struct store_policy {
 
 /* Open the folder, and make it and its parts where they are missing. */
 MUST_USE int store_open(const char *path, struct store *ret, struct why *why);
+
+/* Open a store that is there; -EIO when it is none or may not be read. Makes nothing. */
+MUST_USE int store_find(const char *path, struct store *ret, struct why *why);
 void store_close(struct store *s);
 static inline void store_auto(struct store *s)
 {

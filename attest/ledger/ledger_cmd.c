@@ -38,8 +38,8 @@ static MUST_USE int folder_open(const char *path, int *ret_fd, struct why *why)
 
 	if (fd < 0) {
 		int err = -errno;
-		return why_set(why, err == -EACCES ? -EIO : err, "cannot open the folder %s: %s", path,
-			strerrordesc_np(-err));
+		return why_set(why, err == -EACCES ? -EIO : err, "cannot open the folder %s: %s",
+			path, strerrordesc_np(-err));
 	}
 	*ret_fd = fd;
 	return 0;
@@ -428,7 +428,8 @@ static MUST_USE int signer_open(
 	}
 	if (fd < 0) {
 		err = -errno;
-		return why_set(why, err, "cannot open %s: %s", path, strerrordesc_np(-err));
+		return why_set(why, err == -EACCES ? -EIO : err, "cannot open %s: %s", path,
+			strerrordesc_np(-err));
 	}
 	err = secret_init(&pem, LIMIT_SECRET_BYTES);
 	if (err < 0)
@@ -470,10 +471,11 @@ static MUST_USE int init_run(int argc, char **argv)
 	}
 	if (note_check_name(origin, &why) < 0)
 		return usage_report(&why);
-	if (mkdir(args[0], 0755) < 0 && errno != EEXIST) {
-		err = -errno;
-		(void)why_set(
-			&why, err, "cannot make the folder %s: %s", args[0], strerrordesc_np(-err));
+	bool is_new = mkdir(args[0], 0755) == 0;
+	if (!is_new && errno != EEXIST) {
+		err = errno == EACCES ? -EIO : -errno;
+		(void)why_set(&why, err, "cannot make the folder %s: %s", args[0],
+			strerrordesc_np(errno));
 		return err_report("", err, &why);
 	}
 	err = folder_open(args[0], &dir, &why);
@@ -486,6 +488,8 @@ static MUST_USE int init_run(int argc, char **argv)
 	err = signer_open(key_path, origin, &signer, &why);
 	if (err == 0)
 		err = ledger_init(dir, &signer, &why);
+	if (err < 0 && is_new && (unlinkat(dir, LEDGER_VKEY, 0) == 0 || errno == ENOENT))
+		(void)rmdir(args[0]); /* nothing half made is left */
 	if (err < 0)
 		return err_report(args[0], err, &why);
 	printf("%s\n", vkey_text(&signer.key, vkey));
@@ -530,23 +534,24 @@ static int verb_refuse(const char *name)
 	return EXIT_USAGE;
 }
 
-int ledger_cmd_run(int argc, char **argv)
+static int verb_run(int argc, char **argv)
 {
-	log_set_name("casemate-ledger");
-	if (OPENSSL_init_crypto(OPENSSL_INIT_NO_LOAD_CONFIG, NULL) != 1)
-		return EXIT_OURS;
 	if (argc < 2)
 		return verb_refuse(NULL);
 	if (strcmp(argv[1], "--help") == 0) {
 		verbs_print();
 		return EXIT_YES;
 	}
-	for (size_t i = 0; i < ARRAY_LEN(verbs); i++) {
-		if (strcmp(argv[1], verbs[i].name) == 0) {
-			int status = verbs[i].run(argc - 1, argv + 1);
-			/* An answer that did not reach its reader is no answer. */
-			return fflush(stdout) != 0 && status == EXIT_YES ? EXIT_OURS : status;
-		}
-	}
+	for (size_t i = 0; i < ARRAY_LEN(verbs); i++)
+		if (strcmp(argv[1], verbs[i].name) == 0)
+			return verbs[i].run(argc - 1, argv + 1);
 	return verb_refuse(argv[1]);
+}
+
+int ledger_cmd_run(int argc, char **argv)
+{
+	log_set_name("casemate-ledger");
+	if (OPENSSL_init_crypto(OPENSSL_INIT_NO_LOAD_CONFIG, NULL) != 1)
+		return EXIT_OURS;
+	return opts_end(verb_run(argc, argv));
 }

@@ -50,6 +50,9 @@ static MUST_USE int small_file_read(
 	int fd = openat(dir_fd, path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY);
 	size_t len = 0;
 
+	if (fd < 0 && errno == ENOENT && strcmp(path, LEDGER_VKEY) == 0)
+		return why_set(why, -ENOENT,
+			"no ledger there: no file \"%s\" (make one with casemate-ledger init)", path);
 	if (fd < 0) {
 		int err = -errno;
 		return why_set(why, err, "cannot open %s: %s", path, strerrordesc_np(-err));

@@ -14,6 +14,12 @@
 #include "vmm/super/sup_host.h"
 #include "vmm/super/sup_run.h"
 
+static int later_run(int argc, char **argv)
+{
+	fprintf(stderr, "casemate: %s is not in this version\n", argv[0]);
+	return EXIT_USAGE;
+}
+
 /* A verb is a function of ours, or a program (with its first argument, where it has one). */
 static const struct verb {
 	const char *name;
@@ -27,12 +33,13 @@ static const struct verb {
 	{ "show", "one guest that runs", sup_cmd_show, NULL, NULL },
 	{ "stop", "end a guest", sup_cmd_stop, NULL, NULL },
 	{ "host", "what this machine can do: host check", sup_cmd_host, NULL, NULL },
-	{ "measure", "the launch digest a policy will produce", NULL, "casemate-attest", "measure" },
+	{ "measure", "the launch digest a policy will produce", NULL, "casemate-attest",
+		"measure" },
 	{ "attest", "decode and verify evidence", NULL, "casemate-attest", NULL },
 	{ "policy", "lint, explain and hash launch policies", NULL, "casemate-policy", NULL },
 	{ "ledger", "verify, list and prove ledger entries", NULL, "casemate-ledger", NULL },
 	{ "broker", "the relying party's server and its store", NULL, "casemate-broker", NULL },
-	{ "vtpm", "a guest's TPM", NULL, "casemate-vtpm", NULL },
+	{ "vtpm", "a guest's TPM: not in this version", later_run, NULL, NULL },
 };
 
 int sup_cmd_usage(int err, const struct why *why)
@@ -89,13 +96,15 @@ static int program_exec(const struct verb *v, int argc, char **argv)
 	for (int i = 2; i < argc; i++)
 		args[n++] = argv[i];
 	(void)execv(path, args);
-	return sup_cmd_fail(why_set(&why, -EIO, "cannot run %s: %s", path, strerrordesc_np(errno)), &why);
+	return sup_cmd_fail(
+		why_set(&why, -EIO, "cannot run %s: %s", path, strerrordesc_np(errno)), &why);
 }
 
 static void help_print(void)
 {
 	printf("usage: casemate VERB ...\n\n"
-	       "Launch encrypted guests on KVM, prove what runs, release secrets only to that.\n\nverbs:\n");
+	       "Launch encrypted guests on KVM, prove what runs, release secrets only to "
+	       "that.\n\nverbs:\n");
 	for (size_t i = 0; i < ARRAY_LEN(verbs); i++)
 		printf("  %-10s %s\n", verbs[i].name, verbs[i].about);
 	printf("\ncasemate VERB --help says more; casemate --version prints the version.\n"
@@ -105,7 +114,10 @@ static void help_print(void)
 
 static int verb_unknown(const char *name)
 {
-	fprintf(stderr, "casemate: unknown verb \"%.40s\"; the verbs are", name);
+	if (name == NULL)
+		fprintf(stderr, "casemate: a verb is missing; the verbs are");
+	else
+		fprintf(stderr, "casemate: unknown verb \"%.40s\"; the verbs are", name);
 	for (size_t i = 0; i < ARRAY_LEN(verbs); i++)
 		fprintf(stderr, "%s %s", i > 0 ? "," : "", verbs[i].name);
 	fprintf(stderr, "\n");
@@ -115,7 +127,7 @@ static int verb_unknown(const char *name)
 static int verb_run(int argc, char **argv)
 {
 	if (argc < 2)
-		return verb_unknown("");
+		return verb_unknown(NULL);
 	if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "help") == 0) {
 		help_print();
 		return EXIT_YES;
@@ -127,19 +139,13 @@ static int verb_run(int argc, char **argv)
 	for (size_t i = 0; i < ARRAY_LEN(verbs); i++) {
 		if (strcmp(argv[1], verbs[i].name) != 0)
 			continue;
-		return verbs[i].run != NULL ? verbs[i].run(argc - 1, argv + 1) :
-					      program_exec(&verbs[i], argc, argv);
+		return verbs[i].run != NULL ? verbs[i].run(argc - 1, argv + 1)
+					    : program_exec(&verbs[i], argc, argv);
 	}
 	return verb_unknown(argv[1]);
 }
 
 int sup_cmd_run(int argc, char **argv)
 {
-	int status = verb_run(argc, argv);
-
-	/* An answer that did not reach its reader is no answer. */
-	if (fflush(stdout) == 0 && ferror(stdout) == 0)
-		return status;
-	fprintf(stderr, "casemate: cannot write the answer to standard output: %s\n", strerrordesc_np(errno));
-	return status == EXIT_YES ? EXIT_OURS : status;
+	return opts_end(verb_run(argc, argv));
 }

@@ -1,0 +1,62 @@
+/*
+ * mint-report FOLDER: what a simulated SNP platform would answer: report (nonce 0xd1 * 64, host data
+ * 0xd3 * 32), vcek and ask, and the root they lead to, each a file in the folder.
+ */
+#include <fcntl.h>
+#include <openssl/crypto.h>
+#include <stdio.h>
+
+#include "base/fd.h"
+#include "tests/unit/snp_maker.h"
+
+static int file_write(int dir, const char *name, struct attest_blob b)
+{
+	return fd_replace_file(dir, name, b.p, b.len, 0644, NULL);
+}
+
+static int cert_write(int dir, const char *name, X509 *x)
+{
+	struct attest_blob der = maker_der(x);
+	int err = file_write(dir, name, der);
+
+	OPENSSL_free((void *)(uintptr_t)der.p);
+	X509_free(x);
+	return err;
+}
+
+int main(int argc, char **argv)
+{
+	uint8_t report[SNP_REPORT_BYTES];
+	struct maker_leaf leaf = { .tcb = 0xDB18000000000004u };
+	struct maker m;
+
+	AUTO(fd) int dir = argc == 2 ? open(argv[1], O_PATH | O_DIRECTORY | O_CLOEXEC) : -1;
+	if (dir < 0) {
+		fprintf(stderr, "usage: mint-report FOLDER\n");
+		return 2;
+	}
+	maker_init(&m);
+	struct maker_ca ark = { .subject = "ARK-Milan",
+		.issuer = "ARK-Milan",
+		.key = m.ark,
+		.signer = m.ark,
+		.pathlen = 1 };
+	struct maker_ca ask = { .subject = "SEV-Milan",
+		.issuer = "ARK-Milan",
+		.key = m.ask,
+		.signer = m.ark,
+		.pathlen = 0 };
+	for (size_t i = 0; i < sizeof leaf.hwid; i++)
+		leaf.hwid[i] = 0xC1;
+	maker_report(report, 5);
+	maker_sign(report, m.leaf);
+	int err = file_write(dir, "report", (struct attest_blob){ report, sizeof report });
+	if (err == 0)
+		err = cert_write(dir, "ark", maker_ca(&ark));
+	if (err == 0)
+		err = cert_write(dir, "ask", maker_ca(&ask));
+	if (err == 0)
+		err = cert_write(dir, "vcek", maker_leaf(&m, &leaf));
+	maker_done(&m);
+	return err < 0 ? 5 : 0;
+}
