@@ -24,7 +24,7 @@ ninja -C "$asan" >"$build/asan-build.log" 2>&1 || { tail -40 "$build/asan-build.
 meson test -C "$asan" --no-rebuild --print-errorlogs --num-processes 2 --suite unit --suite fuzz || failed=1
 
 step 'result'
-left=$(pgrep -l '^(casemate|qemu-system)' || true)
+left=$(ps -eo pid=,comm= | grep -E ' (casemate|qemu-system)' || true)
 if [ -n "$left" ]; then
 	echo "processes left behind: $left"
 	failed=1
