@@ -53,14 +53,16 @@ static MUST_USE int entry_path(
 	const char *name, char *ret, size_t size, bool may_make, struct why *why)
 {
 	char folder[PATH_MAX];
-	int err = folder_open(folder, sizeof folder, may_make, why);
 
+	if (name[0] == 0 || name[0] == '.' || strlen(name) >= LIMIT_NAME_BYTES ||
+		strchr(name, '+') != NULL)
+		return why_set(why, -EINVAL, "\"%s\" is no name of a guest", name);
+	int err = folder_open(folder, sizeof folder, may_make, why);
 	if (err < 0)
 		return err;
 	int n = snprintf(ret, size, "%s/%s", folder, name);
-	if (n < 0 || (size_t)n >= size || name[0] == 0 || name[0] == '.' ||
-		strlen(name) >= LIMIT_NAME_BYTES || strchr(name, '+') != NULL)
-		return why_set(why, -EINVAL, "\"%s\" is no name of a guest", name);
+	if (n < 0 || (size_t)n >= size)
+		return why_set(why, -ENAMETOOLONG, "the path of %s is too long", name);
 	for (char *p = ret + strlen(folder) + 1; *p != 0; p++)
 		if (*p == '/')
 			*p = '+';
