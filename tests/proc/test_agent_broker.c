@@ -1040,6 +1040,25 @@ static void the_broker_ends_when_told(void **state)
 	assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 0);
 }
 
+/* The broker is down: its socket answers no more, or is not there. */
+static void an_agent_without_a_broker_says_so(void **state)
+{
+	for (int i = 0; i < 2; i++) {
+		AUTO(agent_kbs) struct agent_kbs *k = NULL;
+		struct agent_broker target = w.target;
+		char nonce[AGENT_NONCE_MAX + 1];
+		struct why why = { 0 };
+		if (i == 1)
+			(void)snprintf(target.unix_path, sizeof target.unix_path, "%s",
+				in_folder("none.sock"));
+		assert_int_equal(agent_kbs_open(&target, w.ca, w.ca_len, &k, NULL), 0);
+		assert_int_equal(agent_kbs_challenge(k, nonce, &why), -EREMOTEIO);
+		if (strstr(why.text, "broker: ") != why.text || strstr(why.text, "onnect") == NULL)
+			fail_msg("unclear: %s", why.text);
+		print_message("# %s\n", why.text);
+	}
+}
+
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
@@ -1084,6 +1103,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(a_second_broker_does_not_take_the_socket),
 		cmocka_unit_test(nothing_is_released_without_a_ledger),
 		cmocka_unit_test(the_broker_ends_when_told),
+		cmocka_unit_test(an_agent_without_a_broker_says_so),
 	};
 
 	if (argc != 3) {
