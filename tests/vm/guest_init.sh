@@ -58,6 +58,7 @@ reset)
 	;;
 wait)
 	say "waiting"
+	[ ! -c /dev/hvc0 ] || echo "casemate-test: waiting" >/dev/hvc0
 	while :; do $busybox sleep 1; done
 	;;
 *)

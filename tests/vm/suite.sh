@@ -154,18 +154,31 @@ policy reset 6.1 reset
 run
 check 'a reset ends the guest and says so' eval '! ended 0 && grep -qi reset "$dir/err"'
 
-policy kill 6.1 wait 1 256 '"rng": true, "disk": [
+policy hvc 6.1 hvc
+sed -i 's/"console": "serial"/"console": "virtio"/' "$dir/policy.jsonc"
+run
+check 'the guest writes through its virtio console' eval 'ended 0 && said "through hvc0"'
+
+# kills VICTIM...: each in turn, in a guest of $dir/policy.jsonc
+kills() {
+	local victim
+	for victim; do
+		if start && kill -9 "$(pgrep "^${victim:0:15}" | head -n 1)" && wait_for "$pid"; then
+			check "the guest ends when $victim is killed, and the message names it" eval \
+				'! ended 0 && grep -q "${victim#casemate-}" "$dir/err" && none_left'
+		else
+			bad "the guest ends when $victim is killed, and the message names it" "$dir/out" "$dir/err"
+			pkill -9 '^casemate'
+		fi
+	done
+}
+policy kill-console 6.1 wait
+sed -i 's/"console": "serial"/"console": "virtio"/' "$dir/policy.jsonc"
+kills casemate-dev-console
+policy kill 6.1 wait 1 256 '"rng": true, "vsock": {"cid": 5, "ports": [{"port": 7001, "socket": "s"}]}, "disk": [
 	{"id": "first", "file": "first.img", "mode": "rw", "integrity": "none"}]'
 truncate -s 8M "$dir/first.img"
-for victim in casemate-dev-blk casemate-dev-rng casemate-monitor; do
-	if start && kill -9 "$(pgrep "^${victim:0:15}" | head -n 1)" && wait_for "$pid"; then
-		check "the guest ends when $victim is killed, and the message names it" eval \
-			'! ended 0 && grep -q "${victim#casemate-}" "$dir/err" && none_left'
-	else
-		bad "the guest ends when $victim is killed, and the message names it" "$dir/out" "$dir/err"
-		pkill -9 '^casemate'
-	fi
-done
+kills casemate-dev-blk casemate-dev-rng casemate-dev-vsock casemate-monitor
 
 if start && kill -TERM "$pid" && wait_for "$pid"; then
 	check 'SIGTERM to the supervisor ends everything in order' none_left
