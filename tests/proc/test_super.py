@@ -24,6 +24,10 @@ def test(f):
     return f
 
 
+# The guests of two runs at a time are not each other's.
+GUEST = f"test.super/guest-{os.getpid()}"
+
+
 class Result:
     def __init__(self, status, out, err):
         self.status, self.out, self.err = status, out, err
@@ -65,7 +69,7 @@ class House:
 
     def policy(self, **changes):
         p = {
-            "schema": "launch-policy/1", "name": "test.super/guest", "serial": 1,
+            "schema": "launch-policy/1", "name": GUEST, "serial": 1,
             "labels": {"env": "dev", "data_class": "none"},
             "tee": {"type": "none"},
             "boot": {"kernel": {"file": "kernel"}, "cmdline": "console=ttyS0"},
@@ -122,7 +126,7 @@ class House:
         self.wait_empty()
         folder = os.path.join("/run" if os.geteuid() == 0 else self.runtime, "casemate")
         left = os.listdir(folder) if os.path.isdir(folder) else []
-        left = [x for x in left if x.startswith("test.super")]
+        left = [x for x in left if x.startswith(GUEST.replace("/", "+"))]
         shutil.rmtree(self.dir)
         assert not left, f"left in {folder}: {left}"
 
@@ -268,19 +272,19 @@ def stop_verb_ends_it(h):
     wait_text(p.stderr, b"monitor: info: go")
     r = h.run("list", "--json")
     guests = json.loads(r.out)["guests"]
-    mine = [g for g in guests if g["name"] == "test.super/guest"]
+    mine = [g for g in guests if g["name"] == GUEST]
     assert mine and mine[0]["pid"] == p.pid and mine[0]["state"] == "running", guests
-    r = h.run("show", "test.super/guest")
+    r = h.run("show", GUEST)
     want(r, 0)
     assert "policy" in r.out
-    want(h.launch("--name", "test.super/other"), 3, "in use by another guest")
+    want(h.launch("--name", GUEST + "-other"), 3, "in use by another guest")
     h.policy(devices={"disk": [], "console": "serial", "rng": True})
-    want(h.launch(), 1, "a guest named test.super/guest is running")
-    want(h.run("stop", "test.super/guest"), 0)
+    want(h.launch(), 1, f"a guest named {GUEST} is running")
+    want(h.run("stop", GUEST), 0)
     p.communicate(timeout=60)
     assert p.returncode == 143, p.returncode
-    want(h.run("show", "test.super/guest"), 1, "no guest named")
-    want(h.run("stop", "test.super/guest"), 1, "no guest named")
+    want(h.run("show", GUEST), 1, "no guest named")
+    want(h.run("stop", GUEST), 1, "no guest named")
 
 
 @test
@@ -288,7 +292,7 @@ def stop_force_kills_it(h):
     h.script("casemate-monitor", "deaf")
     p = h.start("run", h.path("p.jsonc"))
     wait_text(p.stderr, b"monitor: info: go")
-    want(h.run("stop", "test.super/guest", "--force"), 0)
+    want(h.run("stop", GUEST, "--force"), 0)
     p.communicate(timeout=60)
     assert p.returncode == -9
     h.wait_empty()
