@@ -29,7 +29,8 @@ enum ledger_event {
 	LEDGER_EVENT_COUNT
 };
 
-/* CONFIG of the writer (descriptors: the ledger's folder, the signing key's file, read only). */
+/* CONFIG of the writer; it has the ledger's folder and the signing key's file since its start, as
+ * descriptors 4 and 5 (sandbox/role.c), so none comes with it. */
 struct wire_ledger_config {
 	char origin[LIMIT_NAME_BYTES];
 };
