@@ -17,15 +17,19 @@
 
 enum claim_type { CLAIM_NUMBER, CLAIM_BOOL, CLAIM_BYTES, CLAIM_TEXT };
 
+/* The longest value: the advisory ids of a TCB level that is some years old, 15 characters each. */
+#define CLAIM_VALUE_MAX 512
+
 struct claim {
 	const char *name; /* static storage */
 	enum claim_type type;
 	uint64_t number;   /* or 0 and 1 for a CLAIM_BOOL */
-	uint8_t bytes[64]; /* or text, zero-terminated */
+	uint8_t bytes[CLAIM_VALUE_MAX]; /* or text, zero-terminated */
 	size_t len;
 };
 
-#define CLAIMS_MAX 64
+/* The most a piece of evidence has: a TDX quote of version 5, its PCK certificate, its TCB. */
+#define CLAIMS_MAX 96
 
 struct claims {
 	size_t n;

@@ -11,14 +11,16 @@
 #include "policy/policy.h"
 
 struct args {
-	const char *evidence, *kind, *policy, *report_data, *at, *collateral;
-	struct opt_list certs, crls, roots, require;
+	const char *evidence, *kind, *policy, *report_data, *at;
+	const char *signature, *ak, *pcrs, *ima, *tee, *tik, *sev_api, *sev_policy, *sev_digest;
+	struct opt_list certs, crls, roots, collateral, event_logs, require;
 	bool as_json, accept_warning;
 };
 
 /* What the arguments name, loaded. Large: static in cmd_verify(). */
 struct loaded {
-	struct cmd_files evidence, certs, crls, roots;
+	struct cmd_files evidence, certs, crls, roots, collateral, event_logs, single;
+	uint8_t sev_digest[32];
 	struct policy policy;
 	struct boot_digest predicted;
 	uint8_t digests[1][SHA384_BYTES];
@@ -32,6 +34,9 @@ static void loaded_done(struct loaded *l)
 	cmd_files_done(&l->certs);
 	cmd_files_done(&l->crls);
 	cmd_files_done(&l->roots);
+	cmd_files_done(&l->collateral);
+	cmd_files_done(&l->event_logs);
+	cmd_files_done(&l->single);
 }
 
 /* --- certificates ----------------------------------------------------------------------------- */
@@ -95,7 +100,7 @@ static MUST_USE int certs_load(
 
 /* 1 to 64 bytes, filled up with zeros at the end. */
 static MUST_USE int report_data_parse(
-	const char *text, uint8_t ret[SNP_REPORT_DATA_BYTES], struct why *why)
+	const char *text, uint8_t ret[SNP_REPORT_DATA_BYTES], size_t *ret_len, struct why *why)
 {
 	size_t len = strlen(text) / 2;
 
@@ -103,23 +108,25 @@ static MUST_USE int report_data_parse(
 		return why_set(why, -EINVAL,
 			"--report-data: want 2 to 128 hexadecimal digits or @FILE with at most 64 "
 			"bytes");
+	*ret_len = len;
 	return 0;
 }
 
 static MUST_USE int report_data_load(
-	const char *text, uint8_t ret[SNP_REPORT_DATA_BYTES], struct why *why)
+	const char *text, uint8_t ret[SNP_REPORT_DATA_BYTES], size_t *ret_len, struct why *why)
 {
 	AUTO(cmd_files) struct cmd_files file = { 0 };
 
 	memset(ret, 0, SNP_REPORT_DATA_BYTES);
 	if (text[0] != '@')
-		return report_data_parse(text, ret, why);
+		return report_data_parse(text, ret, ret_len, why);
 	int err = cmd_files_add(&file, text + 1, SNP_REPORT_DATA_BYTES, why);
 	if (err < 0)
 		return err;
 	if (file.at[0].len == 0)
 		return why_set(why, -EBADMSG, "--report-data: %s is empty", text + 1);
 	memcpy(ret, file.at[0].p, file.at[0].len);
+	*ret_len = file.at[0].len;
 	return 0;
 }
 
@@ -161,6 +168,31 @@ static MUST_USE int rows_parse(const struct opt_list *list, uint32_t *ret, struc
 
 /* --- the command ------------------------------------------------------------------------------ */
 
+/* --sev-api 1.55.21, --sev-policy 0x5, --sev-digest HEX: what the owner knows of a launch. */
+static MUST_USE int sev_parse(const struct args *a, struct loaded *l, struct why *why)
+{
+	struct attest_sev *sev = &l->in.sev;
+	unsigned int api[3];
+	char end;
+
+	if (a->sev_api != NULL &&
+		(sscanf(a->sev_api, "%3u.%3u.%3u%c", &api[0], &api[1], &api[2], &end) != 3 ||
+			api[0] > 255 || api[1] > 255 || api[2] > 255))
+		return why_set(
+			why, -EINVAL, "--sev-api: '%s' is not MAJOR.MINOR.BUILD", a->sev_api);
+	if (a->sev_api != NULL)
+		sev->api_major = (uint8_t)api[0], sev->api_minor = (uint8_t)api[1],
+		sev->build = (uint8_t)api[2];
+	if (a->sev_policy != NULL && sscanf(a->sev_policy, "%x%c", &sev->policy, &end) != 1)
+		return why_set(why, -EINVAL, "--sev-policy: '%s' is no number", a->sev_policy);
+	if (a->sev_digest == NULL)
+		return 0;
+	if (opts_parse_hex(a->sev_digest, l->sev_digest, sizeof l->sev_digest) < 0)
+		return why_set(why, -EINVAL, "--sev-digest: want 64 hexadecimal digits");
+	sev->digest = l->sev_digest;
+	return 0;
+}
+
 /* What is wrong with the command line itself: EXIT_USAGE. */
 static MUST_USE int usage_check(const struct args *a, struct loaded *l, struct why *why)
 {
@@ -174,7 +206,80 @@ static MUST_USE int usage_check(const struct args *a, struct loaded *l, struct w
 	if (err == 0)
 		err = rows_parse(&a->require, &l->in.required_rows, why);
 	if (err == 0 && a->report_data != NULL && a->report_data[0] != '@')
-		err = report_data_load(a->report_data, l->report_data, why);
+		err = report_data_load(a->report_data, l->report_data, &l->in.report_data_len, why);
+	if (err == 0)
+		err = sev_parse(a, l, why);
+	return err;
+}
+
+/* Every file of a folder, or the file; what is in them is for whoever judges it. */
+static MUST_USE int plain_add(struct cmd_files *f, const char *path, bool is_below, struct why *why)
+{
+	struct dirent **names = NULL;
+	struct stat st;
+
+	if (stat(path, &st) < 0)
+		return why_set(why, -errno, "cannot read %s", path);
+	if (!S_ISDIR(st.st_mode))
+		return is_below && (!S_ISREG(st.st_mode) ||
+					   st.st_size > (off_t)LIMIT_EVIDENCE_BYTES)
+			       ? 0
+			       : cmd_files_add(f, path, LIMIT_EVIDENCE_BYTES, why);
+	int n = is_below ? 0 : scandir(path, &names, NULL, alphasort);
+	int err = n < 0 ? why_set(why, -errno, "cannot read folder %s", path) : 0;
+	for (int i = 0; i < n; i++) {
+		char file[PATH_MAX];
+		int len = snprintf(file, sizeof file, "%s/%s", path, names[i]->d_name);
+		if (err == 0 && len > 0 && (size_t)len < sizeof file && names[i]->d_name[0] != '.')
+			err = plain_add(f, file, true, why);
+		free(names[i]);
+	}
+	free(names);
+	return err;
+}
+
+static MUST_USE int plain_load(const struct opt_list *list, struct cmd_files *f, struct why *why)
+{
+	int err = 0;
+
+	for (size_t i = 0; i < list->n && err == 0; i++)
+		err = plain_add(f, list->at[i], false, why);
+	return err;
+}
+
+/* One file of an option that takes one; NULL: not given. */
+static MUST_USE int single_load(
+	struct loaded *l, const char *path, struct attest_blob *ret, struct why *why)
+{
+	if (path == NULL)
+		return 0;
+	int err = cmd_files_add(&l->single, path, LIMIT_EVIDENCE_BYTES, why);
+	if (err == 0)
+		*ret = l->single.at[l->single.n - 1];
+	return err;
+}
+
+static MUST_USE int companions_load(const struct args *a, struct loaded *l, struct why *why)
+{
+	struct attest_inputs *in = &l->in;
+	int err = plain_load(&a->collateral, &l->collateral, why);
+
+	if (err == 0)
+		err = plain_load(&a->event_logs, &l->event_logs, why);
+	if (err == 0)
+		err = single_load(l, a->signature, &in->tpm.signature, why);
+	if (err == 0)
+		err = single_load(l, a->ak, &in->tpm.ak, why);
+	if (err == 0)
+		err = single_load(l, a->pcrs, &in->tpm.pcrs, why);
+	if (err == 0)
+		err = single_load(l, a->ima, &in->tpm.ima, why);
+	if (err == 0)
+		err = single_load(l, a->tee, &in->tpm.tee, why);
+	if (err == 0)
+		err = single_load(l, a->tik, &in->sev.tik, why);
+	in->collateral = l->collateral.at, in->n_collateral = l->collateral.n;
+	in->event_logs = l->event_logs.at, in->n_event_logs = l->event_logs.n;
 	return err;
 }
 
@@ -190,7 +295,9 @@ static MUST_USE int inputs_load(const struct args *a, struct loaded *l, struct w
 	if (err == 0)
 		err = certs_load(&a->roots, false, &l->roots, why);
 	if (err == 0 && a->report_data != NULL)
-		err = report_data_load(a->report_data, l->report_data, why);
+		err = report_data_load(a->report_data, l->report_data, &in->report_data_len, why);
+	if (err == 0)
+		err = companions_load(a, l, why);
 	if (err < 0)
 		return err;
 	in->evidence = l->evidence.at[0];
@@ -204,19 +311,10 @@ static MUST_USE int inputs_load(const struct args *a, struct loaded *l, struct w
 static MUST_USE int evidence_verify(
 	const struct args *a, struct loaded *l, struct verdict *ret, struct why *why)
 {
-	struct attest_blob e = l->in.evidence;
-	const char *kind = a->kind;
-
-	if (kind == NULL)
-		kind = evidence_kind_name(attest_recognise(e.p, e.len));
-	if (strcmp(kind, "unknown") == 0)
-		return why_set(why, -EBADMSG,
-			"%s: %zu bytes that are no evidence we know (SNP report: %u)", a->evidence,
-			e.len, SNP_REPORT_BYTES);
-	if (strcmp(kind, "snp") != 0)
-		return why_set(why, -EPROTONOSUPPORT,
-			"%s: %s evidence is not supported in this version", a->evidence, kind);
-	int err = attest_verify_snp(&l->in, ret, why);
+	for (enum evidence_kind k = EVIDENCE_SNP; k < EVIDENCE_KIND_COUNT; k++)
+		if (a->kind != NULL && strcmp(a->kind, evidence_kind_name(k)) == 0)
+			l->in.kind = k;
+	int err = attest_verify(&l->in, ret, why);
 	return err < 0 ? why_prefix(why, err, "%s", a->evidence) : 0;
 }
 
@@ -272,14 +370,27 @@ int cmd_verify(int argc, char **argv)
 	static struct loaded loaded; /* large; one thread, one call */
 	struct args a = { 0 };
 	const struct opt options[] = {
-		{ "evidence", OPT_TEXT, &a.evidence, "FILE", "the evidence: an SNP report" },
+		{ "evidence", OPT_TEXT, &a.evidence, "FILE",
+			"SNP report, TDX quote, SEV measurement, TPM quote" },
 		{ "kind", OPT_TEXT, &a.kind, "KIND",
 			"snp, tdx, sev or tpm instead of recognising it" },
 		{ "certs", OPT_LIST, &a.certs, "FILE|DIR",
 			"certificates: PEM, DER or certificate table" },
 		{ "crl", OPT_LIST, &a.crls, "FILE", "certificate revocation list" },
-		{ "collateral", OPT_TEXT, &a.collateral, "DIR",
-			"TDX collateral (not in this version)" },
+		{ "collateral", OPT_LIST, &a.collateral, "FILE|DIR",
+			"TDX: TCB info, QE identity, chains, CRLs, or a bundle" },
+		{ "event-log", OPT_LIST, &a.event_logs, "FILE", "boot log: CCEL, TCG event log" },
+		{ "signature", OPT_TEXT, &a.signature, "FILE", "TPM: the quote's signature" },
+		{ "ak", OPT_TEXT, &a.ak, "FILE", "TPM: the attestation key or its certificate" },
+		{ "pcrs", OPT_TEXT, &a.pcrs, "FILE", "TPM: values of the quoted registers" },
+		{ "ima", OPT_TEXT, &a.ima, "FILE", "TPM: the kernel's IMA list" },
+		{ "tee", OPT_TEXT, &a.tee, "FILE",
+			"TPM: the TEE's report that vouches for the key" },
+		{ "tik", OPT_TEXT, &a.tik, "FILE", "SEV: the session's integrity key, 16 bytes" },
+		{ "sev-api", OPT_TEXT, &a.sev_api, "MAJOR.MINOR.BUILD",
+			"SEV: the firmware's version" },
+		{ "sev-policy", OPT_TEXT, &a.sev_policy, "HEX", "SEV: the guest policy at launch" },
+		{ "sev-digest", OPT_TEXT, &a.sev_digest, "HEX", "SEV: the expected launch digest" },
 		{ "policy", OPT_TEXT, &a.policy, "POLICY", "appraise against this launch policy" },
 		{ "report-data", OPT_TEXT, &a.report_data, "HEX|@FILE",
 			"the value asked for; filled up with zeros to 64 bytes" },

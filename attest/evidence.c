@@ -417,6 +417,28 @@ int attest_verify_snp(const struct attest_inputs *in, struct verdict *ret, struc
 	return 0;
 }
 
+int attest_verify(const struct attest_inputs *in, struct verdict *ret, struct why *why)
+{
+	enum evidence_kind kind = in->kind;
+
+	if (kind == EVIDENCE_UNKNOWN)
+		kind = attest_recognise(in->evidence.p, in->evidence.len);
+	switch (kind) {
+	case EVIDENCE_SNP:
+		return attest_verify_snp(in, ret, why);
+	case EVIDENCE_TDX:
+		return attest_verify_tdx(in, ret, why);
+	case EVIDENCE_SEV:
+		return attest_verify_sev(in, ret, why);
+	case EVIDENCE_TPM:
+		return attest_verify_tpm(in, ret, why);
+	case EVIDENCE_UNKNOWN:
+	case EVIDENCE_KIND_COUNT:
+		break;
+	}
+	return why_set(why, -EBADMSG, "%zu bytes that are no evidence we know", in->evidence.len);
+}
+
 enum evidence_kind attest_recognise(const uint8_t *bytes, size_t len)
 {
 	struct rd r = rd_of(bytes, len);

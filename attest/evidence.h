@@ -25,7 +25,27 @@ struct attest_blob {
 	size_t len;
 };
 
+/* What accompanies a TPM quote (attestation.md, 9 and 10). All borrowed; len 0: not given. */
+struct attest_tpm {
+	struct attest_blob signature; /* TPMT_SIGNATURE, or a bare RSA signature */
+	struct attest_blob ak; /* PEM or DER public key or certificate, TPM2B_PUBLIC, TPMT_PUBLIC */
+	struct attest_blob pcrs; /* JSON: bank, index and value; or tpm2-tools' structure */
+	struct attest_blob ima;  /* the kernel's ASCII list */
+	/* The TEE's report that speaks for the AK: an HCL report, an SVSM manifest, an SNP report or
+	 * TDX quote. Without one the trust class is `host`. */
+	struct attest_blob tee;
+};
+
+/* What an owner knows of a SEV or SEV-ES launch (attestation.md, 4.7 and 5). */
+struct attest_sev {
+	struct attest_blob tik; /* transport integrity key, 16 bytes */
+	uint8_t api_major, api_minor, build;
+	uint32_t policy;
+	const uint8_t *digest; /* 32 bytes: the expected launch digest; NULL: not asked */
+};
+
 struct attest_inputs {
+	enum evidence_kind kind; /* EVIDENCE_UNKNOWN: what attest_recognise() says */
 	struct attest_blob evidence;
 
 	/* Certificates: PEM (several in one blob are fine), DER, or a certificate table as the
@@ -41,9 +61,21 @@ struct attest_inputs {
 	const struct attest_blob *crls;
 	size_t n_crls;
 
+	/* TDX: TCB info, QE identity, their issuer chains, CRLs, or a bundle of them: JSON, PEM, DER, told
+	 * apart by their bytes. Signatures give them meaning; what cannot be read counts as absent. */
+	const struct attest_blob *collateral;
+	size_t n_collateral;
+	/* Boot logs: CCEL for a TDX quote, a TCG event log for a TPM quote. */
+	const struct attest_blob *event_logs;
+	size_t n_event_logs;
+	struct attest_tpm tpm;
+	struct attest_sev sev;
+
 	/* What is asked for; NULL or 0: not asked, the row is `none`. */
-	const uint8_t *report_data; /* 64 bytes */
-	const uint8_t *host_data; /* 32 bytes; the policy's hash when NULL and a policy is given */
+	const uint8_t *report_data; /* 64 bytes, zeros behind; TPM: compared with extraData */
+	size_t report_data_len;     /* TPM: how many of them were asked for */
+	const uint8_t *
+		host_data; /* 32 bytes (TDX: MRCONFIGID, zeros behind); the policy's hash when NULL and a policy is given */
 	const uint8_t (*digests)[48]; /* acceptable launch digests, beside the policy's own list;
 	                               * of a policy without one: attest_predict_snp() */
 	size_t n_digests;
@@ -54,6 +86,13 @@ struct attest_inputs {
 };
 
 /*
+ * Verify and appraise evidence of any kind: the call below for in->kind. 0 with a whole verdict,
+ * whatever it says; -EBADMSG and -EPROTONOSUPPORT for bytes that are no evidence we know, -ENOMEM.
+ */
+PUBLIC MUST_USE int attest_verify(
+	const struct attest_inputs *in, struct verdict *ret, struct why *why);
+
+/*
  * Verify and appraise an SEV-SNP attestation report (attestation.md, chapters 1 to 3): 1184 bytes,
  * or 1216 with the 32-byte response header of MSG_REPORT_RSP in front.
  *
@@ -61,6 +100,19 @@ struct attest_inputs {
  * -EPROTONOSUPPORT for bytes that are no report we know, -ENOMEM.
  */
 PUBLIC MUST_USE int attest_verify_snp(
+	const struct attest_inputs *in, struct verdict *ret, struct why *why);
+
+/* A TDX quote, version 4 or 5, with what follows it in its buffer (attestation.md, 6 to 8). */
+PUBLIC MUST_USE int attest_verify_tdx(
+	const struct attest_inputs *in, struct verdict *ret, struct why *why);
+
+/* The answer of LAUNCH_MEASURE: measurement and MNONCE, 48 bytes; the platform's certificates in
+ * certs (attestation.md, 4.7 and 5). */
+PUBLIC MUST_USE int attest_verify_sev(
+	const struct attest_inputs *in, struct verdict *ret, struct why *why);
+
+/* A TPMS_ATTEST of a quote, or evidence in JSON that holds one (attestation.md, 9 and 10). */
+PUBLIC MUST_USE int attest_verify_tpm(
 	const struct attest_inputs *in, struct verdict *ret, struct why *why);
 
 /* Decode a report, with or without the response header; errors as attest_verify_snp(). */

@@ -60,7 +60,16 @@ enum evidence_kind {
 	X(VMPL, "vmpl")                   /* privilege level that asked for the report */          \
 	X(PLATFORM_INFO, "platform_info") /* SMT, memory encryption, alias check, ... */           \
 	X(ID_KEY, "id_key")               /* who signed the ID block */                            \
-	X(AUTHOR_KEY, "author_key")       /* who signed the ID key */
+	X(AUTHOR_KEY, "author_key")       /* who signed the ID key */                              \
+	X(COLLATERAL, "collateral")       /* TCB info, QE identity, CRLs: genuine, of that time */ \
+	X(QE, "qe")                       /* the quoting enclave: its report, identity, binding */ \
+	X(MODULE, "module")               /* who made the TDX module, which one it is */           \
+	X(RTMR, "rtmr")                   /* the runtime measurement registers */                  \
+	X(OWNER, "owner")                 /* MROWNER, MROWNERCONFIG; the owner's session (SEV) */  \
+	X(PCRS, "pcrs")           /* the TPM's registers: quoted digest, expected values */        \
+	X(EVENT_LOG, "event_log") /* the boot log replays to the registers */                      \
+	X(IMA, "ima")             /* the IMA log replays to its register */                        \
+	X(BINDING, "binding")     /* key or TPM to the TEE's report */
 
 enum verdict_row_id {
 #define VERDICT_ROW_ID(id, name) ROW_##id,
@@ -72,7 +81,7 @@ enum verdict_row_id {
 #define ROW_BIT(id)       (1u << (id))
 
 #define VERDICT_VALUE_MAX 224 /* 64 bytes in hexadecimal, and a word before and after */
-#define VERDICT_WHY_MAX   400
+#define VERDICT_WHY_MAX   600 /* advisories are listed there */
 
 struct verdict_row {
 	enum verdict_status status;

@@ -73,6 +73,9 @@
 #define LIMIT_POLICY_WAIVERS 32u
 /* Names of frameworks in the labels. */
 #define LIMIT_POLICY_FRAMEWORKS 16u
+/* Advisories of Intel's a policy refuses by name; an id, as they are spelled, with its zero. */
+#define LIMIT_POLICY_ADVISORIES     32u
+#define LIMIT_POLICY_ADVISORY_BYTES 20u
 /* A label; a sentence (summary, reason) in a policy. */
 #define LIMIT_POLICY_LABEL_BYTES 64u
 #define LIMIT_POLICY_TEXT_BYTES  256u

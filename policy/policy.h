@@ -4,7 +4,7 @@
  *
  * Trust:   none in the bytes: anybody may have written the file. What policy_parse() returns is in
  *          range, terminated and cross-checked; whether it is wise is lint's business.
- * Owns:    nothing; struct policy is a plain value (about 50 KiB: static or heap, not the stack).
+ * Owns:    nothing; struct policy is a plain value (about 100 KiB: static or heap, not the stack).
  * Threads: any; one value belongs to one thread.
  */
 #pragma once
@@ -23,6 +23,9 @@
 enum policy_tee {
 	POLICY_TEE_NONE, /* a plain guest, for development: proves nothing */
 	POLICY_TEE_SNP,
+	POLICY_TEE_TDX,
+	POLICY_TEE_SEV,
+	POLICY_TEE_SEV_ES,
 	POLICY_TEE_COUNT
 };
 
@@ -136,6 +139,108 @@ struct policy_digest {
 	uint8_t sha384[48];
 };
 
+/* An advisory of Intel's: "INTEL-SA-01234". */
+struct policy_advisory {
+	char id[LIMIT_POLICY_ADVISORY_BYTES];
+};
+
+/* TDX TCB statuses by Intel's names; Revoked and NotSupported are never acceptable. */
+enum policy_tdx_status {
+	POLICY_TDX_UP_TO_DATE,
+	POLICY_TDX_SW_HARDENING_NEEDED,
+	POLICY_TDX_CONFIGURATION_NEEDED,
+	POLICY_TDX_CONFIGURATION_AND_SW_HARDENING_NEEDED,
+	POLICY_TDX_OUT_OF_DATE,
+	POLICY_TDX_OUT_OF_DATE_CONFIGURATION_NEEDED,
+	POLICY_TDX_TD_RELAUNCH_ADVISED,
+	POLICY_TDX_TD_RELAUNCH_ADVISED_CONFIGURATION_NEEDED,
+	POLICY_TDX_STATUS_COUNT
+};
+
+struct policy_tdx_tcb {
+	uint64_t accept; /* mask of 1 << enum policy_tdx_status; 0: only UpToDate */
+	bool has_grace;
+	struct {
+		uint64_t status; /* mask: accepted for so long after the level's TCB date */
+		uint64_t days;
+	} grace;
+	uint64_t n_deny;
+	struct policy_advisory deny[LIMIT_POLICY_ADVISORIES]; /* never, whatever the status */
+	bool has_min_date;
+	int64_t min_date;         /* the level's TCB date, seconds since 1970 */
+	uint64_t min_eval_number; /* tcbEvaluationDataNumber; 0: any */
+};
+
+struct policy_tdx {
+	bool debug; /* TD attribute DEBUG allowed */
+	struct {
+		enum policy_demand sept_ve_disable; /* bit 28 */
+		enum policy_demand migratable;      /* 29; without this key: forbid */
+		enum policy_demand pks;             /* 30 */
+		enum policy_demand key_locker;      /* 31 */
+		enum policy_demand perfmon;         /* 63 */
+	} attributes;
+	bool has_xfam;
+	uint64_t xfam; /* exactly this */
+	struct policy_tdx_tcb tcb;
+	uint64_t n_mrseam; /* 0: any module that the TCB info names */
+	struct policy_digest mrseam[LIMIT_POLICY_DIGESTS];
+	struct {
+		uint64_t n; /* 0: not compared */
+		struct policy_digest at[LIMIT_POLICY_DIGESTS];
+	} rtmr[4];
+	bool has_mrowner, has_mrownerconfig;
+	uint8_t mrowner[48];
+	uint8_t mrownerconfig[48];
+	uint64_t n_piids; /* platform instance ids; 0: any */
+	struct {
+		uint8_t id[16];
+	} piids[LIMIT_POLICY_CHIPS];
+	enum policy_demand smt, cached_keys, dynamic_platform; /* of the PCK certificate, 7.1 */
+
+	/* Computed by policy_parse(): TDATTRIBUTES bits that must be 1, must be 0. */
+	uint64_t attributes_require;
+	uint64_t attributes_forbid;
+};
+
+/* SEV and SEV-ES: the guest policy of LAUNCH_START and the least firmware. */
+struct policy_sev {
+	uint64_t policy; /* the 32-bit word */
+	uint64_t api_major, api_minor, build;
+};
+
+/* A TPM's registers, for whoever appraises its quote. */
+struct policy_pcr {
+	uint64_t index; /* 0 to 23 */
+	uint64_t n;
+	struct {
+		uint8_t sha256[32];
+	} at[LIMIT_POLICY_DIGESTS];
+};
+
+struct policy_tpm {
+	uint64_t n_pcrs;
+	struct policy_pcr pcrs[24];
+	uint64_t
+		n_aks; /* SHA-256 of the AK's SubjectPublicKeyInfo; 0: any that its chain or TEE vouches for */
+	struct {
+		uint8_t sha256[32];
+	} aks[LIMIT_POLICY_DIGESTS];
+	enum policy_demand secure_boot;
+	bool require_event_log;
+};
+
+/* How old endorsements may be, and what is refused whatever they say. */
+struct policy_endorsements {
+	bool has_max_age;
+	uint64_t max_age_days; /* past nextUpdate, signed and in order: a warning until then */
+	bool require_crl;
+	uint64_t n_deny_chips; /* chips, platforms: CHIP_ID, or the 16-byte PIID and zeros */
+	struct policy_chip deny_chips[LIMIT_POLICY_CHIPS];
+	uint64_t n_deny_digests; /* launch digests, MRTDs */
+	struct policy_digest deny_digests[LIMIT_POLICY_DIGESTS];
+};
+
 struct policy_snp {
 	uint64_t n_products;
 	enum policy_product products[POLICY_PRODUCT_COUNT];
@@ -154,6 +259,20 @@ struct policy_snp {
 	} id_block;
 	bool has_author_key;
 	uint8_t author_key[48]; /* AUTHOR_KEY_DIGEST of the report */
+	uint64_t n_id_keys;     /* ID_KEY_DIGESTs that are accepted; 0: as the ID block says */
+	struct policy_digest id_keys[LIMIT_POLICY_DIGESTS];
+	uint64_t min_guest_svn;
+	bool has_family_id, has_image_id;
+	uint8_t family_id[16], image_id[16];
+	uint64_t min_build;            /* CURRENT_BUILD of a firmware of min_version or later */
+	uint64_t min_major, min_minor; /* CURRENT_MAJOR, CURRENT_MINOR */
+	enum policy_demand
+		provisional;  /* firmware whose COMMITTED is not CURRENT; as it comes: any */
+	uint64_t mitigations; /* bits that CURRENT_MIT_VECTOR and LAUNCH_MIT_VECTOR must have */
+	uint64_t n_csp_ids;   /* of a VLEK; 0: any */
+	struct {
+		char id[LIMIT_ID_BYTES];
+	} csp_ids[LIMIT_POLICY_DIGESTS];
 	uint64_t vmsa_features; /* SEV_FEATURES beside SNPActive (bit 0, which KVM sets itself) */
 
 	/* Computed by policy_parse(), for direct comparison. */
@@ -237,6 +356,14 @@ struct policy {
 		bool simulated; /* trust class "simulated" is accepted */
 		bool has_snp;
 		struct policy_snp snp;
+		bool has_tdx;
+		struct policy_tdx tdx;
+		bool has_sev;
+		struct policy_sev sev;
+		bool has_tpm;
+		struct policy_tpm tpm;
+		bool has_endorsements;
+		struct policy_endorsements endorsements;
 	} tee;
 
 	struct {

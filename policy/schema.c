@@ -18,8 +18,7 @@ const char *const policy_tcb_field_names[] = { "committed", "launch", "current",
 const char *const policy_integrity_names[] = { "none", "luks2", "luks2-aead", "verity", NULL };
 
 static const char *const words_schema[] = { POLICY_SCHEMA_NAME, NULL };
-static const char *const words_tee[] = { "none", "snp", NULL };
-static const char *const later_tee[] = { "tdx", "sev", "sev-es", NULL };
+static const char *const words_tee[] = { "none", "snp", "tdx", "sev", "sev-es", NULL };
 static const char *const words_demand[] = { "any", "require", "forbid", NULL };
 static const char *const words_huge[] = { "no", "2M", "1G", NULL };
 static const char *const words_cpu[] = { "host", NULL };
@@ -179,7 +178,7 @@ static const struct field fields_snp[] = {
 static const struct schema schema_snp = SCHEMA(fields_snp);
 
 static const struct field fields_tee[] = {
-	{ "type", FIELD_CHOICE, .flags = FIELD_REQUIRED, .at = P(tee.type), .words = words_tee, .later = later_tee,
+	{ "type", FIELD_CHOICE, .flags = FIELD_REQUIRED, .at = P(tee.type), .words = words_tee,
 	  .doc = "Kind of protection; none is for development and proves nothing." },
 	{ "simulated", FIELD_BOOL, .at = P(tee.simulated),
 	  .doc = "Is evidence of simulated hardware (trust class simulated) accepted?" },
