@@ -352,8 +352,15 @@ int crl_verify(X509_CRL *crl, X509 *root, time_t at, struct why *why)
 	const ASN1_TIME *next = X509_CRL_get0_nextUpdate(crl);
 	if (X509_cmp_time(X509_CRL_get0_lastUpdate(crl), &at) >= 0)
 		return why_set(why, -ESTALE, "the CRL is younger than the time asked for");
-	if (next == NULL || X509_cmp_time(next, &at) <= 0)
-		return why_set(why, -ESTALE, "the CRL has expired at the time asked for");
+	if (next == NULL)
+		return why_set(why, -ESTALE, "the CRL does not say how long it holds");
+	if (X509_cmp_time(next, &at) <= 0) {
+		struct tm tm = { 0 };
+		(void)ASN1_TIME_to_tm(next, &tm);
+		return why_set(why, -ESTALE,
+			"the CRL expired on %04d-%02d-%02d, before the time asked for",
+			tm.tm_year + 1900, tm.tm_mon + 1, tm.tm_mday);
+	}
 	return 0;
 }
 

@@ -15,6 +15,7 @@
 #include "attest/vendor.h"
 #include "base/rd.h"
 #include "base/wr.h"
+#include "policy/policy.h"
 
 /* One verification: everything it allocates. */
 struct snp_case {
@@ -28,6 +29,7 @@ struct snp_case {
 	size_t n_unreadable;   /* blobs */
 	struct why unreadable; /* the first of them */
 	struct why lost_crl;   /* a CRL of the caller's that could not be taken; empty: none */
+	const struct policy_endorsements *rules; /* NULL: no policy */
 };
 
 static void snp_case_auto(struct snp_case *c)
@@ -228,7 +230,12 @@ static void revocation_row(const struct snp_case *c, const struct snp_eval *e, s
 		verdict_set(v, ROW_REVOCATION, VERDICT_NONE, "", "", "no chain to judge");
 		return;
 	}
-	enum verdict_status status = snp_chain_revocation(&e->chain, &c->given, c->in->at, &why);
+	const struct policy_endorsements *p = c->rules;
+	enum verdict_status status = snp_chain_revocation(&e->chain, &c->given, c->in->at,
+		p != NULL && p->has_max_age ? p->max_age_days : SNP_CRL_ANY_AGE, &why);
+	if (status == VERDICT_NONE && p != NULL && p->require_crl)
+		verdict_set(v, ROW_REVOCATION, VERDICT_CONTRAINDICATED, "a CRL of the root", "",
+			"the policy requires a CRL: %s", why.text);
 	verdict_set(v, ROW_REVOCATION, status, "", "", "%s", why.text);
 	if (c->lost_crl.text[0] != '\0')
 		verdict_set(v, ROW_REVOCATION, VERDICT_WARNING, "", "",
@@ -279,9 +286,12 @@ static void tcb_certificate_row(const struct snp_case *c, const struct snp_eval 
 	if (word == c->report.reported_tcb)
 		verdict_set(v, ROW_TCB, VERDICT_AFFIRMING, want, got, "%s", "");
 	else
-		verdict_set(v, ROW_TCB, VERDICT_CONTRAINDICATED, want, got,
-			"the certificate speaks for another TCB than the report's REPORTED_TCB%s",
-			e->has_signature ? ", though the signature fits its key" : "");
+		verdict_set(v, ROW_TCB, VERDICT_CONTRAINDICATED, want, got, "%s",
+			e->has_signature
+				? "the signature matches the VCEK of another TCB than the report's "
+				  "REPORTED_TCB (1.4: seen on hosts whose firmware was updated)"
+				: "the certificate speaks for another TCB than the report's "
+				  "REPORTED_TCB");
 }
 
 /* REPORTED <= COMMITTED <= CURRENT, LAUNCH <= CURRENT (1.4). */
@@ -337,6 +347,33 @@ static void chip_row(const struct snp_case *c, const struct snp_eval *e, struct 
 			"the certificate is another chip's than the report");
 }
 
+/* What the policy refuses whatever else is right. The certificate names a chip the report may hide. */
+static void deny_rows(const struct snp_case *c, const struct snp_eval *e, enum snp_product product,
+	struct verdict *v)
+{
+	const struct policy_endorsements *p = c->rules;
+	bool is_known =
+		!chip_is_masked(&c->report) || (e->has_info && e->info.kind == SNP_KEY_VCEK);
+
+	if (p == NULL)
+		return;
+	if (p->n_deny_chips > 0 && !is_known)
+		verdict_set(v, ROW_CHIP_ID, VERDICT_CONTRAINDICATED, "", "masked",
+			"the policy denies chips, the host hides which one this is");
+	for (uint64_t i = 0; i < p->n_deny_chips; i++) {
+		const uint8_t *id = p->deny_chips[i].id;
+		if (memcmp(id, c->report.chip_id, SNP_CHIP_ID_BYTES) == 0 ||
+			(e->has_info && snp_leaf_hwid_is(&e->info, product, id)))
+			verdict_set(v, ROW_CHIP_ID, VERDICT_CONTRAINDICATED, "", "",
+				"the policy denies this chip");
+	}
+	for (uint64_t i = 0; i < p->n_deny_digests; i++)
+		if (memcmp(p->deny_digests[i].sha384, c->report.measurement,
+			    SNP_MEASUREMENT_BYTES) == 0)
+			verdict_set(v, ROW_MEASUREMENT, VERDICT_CONTRAINDICATED, "", "",
+				"the policy denies this launch digest");
+}
+
 static void certificate_claims(const struct snp_eval *e, struct claims *c)
 {
 	uint8_t digest[32];
@@ -368,6 +405,7 @@ static void case_judge(struct snp_case *c, struct verdict *v)
 		verdict_set(v, ROW_TCB, VERDICT_NONE, "", "", "no certificate speaks for a TCB");
 	tcb_order_row(&c->report, product, v);
 	chip_row(c, &e, v);
+	deny_rows(c, &e, product, v);
 	appraise_snp(&c->report, product, c->in, v);
 	appraise_snp_claims(&c->report, product, &v->claims);
 	certificate_claims(&e, &v->claims);
@@ -403,7 +441,9 @@ int attest_parse_snp(struct attest_blob evidence, struct snp_report *ret, struct
 
 int attest_verify_snp(const struct attest_inputs *in, struct verdict *ret, struct why *why)
 {
-	AUTO(snp_case) struct snp_case c = { .in = in };
+	AUTO(snp_case)
+	struct snp_case c = { .in = in,
+		.rules = in->policy == NULL ? NULL : &in->policy->tee.endorsements };
 	struct attest_blob raw = in->evidence;
 
 	int err = response_strip(&raw, why);

@@ -178,11 +178,33 @@ int snp_chain_verify(const struct cert_store *pool, const struct cert_store *roo
 		snp_signing_key_name(kind));
 }
 
-/* What one CRL says: index into the answers of snp_chain_revocation(). */
-enum crl_answer { CRL_OF_OTHERS, CRL_FRESH, CRL_STALE, CRL_FORGED, CRL_REVOKES, CRL_ANSWER_COUNT };
+/* What one CRL says: index into the answers of snp_chain_revocation(), the last that is there speaks. */
+enum crl_answer {
+	CRL_OF_OTHERS,
+	CRL_FRESH,
+	CRL_TOO_OLD,
+	CRL_STALE,
+	CRL_FORGED,
+	CRL_REVOKES,
+	CRL_ANSWER_COUNT
+};
 
-static enum crl_answer crl_judge(
-	const struct snp_chain *chain, X509_CRL *crl, time_t at, struct why *why)
+#define DAY_S 86400
+
+/* Expired for longer than the policy lets pass? */
+static bool crl_is_too_old(X509_CRL *crl, time_t at, uint64_t max_age_days)
+{
+	const ASN1_TIME *next = X509_CRL_get0_nextUpdate(crl);
+	time_t limit;
+
+	if (max_age_days > (uint64_t)(at / DAY_S)) /* so long ago that there were no CRLs */
+		return false;
+	limit = at - (time_t)max_age_days * DAY_S;
+	return next == NULL || X509_cmp_time(next, &limit) <= 0;
+}
+
+static enum crl_answer crl_judge(const struct snp_chain *chain, X509_CRL *crl, time_t at,
+	uint64_t max_age_days, struct why *why)
 {
 	int err = crl_verify(crl, chain->root, at, why);
 
@@ -197,11 +219,17 @@ static enum crl_answer crl_judge(
 		(void)why_set(why, 0, "the intermediate is on the root's CRL: revoked");
 		return CRL_REVOKES;
 	}
-	return err == -ESTALE ? CRL_STALE : CRL_FRESH;
+	if (err != -ESTALE)
+		return CRL_FRESH;
+	if (!crl_is_too_old(crl, at, max_age_days))
+		return CRL_STALE;
+	(void)why_prefix(why, 0, "older than the %llu days the policy lets pass",
+		(unsigned long long)max_age_days);
+	return CRL_TOO_OLD;
 }
 
-enum verdict_status snp_chain_revocation(
-	const struct snp_chain *chain, const struct cert_store *crls, time_t at, struct why *why)
+enum verdict_status snp_chain_revocation(const struct snp_chain *chain,
+	const struct cert_store *crls, time_t at, uint64_t max_age_days, struct why *why)
 {
 	struct why found[CRL_ANSWER_COUNT] = { 0 };
 	bool has[CRL_ANSWER_COUNT] = { 0 };
@@ -212,7 +240,7 @@ enum verdict_status snp_chain_revocation(
 	}
 	for (size_t i = 0; i < crls->n_crls; i++) {
 		struct why w = { 0 };
-		enum crl_answer answer = crl_judge(chain, crls->crls[i], at, &w);
+		enum crl_answer answer = crl_judge(chain, crls->crls[i], at, max_age_days, &w);
 		has[answer] = true;
 		found[answer] = w;
 	}

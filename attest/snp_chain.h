@@ -8,6 +8,7 @@
 #pragma once
 
 #include <openssl/x509.h>
+#include <stdint.h>
 #include <time.h>
 
 #include "attest/cert.h"
@@ -36,7 +37,10 @@ MUST_USE int snp_chain_verify(const struct cert_store *pool, const struct cert_s
 /*
  * Judge the CRLs of a store against a chain. CONTRAINDICATED when one of them revokes the
  * intermediate; AFFIRMING when a current one does not; else CONTRAINDICATED when a signature is
- * wrong, WARNING when all have expired, NONE when no CRL is this root's. why says which.
+ * wrong, WARNING when the best of them expired at most max_age_days before at, CONTRAINDICATED when
+ * it is older than that, NONE when no CRL is this root's. why says which. SNP_CRL_ANY_AGE: no limit.
  */
-enum verdict_status snp_chain_revocation(
-	const struct snp_chain *chain, const struct cert_store *crls, time_t at, struct why *why);
+enum verdict_status snp_chain_revocation(const struct snp_chain *chain,
+	const struct cert_store *crls, time_t at, uint64_t max_age_days, struct why *why);
+
+#define SNP_CRL_ANY_AGE UINT64_MAX

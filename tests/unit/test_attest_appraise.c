@@ -626,6 +626,56 @@ static void a_given_crl_that_is_not_taken_is_a_warning(void **state)
 	fixture_free(f);
 }
 
+static void a_policy_may_require_a_crl(void **state)
+{
+	struct fixture *f = fixture_new(3);
+	struct attest_blob fresh = crl_blob("ARK-Milan", false);
+
+	f->in.policy = f->policy;
+	f->policy->tee.endorsements.require_crl = true;
+	judge(f);
+	expect_row(f, ROW_REVOCATION, VERDICT_CONTRAINDICATED);
+	f->in.crls = &fresh;
+	f->in.n_crls = 1;
+	judge(f);
+	expect_row(f, ROW_REVOCATION, VERDICT_AFFIRMING);
+	f->in.at = MAKER_NOW + 30 * 86400; /* the list has expired, the certificates have not */
+	judge(f);
+	expect_row(f, ROW_REVOCATION, VERDICT_WARNING);
+	f->policy->tee.endorsements.has_max_age = true;
+	f->policy->tee.endorsements.max_age_days = 29;
+	judge(f);
+	expect_row(f, ROW_REVOCATION, VERDICT_CONTRAINDICATED);
+	f->policy->tee.endorsements.max_age_days = 30;
+	judge(f);
+	expect_row(f, ROW_REVOCATION, VERDICT_WARNING);
+	OPENSSL_free((void *)(uintptr_t)fresh.p);
+	fixture_free(f);
+}
+
+static void denied_chips_and_digests_are_refused(void **state)
+{
+	struct fixture *f = fixture_new(3);
+	struct policy_endorsements *p = &f->policy->tee.endorsements;
+
+	f->in.policy = f->policy;
+	p->n_deny_chips = p->n_deny_digests = 1;
+	memset(p->deny_chips[0].id, 0x77, sizeof p->deny_chips[0].id);
+	memset(p->deny_digests[0].sha384, 0x77, sizeof p->deny_digests[0].sha384);
+	judge(f);
+	expect_row(f, ROW_CHIP_ID, VERDICT_AFFIRMING);
+	expect_row(f, ROW_MEASUREMENT, VERDICT_AFFIRMING);
+	memcpy(p->deny_chips[0].id, f->report + 0x1A0, 64);
+	memcpy(p->deny_digests[0].sha384, f->report + 0x90, 48);
+	judge(f);
+	expect_row(f, ROW_CHIP_ID, VERDICT_CONTRAINDICATED);
+	expect_row(f, ROW_MEASUREMENT, VERDICT_CONTRAINDICATED);
+	memset(f->report + 0x1A0, 0, 64); /* hidden in the report, but its certificate names it */
+	resign_and_judge(f);
+	expect_row(f, ROW_CHIP_ID, VERDICT_CONTRAINDICATED);
+	fixture_free(f);
+}
+
 /* --- the verdict as a whole ----------------------------------------------------------------------- */
 
 static void a_required_row_has_to_be_answered(void **state)
@@ -772,6 +822,8 @@ int main(void)
 		cmocka_unit_test(a_policy_out_of_its_time_or_kind_is_refused),
 		cmocka_unit_test(crls_of_the_host_push_out_none_of_the_callers),
 		cmocka_unit_test(a_given_crl_that_is_not_taken_is_a_warning),
+		cmocka_unit_test(a_policy_may_require_a_crl),
+		cmocka_unit_test(denied_chips_and_digests_are_refused),
 		cmocka_unit_test(a_required_row_has_to_be_answered),
 		cmocka_unit_test(the_json_has_the_contracted_keys),
 		cmocka_unit_test(a_worse_status_replaces_a_better_one),

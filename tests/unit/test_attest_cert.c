@@ -502,6 +502,8 @@ static void intermediates_have_to_be_cas(void **state)
 
 /* --- revocation -------------------------------------------------------------------------------- */
 
+static uint64_t max_age = SNP_CRL_ANY_AGE;
+
 static enum verdict_status crl_status(
 	const char *issuer, EVP_PKEY *signer, bool revokes, time_t from, time_t to)
 {
@@ -514,7 +516,7 @@ static enum verdict_status crl_status(
 
 	crls.crls[crls.n_crls++] =
 		maker_crl(&maker, issuer, signer, revokes ? chain.issuer : NULL, from, to);
-	enum verdict_status s = snp_chain_revocation(&chain, &crls, MAKER_NOW, &why);
+	enum verdict_status s = snp_chain_revocation(&chain, &crls, MAKER_NOW, max_age, &why);
 	assert_true(s == VERDICT_AFFIRMING || why.text[0] != '\0');
 	X509_free(chain.leaf);
 	X509_free(chain.issuer);
@@ -542,6 +544,22 @@ static void an_expired_crl_is_a_warning(void **state)
 		VERDICT_WARNING);
 	assert_int_equal(crl_status("ARK-Milan", NULL, false, MAKER_NOW + DAY, MAKER_NOW + 2 * DAY),
 		VERDICT_WARNING);
+}
+
+static void an_expired_crl_is_refused_beyond_the_policys_age(void **state)
+{
+	max_age = 0;
+	assert_int_equal(crl_status("ARK-Milan", NULL, false, MAKER_NOW - 2 * DAY, MAKER_NOW - DAY),
+		VERDICT_CONTRAINDICATED);
+	max_age = 1;
+	assert_int_equal(crl_status("ARK-Milan", NULL, false, MAKER_NOW - 2 * DAY, MAKER_NOW - DAY),
+		VERDICT_CONTRAINDICATED);
+	assert_int_equal(
+		crl_status("ARK-Milan", NULL, false, MAKER_NOW - 2 * DAY, MAKER_NOW - DAY + 1),
+		VERDICT_WARNING);
+	assert_int_equal(crl_status("ARK-Milan", NULL, false, MAKER_NOW - DAY, MAKER_NOW + DAY),
+		VERDICT_AFFIRMING);
+	max_age = SNP_CRL_ANY_AGE;
 }
 
 static void a_forged_crl_is_no_answer(void **state)
@@ -599,6 +617,7 @@ int main(void)
 		cmocka_unit_test(a_current_crl_affirms_what_it_does_not_list),
 		cmocka_unit_test(a_listed_intermediate_is_revoked_even_by_an_old_crl),
 		cmocka_unit_test(an_expired_crl_is_a_warning),
+		cmocka_unit_test(an_expired_crl_is_refused_beyond_the_policys_age),
 		cmocka_unit_test(a_forged_crl_is_no_answer),
 		cmocka_unit_test(another_issuers_crl_says_nothing),
 	};
