@@ -120,8 +120,33 @@
 #define LIMIT_CRLS 8u
 /* Entries of a certificate table: six GUIDs are defined. */
 #define LIMIT_CERT_TABLE_ENTRIES 16u
+/* Certificates of one SEV verification: the platform's four, AMD's two, for a few products. */
+#define LIMIT_SEV_CERTS 24u
+/* A firmware image whose launch digest is predicted: OVMF builds are 2 to 4 MiB. */
+#define LIMIT_FIRMWARE_BYTES (16u << 20)
+/* Sections of its SEV or TDX metadata (OVMF has 6 to 8), and the memory they name, in pages: the work
+ * areas are 10 MiB; every page is a hash. */
+#define LIMIT_FIRMWARE_SECTIONS 32u
+#define LIMIT_FIRMWARE_PAGES    65536u
+/* vCPUs of a prediction: what KVM takes; each is a page hashed. */
+#define LIMIT_DIGEST_VCPUS 4096u
 /* Evidence of any kind: a TDX quote buffer is 16 KiB, a TPM event log 1 MiB. */
 #define LIMIT_EVIDENCE_BYTES (1u << 20)
+/* Nesting of JSON and CBOR from outside: a reference value in a CoRIM is 11 deep, a token's key 7. */
+#define LIMIT_JSON_DEPTH 16u
+#define LIMIT_CBOR_DEPTH 16u
+/* Members of one CBOR map, compared pairwise for names that come twice: tokens have ten. */
+#define LIMIT_CBOR_PAIRS 256u
+/* Keys that check tokens: a cloud's attestation service publishes a dozen. */
+#define LIMIT_TOKEN_KEYS 32u
+/* One token: a CoCo token with an event log's claims is 30 KiB. */
+#define LIMIT_TOKEN_BYTES 262144u
+/* Digest algorithms of one event log: SHA-1, the three SHA-2, SM3, and some to come. */
+#define LIMIT_EVENTLOG_BANKS 8u
+/* Boots whose logs come in one blob: Windows keeps about ten files. */
+#define LIMIT_EVENTLOG_BOOTS 16u
+/* Data of the first event of a log without a header: firmware versions are some dozen bytes. */
+#define LIMIT_EVENTLOG_OLD_DATA_BYTES 4096u
 
 /* --- encrypted guests ------------------------------------------------------------------------- */
 
