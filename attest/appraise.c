@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "attest/appraise_row.h"
 #include "attest/sha384.h"
 #include "attest/snp_leaf.h"
 #include "base/le.h"
@@ -11,80 +12,7 @@
 #include "base/wr.h"
 #include "policy/policy.h"
 
-#define HEX_MAX VERDICT_VALUE_MAX
-
-static const char *hex(char ret[HEX_MAX], const void *bytes, size_t len)
-{
-	wr_hex_str(ret, HEX_MAX, bytes, len);
-	return ret;
-}
-
-static const char *word(char ret[HEX_MAX], uint64_t v)
-{
-	(void)snprintf(ret, HEX_MAX, "0x%llx", (unsigned long long)v);
-	return ret;
-}
-
-static bool is_zero(const uint8_t *b, size_t len)
-{
-	uint8_t any = 0;
-
-	for (size_t i = 0; i < len; i++)
-		any |= b[i];
-	return any == 0;
-}
-
 /* --- equal bytes ------------------------------------------------------------------------------ */
-
-/* expected NULL: not asked. */
-static void equal_row(struct verdict *v, enum verdict_row_id row, const uint8_t *expected,
-	const uint8_t *actual, size_t len, const char *not_asked, const char *differs)
-{
-	char want[HEX_MAX], got[HEX_MAX];
-
-	hex(got, actual, len);
-	if (expected == NULL)
-		verdict_set(v, row, VERDICT_NONE, "", got, "%s", not_asked);
-	else if (secret_equal(expected, actual, len))
-		verdict_set(v, row, VERDICT_AFFIRMING, hex(want, expected, len), got, "%s", "");
-	else
-		verdict_set(v, row, VERDICT_CONTRAINDICATED, hex(want, expected, len), got, "%s",
-			differs);
-}
-
-static void measurement_row(
-	const struct snp_report *r, const struct attest_inputs *in, struct verdict *v)
-{
-	const struct policy *p = in->policy;
-	uint64_t n_own = p == NULL ? 0 : p->boot.n_launch_digests;
-	size_t n = in->n_digests + n_own;
-	const uint8_t *first = NULL;
-	char want[HEX_MAX], got[HEX_MAX];
-
-	for (size_t i = 0; i < n; i++) {
-		const uint8_t *d = i < in->n_digests
-					   ? in->digests[i]
-					   : p->boot.launch_digests[i - in->n_digests].sha384;
-		if (first == NULL || secret_equal(d, r->measurement, SNP_MEASUREMENT_BYTES))
-			first = d;
-	}
-	if (n > 1 && !secret_equal(first, r->measurement, SNP_MEASUREMENT_BYTES))
-		verdict_set(v, ROW_MEASUREMENT, VERDICT_CONTRAINDICATED,
-			hex(want, first, SNP_MEASUREMENT_BYTES),
-			hex(got, r->measurement, SNP_MEASUREMENT_BYTES),
-			"launch digest is none of the %zu expected ones; "
-			"'casemate measure POLICY --diff' names the input that changed",
-			n);
-	if (n == 0 && p != NULL)
-		verdict_set(v, ROW_MEASUREMENT, VERDICT_CONTRAINDICATED, "",
-			hex(got, r->measurement, SNP_MEASUREMENT_BYTES),
-			"the policy lists no launch digest and none was computed from its files");
-	equal_row(v, ROW_MEASUREMENT, first, r->measurement, SNP_MEASUREMENT_BYTES,
-		"no expected launch digest was given",
-		"launch digest differs: kernel, initial ramdisk, command line, memory or vCPUs are "
-		"not "
-		"those expected; 'casemate measure POLICY --diff' names the one");
-}
 
 static void data_rows(const struct snp_report *r, const struct attest_inputs *in, struct verdict *v)
 {
@@ -92,10 +20,10 @@ static void data_rows(const struct snp_report *r, const struct attest_inputs *in
 
 	if (host == NULL && in->policy != NULL)
 		host = in->policy->hash;
-	equal_row(v, ROW_REPORT_DATA, in->report_data, r->report_data, SNP_REPORT_DATA_BYTES,
+	row_equal(v, ROW_REPORT_DATA, in->report_data, r->report_data, SNP_REPORT_DATA_BYTES,
 		"no expected report data was given",
 		"report data differ: the report was made for another nonce or key");
-	equal_row(v, ROW_HOST_DATA, host, r->host_data, SNP_HOST_DATA_BYTES, "no policy was given",
+	row_equal(v, ROW_HOST_DATA, host, r->host_data, SNP_HOST_DATA_BYTES, "no policy was given",
 		"host data differ: the guest was launched with another policy than this one");
 }
 
@@ -131,9 +59,9 @@ static const char *policy_bits_fault(uint64_t got, uint64_t want)
 
 static void guest_policy_row(const struct snp_report *r, const struct policy *p, struct verdict *v)
 {
-	char want[HEX_MAX], got[HEX_MAX];
+	char want[ROW_TEXT_MAX], got[ROW_TEXT_MAX];
 
-	word(got, r->policy);
+	row_word(got, r->policy);
 	if ((r->policy & SNP_POLICY_ONE) == 0 || (r->policy & SNP_POLICY_RESERVED) != 0)
 		verdict_set(v, ROW_POLICY, VERDICT_CONTRAINDICATED, "", got,
 			"guest policy is malformed: bit 17 must be 1, bits 63 to 26 must be 0 (AMD "
@@ -145,36 +73,17 @@ static void guest_policy_row(const struct snp_report *r, const struct policy *p,
 	uint64_t bits = p->tee.snp.guest_policy_bits;
 	const char *fault = policy_bits_fault(r->policy, bits);
 	if (fault != NULL)
-		verdict_set(v, ROW_POLICY, VERDICT_CONTRAINDICATED, word(want, bits), got,
+		verdict_set(v, ROW_POLICY, VERDICT_CONTRAINDICATED, row_word(want, bits), got,
 			"guest policy is weaker than the launch policy's: %s", fault);
 	else
-		verdict_set(v, ROW_POLICY, VERDICT_AFFIRMING, word(want, bits), got, "%s", "");
-}
-
-static void bit_row(struct verdict *v, enum verdict_row_id row, bool is_set, const struct policy *p,
-	bool is_allowed, const char *meaning)
-{
-	const char *got = is_set ? "on" : "off", *want = "";
-
-	if (p != NULL)
-		want = is_allowed ? "any" : "off";
-	if (!is_set)
-		verdict_set(v, row, VERDICT_AFFIRMING, want, got, "%s", "");
-	else if (p == NULL)
-		verdict_set(v, row, VERDICT_WARNING, want, got, "%s", meaning);
-	else if (is_allowed)
-		verdict_set(
-			v, row, VERDICT_AFFIRMING, want, got, "the policy allows it: %s", meaning);
-	else
-		verdict_set(v, row, VERDICT_CONTRAINDICATED, want, got, "%s; the policy forbids it",
-			meaning);
+		verdict_set(v, ROW_POLICY, VERDICT_AFFIRMING, row_word(want, bits), got, "%s", "");
 }
 
 static void debug_rows(const struct snp_report *r, const struct policy *p, struct verdict *v)
 {
-	bit_row(v, ROW_DEBUG, (r->policy & SNP_POLICY_DEBUG) != 0, p,
+	row_bit(v, ROW_DEBUG, (r->policy & SNP_POLICY_DEBUG) != 0, p,
 		p != NULL && p->tee.snp.guest_policy.debug, "the host may read the guest's memory");
-	bit_row(v, ROW_MIGRATION, (r->policy & SNP_POLICY_MIGRATE_MA) != 0, p,
+	row_bit(v, ROW_MIGRATION, (r->policy & SNP_POLICY_MIGRATE_MA) != 0, p,
 		p != NULL && p->tee.snp.guest_policy.migrate_ma,
 		"a migration agent may take the guest to another machine");
 }
@@ -215,9 +124,9 @@ static const char *lowest_bit_name(uint64_t bits)
 
 static void platform_row(const struct snp_report *r, const struct policy *p, struct verdict *v)
 {
-	char want[HEX_MAX], got[HEX_MAX];
+	char want[ROW_TEXT_MAX], got[ROW_TEXT_MAX];
 
-	word(got, r->platform_info);
+	row_word(got, r->platform_info);
 	if (p == NULL) {
 		verdict_set(v, ROW_PLATFORM_INFO, VERDICT_NONE, "", got, "no policy was given");
 		return;
@@ -255,8 +164,8 @@ static void id_block_row(const struct snp_report *r, const struct policy *p, str
 		verdict_set(
 			v, ROW_ID_KEY, VERDICT_CONTRAINDICATED, "", "", "the key cannot be hashed");
 	else
-		equal_row(v, ROW_ID_KEY, digest, r->id_key_digest, sizeof digest, "",
-			is_zero(r->id_key_digest, sizeof r->id_key_digest)
+		row_equal(v, ROW_ID_KEY, digest, r->id_key_digest, sizeof digest, "",
+			row_is_zero(r->id_key_digest, sizeof r->id_key_digest)
 				? "the guest was launched without an ID block"
 				: "the ID block was signed by another key");
 	memcpy(&svn, block + ID_BLOCK_SVN, sizeof svn);
@@ -275,12 +184,12 @@ static void id_rows(const struct snp_report *r, const struct policy *p, struct v
 	if (p != NULL && p->tee.snp.has_id_block)
 		id_block_row(r, p, v);
 	else
-		equal_row(v, ROW_ID_KEY, NULL, r->id_key_digest, sizeof r->id_key_digest,
+		row_equal(v, ROW_ID_KEY, NULL, r->id_key_digest, sizeof r->id_key_digest,
 			"no ID block was asked for", "");
 	if (author != NULL && (r->key_info & SNP_KEY_AUTHOR_KEY_EN) == 0)
 		verdict_set(v, ROW_AUTHOR_KEY, VERDICT_CONTRAINDICATED, "", "",
 			"the guest was launched without an author key");
-	equal_row(v, ROW_AUTHOR_KEY, author, r->author_key_digest, sizeof r->author_key_digest,
+	row_equal(v, ROW_AUTHOR_KEY, author, r->author_key_digest, sizeof r->author_key_digest,
 		"no author key was asked for", "the ID key was signed by another author key");
 }
 
@@ -340,12 +249,12 @@ static void policy_tcb_row(const struct snp_report *r, enum snp_product product,
 
 static void policy_chip_row(const struct snp_report *r, const struct policy *p, struct verdict *v)
 {
-	char got[HEX_MAX];
+	char got[ROW_TEXT_MAX];
 
 	if (p->tee.snp.n_chips == 0)
 		return;
-	hex(got, r->chip_id, sizeof r->chip_id);
-	if (is_zero(r->chip_id, sizeof r->chip_id)) {
+	row_hex(got, r->chip_id, sizeof r->chip_id);
+	if (row_is_zero(r->chip_id, sizeof r->chip_id)) {
 		verdict_set(v, ROW_CHIP_ID, VERDICT_CONTRAINDICATED, "one of the policy's chips",
 			"masked", "the policy names chips, the host hides which one this is");
 		return;
@@ -357,33 +266,24 @@ static void policy_chip_row(const struct snp_report *r, const struct policy *p, 
 		"the policy does not name this chip");
 }
 
-static void policy_itself_row(const struct policy *p, time_t at, struct verdict *v)
-{
-	if (p->tee.type != POLICY_TEE_SNP)
-		verdict_set(v, ROW_POLICY, VERDICT_CONTRAINDICATED, "none", "snp",
-			"the launch policy is for a plain guest");
-	if (p->has_valid && at < p->valid.not_before)
-		verdict_set(v, ROW_POLICY, VERDICT_CONTRAINDICATED, "", "",
-			"the launch policy is not yet valid at the time asked for");
-	if (p->has_valid && at > p->valid.not_after)
-		verdict_set(v, ROW_POLICY, VERDICT_CONTRAINDICATED, "", "",
-			"the launch policy has expired at the time asked for");
-}
-
 void appraise_snp(const struct snp_report *report, enum snp_product product,
 	const struct attest_inputs *in, struct verdict *v)
 {
 	const struct policy *p = in->policy;
 
 	if (p != NULL) {
-		policy_itself_row(p, in->at, v);
+		row_policy_itself(v, p, POLICY_TEE_SNP, in->at);
 		policy_product_row(product, p, v);
 		policy_tcb_row(report, product, p, v);
 		policy_chip_row(report, p, v);
+		row_chip_denied(v, p, report->chip_id);
 	}
 	guest_policy_row(report, p, v);
 	debug_rows(report, p, v);
-	measurement_row(report, in, v);
+	row_measurement(v, in, report->measurement,
+		"launch digest differs: kernel, initial ramdisk, command line, memory or vCPUs are "
+		"not "
+		"those expected; 'casemate measure POLICY --diff' names the one");
 	data_rows(report, in, v);
 	vmpl_row(report, p, v);
 	platform_row(report, p, v);
@@ -433,9 +333,9 @@ static void tcb_claims(struct claims *c, enum snp_product product, const char *n
 
 static void policy_claims(struct claims *c, uint64_t p)
 {
-	char text[HEX_MAX];
+	char text[ROW_TEXT_MAX];
 
-	claims_add_text(c, "policy", word(text, p));
+	claims_add_text(c, "policy", row_word(text, p));
 	claims_add_number(c, "policy_abi_major", p >> 8 & 0xFF);
 	claims_add_number(c, "policy_abi_minor", p & 0xFF);
 	claims_add_bool(c, "policy_smt_allowed", (p & SNP_POLICY_SMT) != 0);
@@ -446,9 +346,9 @@ static void policy_claims(struct claims *c, uint64_t p)
 
 static void platform_claims(struct claims *c, const struct snp_report *r)
 {
-	char text[HEX_MAX];
+	char text[ROW_TEXT_MAX];
 
-	claims_add_text(c, "platform_info", word(text, r->platform_info));
+	claims_add_text(c, "platform_info", row_word(text, r->platform_info));
 	claims_add_bool(c, "platform_smt_enabled", (r->platform_info & SNP_PLATFORM_SMT_EN) != 0);
 	claims_add_bool(c, "platform_tsme_enabled", (r->platform_info & SNP_PLATFORM_TSME_EN) != 0);
 	claims_add_bool(
