@@ -197,6 +197,23 @@
 #define LIMIT_BROKER_LIST 4096u
 /* Pieces of evidence that one run of a broker keeps for auditors: 40 MiB; then it warns and stops. */
 #define LIMIT_BROKER_EVIDENCE 4096u
+/* Waiting for another process's change of the store: each is one small transaction. */
+#define LIMIT_BROKER_DB_MS 2000
+/* PKCS#11 slots looked at: a hardware module has a few dozen partitions at most. */
+#define LIMIT_BROKER_SLOTS 64u
+/* Tenants of one broker, and certificates that may administer one: a department's list. */
+#define LIMIT_BROKER_TENANTS 64u
+#define LIMIT_BROKER_ADMINS  16u
+/* Requests a minute: one guest's boot needs three; a rack behind one address, a hundred boots; all. */
+#define LIMIT_BROKER_RATE_SESSION 60u
+#define LIMIT_BROKER_RATE_PEER    600u
+#define LIMIT_BROKER_RATE_ALL     30000u
+/* Peers remembered for that: more at once share a place, so nobody is asked for memory. */
+#define LIMIT_BROKER_PEERS 1024u
+/* Proven sessions of one policy: its guests on a few racks; the table has eight times that. */
+#define LIMIT_BROKER_SESSIONS_POLICY 32u
+/* Attestation tokens: seconds they hold; what the protocol's servers give is five minutes. */
+#define LIMIT_BROKER_TOKEN_S 3600u
 
 /* --- ledger --------------------------------------------------------------------------------- */
 
