@@ -81,14 +81,10 @@ static void platform_print(const struct policy_snp *s, struct wr *w)
 	}
 }
 
-static void tee_print(const struct policy *p, struct wr *w)
+static void snp_print(const struct policy *p, struct wr *w)
 {
 	const struct policy_snp *s = &p->tee.snp;
 
-	if (p->tee.type == POLICY_TEE_NONE) {
-		wr_str(w, "The guest is NOT protected: the host can read and change all of it.\n");
-		return;
-	}
 	wr_str(w, "It counts as proven only by a report of AMD SEV-SNP that says:\n  processor:");
 	for (uint64_t i = 0; i < s->n_products; i++)
 		wr_printf(w, "%s %s", i > 0 ? " or" : "", policy_product_names[s->products[i]]);
@@ -101,10 +97,99 @@ static void tee_print(const struct policy *p, struct wr *w)
 		s->guest_policy.migrate_ma ? "ALLOWED" : "off",
 		s->guest_policy.smt ? "allowed" : "off");
 	floor_print(s, w);
+	if (s->min_major != 0 || s->min_minor != 0)
+		wr_printf(w, "  firmware version at least %llu.%llu, build %llu\n",
+			(unsigned long long)s->min_major, (unsigned long long)s->min_minor,
+			(unsigned long long)s->min_build);
 	platform_print(s, w);
 	wr_str(w, "  host data: the hash of this file\n");
 	if (s->has_author_key)
 		wr_str(w, "  an ID block signed under the named author key\n");
+	if (s->n_id_keys > 0)
+		wr_printf(w, "  an ID block signed by one of %llu keys\n",
+			(unsigned long long)s->n_id_keys);
+}
+
+static void status_print(uint64_t mask, struct wr *w)
+{
+	const char *between = "";
+
+	for (size_t i = 0; i < POLICY_TDX_STATUS_COUNT; i++) {
+		if ((mask & 1ull << i) == 0)
+			continue;
+		wr_printf(w, "%s%s", between, policy_tdx_status_names[i]);
+		between = ", ";
+	}
+}
+
+static void tdx_print(const struct policy *p, struct wr *w)
+{
+	const struct policy_tdx *t = &p->tee.tdx;
+
+	wr_str(w, "It counts as proven only by a quote of Intel TDX that says:\n");
+	if (t->n_piids > 0)
+		wr_printf(w, "  one of %llu listed platforms\n", (unsigned long long)t->n_piids);
+	else
+		wr_str(w, "  any platform\n");
+	wr_printf(w, "  debugging %s, migration %s, shared cores (SMT) %s\n",
+		t->debug ? "ALLOWED" : "off",
+		t->attributes.migratable == POLICY_FORBID ? "off" : "ALLOWED",
+		t->smt == POLICY_FORBID ? "off" : "allowed");
+	wr_str(w, "  TCB status: ");
+	status_print(t->tcb.accept != 0 ? t->tcb.accept : 1ull << POLICY_TDX_UP_TO_DATE, w);
+	if (t->tcb.has_grace) {
+		wr_printf(w, "; for %llu days more: ", (unsigned long long)t->tcb.grace.days);
+		status_print(t->tcb.grace.status, w);
+	}
+	wr_str(w, "\n  MRCONFIGID: the hash of this file\n");
+	for (size_t i = 0; i < ARRAY_LEN(t->rtmr); i++)
+		if (t->rtmr[i].n > 0)
+			wr_printf(w, "  RTMR %zu: %llu accepted\n", i,
+				(unsigned long long)t->rtmr[i].n);
+}
+
+static void sev_print(const struct policy *p, struct wr *w)
+{
+	const struct policy_sev *s = &p->tee.sev;
+
+	wr_printf(w,
+		"It counts as proven only by a launch measurement of AMD %s that says:\n"
+		"  debugging %s, leaving the machine %s\n"
+		"  firmware at least %llu.%llu, build %llu\n",
+		p->tee.type == POLICY_TEE_SEV ? "SEV" : "SEV-ES",
+		(s->policy & POLICY_SEV_NODBG) != 0 ? "off" : "ALLOWED",
+		(s->policy & POLICY_SEV_NOSEND) != 0 ? "off" : "ALLOWED",
+		(unsigned long long)s->api_major, (unsigned long long)s->api_minor,
+		(unsigned long long)s->build);
+}
+
+static void none_print(const struct policy *p, struct wr *w)
+{
+	wr_str(w, "The guest is NOT protected: the host can read and change all of it.\n");
+}
+
+static void tee_print(const struct policy *p, struct wr *w)
+{
+	static void (*const printers[POLICY_TEE_COUNT])(const struct policy *, struct wr *) = {
+		[POLICY_TEE_NONE] = none_print,
+		[POLICY_TEE_SNP] = snp_print,
+		[POLICY_TEE_TDX] = tdx_print,
+		[POLICY_TEE_SEV] = sev_print,
+		[POLICY_TEE_SEV_ES] = sev_print,
+	};
+	const struct policy_endorsements *e = &p->tee.endorsements;
+
+	printers[p->tee.type](p, w);
+	if (p->tee.has_tpm)
+		wr_printf(w, "A quote of its TPM must hold %llu registers%s.\n",
+			(unsigned long long)p->tee.tpm.n_pcrs,
+			p->tee.tpm.require_event_log ? ", and an event log must explain them" : "");
+	if (e->has_max_age)
+		wr_printf(w, "The vendors' statements count until %llu days past their date.\n",
+			(unsigned long long)e->max_age_days);
+	if (e->n_deny_chips > 0 || e->n_deny_digests > 0)
+		wr_printf(w, "Refused whatever they prove: %llu machines, %llu launch digests.\n",
+			(unsigned long long)e->n_deny_chips, (unsigned long long)e->n_deny_digests);
 	if (p->tee.simulated)
 		wr_str(w, "SIMULATED evidence is accepted as well: it proves nothing about "
 			  "hardware.\n");
@@ -218,9 +303,8 @@ json_t *explain_json(const struct policy *p)
 	hex_print(p->hash, 32, hash);
 	return json_pack("{s:s, s:s, s:I, s:s, s:s, s:b, s:o, s:o?, s:s, s:I, s:I, s:o, s:o}",
 		"schema", "casemate/policy-explain/1", "name", p->name, "serial",
-		(json_int_t)p->serial, "sha256", hash, "tee",
-		p->tee.type == POLICY_TEE_SNP ? "snp" : "none", "simulated", p->tee.simulated,
-		"kernel", file_json(&p->boot.kernel), "initrd",
+		(json_int_t)p->serial, "sha256", hash, "tee", policy_tee_names[p->tee.type],
+		"simulated", p->tee.simulated, "kernel", file_json(&p->boot.kernel), "initrd",
 		p->boot.has_initrd ? file_json(&p->boot.initrd) : NULL, "cmdline", p->boot.cmdline,
 		"vcpus", (json_int_t)p->machine.vcpus, "memory_mib",
 		(json_int_t)p->machine.memory_mib, "disks", disks_json(p), "keys", keys_json(p));

@@ -114,22 +114,42 @@ static void pol_010(struct lint *l)
 
 static void tee_001(struct lint *l)
 {
-	if (l->p->tee.snp.guest_policy.debug && !is_env(l, POLICY_ENV_DEV))
-		found(l, "tee.snp.guest_policy.debug",
-			"the host may debug the guest, which is not labelled env dev");
+	const char *path = NULL;
+
+	if (l->p->tee.snp.guest_policy.debug)
+		path = "tee.snp.guest_policy.debug";
+	if (l->p->tee.tdx.debug)
+		path = "tee.tdx.attributes.debug";
+	if (l->p->tee.has_sev && (l->p->tee.sev.policy & POLICY_SEV_NODBG) == 0)
+		path = "tee.sev.policy";
+	if (path != NULL && !is_env(l, POLICY_ENV_DEV))
+		found(l, path, "the host may debug the guest, which is not labelled env dev");
 }
 
 static void tee_002(struct lint *l)
 {
 	if (l->p->tee.snp.guest_policy.migrate_ma)
 		found(l, "tee.snp.guest_policy.migrate_ma", "a migration agent may move the guest");
+	if (l->p->tee.has_tdx && l->p->tee.tdx.attributes.migratable != POLICY_FORBID)
+		found(l, "tee.tdx.attributes.migratable", "a migration TD may move the guest");
+	if (l->p->tee.has_sev && (l->p->tee.sev.policy & POLICY_SEV_NOSEND) == 0)
+		found(l, "tee.sev.policy", "the host may send the guest to another machine");
 }
 
 static void tee_003(struct lint *l)
 {
 	enum policy_tcb_field field = l->p->tee.snp.tcb_field;
+	const struct policy_sev *sev = &l->p->tee.sev;
 
-	if (!is_protected(l))
+	if (l->p->tee.has_sev && sev->api_major == 0 && sev->api_minor == 0 && sev->build == 0)
+		found(l, "tee.sev.build",
+			"no api_major, api_minor, build: any firmware is accepted");
+	if (l->p->tee.has_tdx && l->p->tee.tdx.tcb.min_eval_number == 0 &&
+		!l->p->tee.tdx.tcb.has_min_date)
+		put(l, LINT_WARNING, doc_find_near(l->doc, "tee.tdx.tcb.min_eval_number"),
+			"no min_eval_number and no min_tcb_date: an older TCB info that has not "
+			"run out yet is as good as the newest");
+	if (!l->p->tee.has_snp)
 		return;
 	if (!l->p->tee.snp.has_min_tcb)
 		found(l, "tee.snp.min_tcb", "no min_tcb: any firmware, however old, is accepted");
@@ -143,12 +163,33 @@ static void tee_005(struct lint *l)
 	if (l->p->tee.snp.guest_policy.smt && is_sensitive(l))
 		found(l, "tee.snp.guest_policy.smt",
 			"a sibling thread may run somebody else beside cardholder or health data");
+	if (l->p->tee.has_tdx && l->p->tee.tdx.smt != POLICY_FORBID && is_sensitive(l))
+		found(l, "tee.tdx.smt",
+			"a sibling thread may run somebody else beside cardholder or health data");
+}
+
+/* Revoked and NotSupported end in the reader. */
+static void tee_006(struct lint *l)
+{
+	const uint64_t old = 1ull << POLICY_TDX_OUT_OF_DATE |
+			     1ull << POLICY_TDX_OUT_OF_DATE_CONFIGURATION_NEEDED;
+
+	if ((l->p->tee.tdx.tcb.accept & old) != 0)
+		found(l, "tee.tdx.tcb.accept",
+			"a platform with known holes is accepted without end; give it days of "
+			"grace");
 }
 
 static void tee_007(struct lint *l)
 {
-	if (is_protected(l) && !l->p->tee.simulated && l->p->tee.snp.n_chips == 0)
+	const struct policy *p = l->p;
+
+	if (p->tee.simulated)
+		return;
+	if (p->tee.has_snp && p->tee.snp.n_chips == 0)
 		found(l, "tee.snp.chip_ids", "any host with such a processor is accepted");
+	if (p->tee.has_tdx && p->tee.tdx.n_piids == 0)
+		found(l, "tee.tdx.piids", "any host with such a processor is accepted");
 }
 
 static void tee_008(struct lint *l)
@@ -482,15 +523,17 @@ static const struct lint_rule rules[] = {
 	{ "POL-010", LINT_NOTE, true, "Keys of your own are listed",
 	  "A reviewer must not take them for promises.", "Nothing to do." },
 	{ "TEE-001", LINT_ERROR, false, "Debugging is off",
-	  "A debugged guest has no secrets.", "Set guest_policy.debug to false, or label the guest env dev." },
+	  "A debugged guest has no secrets.", "Set debug to false (SEV: bit 0 of policy to one), or label the guest env dev." },
 	{ "TEE-002", LINT_ERROR, true, "No migration agent",
-	  "It could copy the guest elsewhere.", "Set guest_policy.migrate_ma to false." },
+	  "It could copy the guest elsewhere.", "Set migrate_ma to false, migratable to forbid (SEV: bit 3 of policy to one)." },
 	{ "TEE-003", LINT_ERROR, true, "A firmware floor that cannot be rolled back",
-	  "Old firmware has published holes; what is not committed can be lowered again.", "Write min_tcb and tcb_field committed or launch." },
+	  "Old firmware has published holes; what is not committed can be lowered again.", "Write min_tcb and tcb_field committed or launch; for TDX min_eval_number, for SEV build." },
 	{ "TEE-005", LINT_WARNING, true, "No shared cores for the most sensitive data",
-	  "Sibling threads share caches and more.", "Set guest_policy.smt to false, or waive it with a reason." },
+	  "Sibling threads share caches and more.", "Set guest_policy.smt to false (TDX: smt to forbid), or waive it with a reason." },
+	{ "TEE-006", LINT_WARNING, true, "No platform with known holes for ever",
+	  "OutOfDate means that an attack on this platform is published.", "Move the status into tcb.grace; Revoked and NotSupported are never accepted." },
 	{ "TEE-007", LINT_WARNING, true, "Owned hosts are listed",
-	  "Without a list a stranger's machine of the same make serves as well.", "Write chip_ids, read at the machines themselves." },
+	  "Without a list a stranger's machine of the same make serves as well.", "Write chip_ids (TDX: piids), read at the machines themselves." },
 	{ "TEE-008", LINT_WARNING, true, "One min_tcb row for one product",
 	  "Each product counts its versions by itself.", "Name one product a policy." },
 	{ "TEE-009", LINT_ERROR, false, "Masks and digests have their exact form",
@@ -498,18 +541,18 @@ static const struct lint_rule rules[] = {
 	{ "TEE-010", LINT_ERROR, false, "Production accepts no simulated evidence",
 	  "Anybody can make it.", "Remove tee.simulated." },
 	{ "TEE-011", LINT_ERROR, true, "Production guests are protected",
-	  "A plain guest is an open book to its host.", "Use tee.type snp." },
+	  "A plain guest is an open book to its host.", "Use another tee.type." },
 	{ "WVR-001", LINT_ERROR, false, "Waivers are for known rules, and end",
 	  "An exception without end is a rule.", "Set expires at most 180 days ahead; remove what cannot be waived." },
 };
 
-/* POL-001 and TEE-009 are found by the reader. */
+/* POL-001 and TEE-009, and errors of TEE-006, are found by the reader. */
 static const struct {
 	const char *id;
 	void (*check)(struct lint *l);
 } checks[] = {
 	{ "POL-003", pol_003 }, { "POL-004", pol_004 }, { "POL-010", pol_010 },
-	{ "TEE-001", tee_001 }, { "TEE-002", tee_002 }, { "TEE-003", tee_003 }, { "TEE-005", tee_005 },
+	{ "TEE-001", tee_001 }, { "TEE-002", tee_002 }, { "TEE-003", tee_003 }, { "TEE-005", tee_005 }, { "TEE-006", tee_006 },
 	{ "TEE-007", tee_007 }, { "TEE-008", tee_008 }, { "TEE-010", tee_010 }, { "TEE-011", tee_011 },
 	{ "BOOT-001", boot_001 }, { "BOOT-003", boot_003 }, { "BOOT-004", boot_004 },
 	{ "DEV-001", dev_001 }, { "DEV-002", dev_002 },

@@ -60,26 +60,34 @@ static MUST_USE int id_block_check(struct doc *doc, const struct policy *p, stru
 	return 0;
 }
 
-static MUST_USE int tee_check(struct doc *doc, const struct policy *p, struct why *why)
+/* Each object of tee stands with its types and only with them. */
+static MUST_USE int objects_check(struct doc *doc, const struct policy *p, struct why *why)
+{
+	const struct {
+		const char *path, *missing, *excess;
+		bool has, is_type;
+	} rows[] = {
+		{ "tee.snp", "type snp needs the object tee.snp", "tee.snp needs type snp",
+			p->tee.has_snp, p->tee.type == POLICY_TEE_SNP },
+		{ "tee.tdx", "type tdx needs the object tee.tdx", "tee.tdx needs type tdx",
+			p->tee.has_tdx, p->tee.type == POLICY_TEE_TDX },
+		{ "tee.sev", "types sev and sev-es need the object tee.sev",
+			"tee.sev needs type sev or sev-es", p->tee.has_sev,
+			p->tee.type == POLICY_TEE_SEV || p->tee.type == POLICY_TEE_SEV_ES },
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++)
+		if (rows[i].has != rows[i].is_type)
+			return contradict(doc, rows[i].has ? rows[i].path : "tee.type", why,
+				rows[i].has ? rows[i].excess : rows[i].missing);
+	return 0;
+}
+
+static MUST_USE int snp_check(struct doc *doc, const struct policy *p, struct why *why)
 {
 	const struct policy_snp *snp = &p->tee.snp;
-	bool is_snp = p->tee.type == POLICY_TEE_SNP;
 	bool has_turin = false;
 
-	if (is_snp != p->tee.has_snp)
-		return contradict(doc, is_snp ? "tee.type" : "tee.snp", why,
-			is_snp ? "type snp needs the object tee.snp" : "tee.snp needs type snp");
-	if (!is_snp && p->tee.simulated)
-		return contradict(doc, "tee.simulated", why,
-			"only evidence can be simulated; a plain "
-			"guest has none");
-	if (is_snp && !p->has_audit)
-		return contradict(
-			doc, "audit", why, "a protected guest needs the object \"audit\"");
-	if (!is_snp && p->n_keys > 0)
-		return contradict(doc, "keys", why,
-			"nothing proves what a plain guest is, so no key "
-			"can be released to it");
 	for (uint64_t i = 0; i < snp->n_products; i++) {
 		has_turin |= snp->products[i] == POLICY_PRODUCT_TURIN;
 		for (uint64_t j = 0; j < i; j++)
@@ -88,7 +96,68 @@ static MUST_USE int tee_check(struct doc *doc, const struct policy *p, struct wh
 	}
 	if (snp->min_tcb.fmc != 0 && !has_turin)
 		return contradict(doc, "tee.snp.min_tcb.fmc", why, "only Turin has an FMC");
+	if (snp->provisional == POLICY_REQUIRE)
+		return contradict(doc, "tee.snp.provisional", why,
+			"provisional firmware can be forbidden, nobody needs it");
 	return id_block_check(doc, p, why);
+}
+
+static MUST_USE int tdx_check(struct doc *doc, const struct policy *p, struct why *why)
+{
+	const struct policy_tdx *tdx = &p->tee.tdx;
+
+	/* x87 and SSE state are always there (attestation.md, 6.2). */
+	if (tdx->has_xfam && (tdx->xfam & 3) != 3)
+		return contradict(doc, "tee.tdx.xfam", why, "bits 0 and 1 are always set");
+	if ((tdx->tcb.accept & tdx->tcb.grace.status) != 0)
+		return contradict(doc, "tee.tdx.tcb.grace.status", why,
+			"a status that is accepted needs no grace");
+	return 0;
+}
+
+static MUST_USE int tpm_check(struct doc *doc, const struct policy *p, struct why *why)
+{
+	const struct policy_tpm *tpm = &p->tee.tpm;
+
+	for (uint64_t i = 0; i < tpm->n_pcrs; i++)
+		for (uint64_t j = 0; j < i; j++)
+			if (tpm->pcrs[i].index == tpm->pcrs[j].index)
+				return contradict_row(doc, "tee.tpm.pcrs", i, "index", why,
+					"another row has this register");
+	if (tpm->secure_boot != POLICY_ANY && !tpm->require_event_log)
+		return contradict(doc, "tee.tpm.secure_boot", why,
+			"only the event log says so: event_log must be true");
+	return 0;
+}
+
+static MUST_USE int tee_check(struct doc *doc, const struct policy *p, struct why *why)
+{
+	bool is_protected = p->tee.type != POLICY_TEE_NONE;
+	bool is_es = (p->tee.sev.policy & POLICY_SEV_ES) != 0;
+	int err = objects_check(doc, p, why);
+
+	if (err < 0)
+		return err;
+	if (!is_protected && p->tee.simulated)
+		return contradict(doc, "tee.simulated", why,
+			"only evidence can be simulated; a plain "
+			"guest has none");
+	if (!is_protected && !p->tee.has_tpm && p->tee.has_endorsements)
+		return contradict(doc, "tee.endorsements", why, "nobody speaks for a plain guest");
+	if (is_protected && !p->has_audit)
+		return contradict(
+			doc, "audit", why, "a protected guest needs the object \"audit\"");
+	if (!is_protected && p->n_keys > 0)
+		return contradict(doc, "keys", why,
+			"nothing proves what a plain guest is, so no key "
+			"can be released to it");
+	if (p->tee.has_sev && is_es != (p->tee.type == POLICY_TEE_SEV_ES))
+		return contradict(doc, "tee.sev.policy", why,
+			"bit 2 (SEV-ES) must be set with type sev-es and only then");
+	err = snp_check(doc, p, why);
+	if (err == 0)
+		err = tdx_check(doc, p, why);
+	return err < 0 ? err : tpm_check(doc, p, why);
 }
 
 static MUST_USE int disk_check(struct doc *doc, const struct policy *p, uint64_t i, struct why *why)
@@ -180,6 +249,26 @@ static void platform_bits(struct policy_snp *snp)
 	}
 }
 
+static void td_bits(struct policy_tdx *t)
+{
+	const struct {
+		uint64_t bit;
+		enum policy_demand demand;
+	} rows[] = {
+		{ POLICY_TD_DEBUG, t->debug ? POLICY_ANY : POLICY_FORBID },
+		{ POLICY_TD_SEPT_VE_DISABLE, t->attributes.sept_ve_disable },
+		{ POLICY_TD_MIGRATABLE, t->attributes.migratable },
+		{ POLICY_TD_PKS, t->attributes.pks },
+		{ POLICY_TD_KEY_LOCKER, t->attributes.key_locker },
+		{ POLICY_TD_PERFMON, t->attributes.perfmon },
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		t->attributes_require |= rows[i].demand == POLICY_REQUIRE ? rows[i].bit : 0;
+		t->attributes_forbid |= rows[i].demand == POLICY_FORBID ? rows[i].bit : 0;
+	}
+}
+
 /* --- the public calls ------------------------------------------------------------------------ */
 
 int policy_hash(const void *bytes, size_t len, uint8_t ret[32])
@@ -200,6 +289,8 @@ static MUST_USE int doc_read(struct doc *doc, struct policy *p, struct why *why)
 	if (p->tee.has_snp)
 		p->tee.snp.guest_policy_bits = guest_bits(&p->tee.snp.guest_policy);
 	platform_bits(&p->tee.snp);
+	if (p->tee.has_tdx)
+		td_bits(&p->tee.tdx);
 	err = machine_check(doc, p, why);
 	if (err == 0)
 		err = lists_check(doc, p, why);
@@ -310,6 +401,10 @@ int policy_plan(const struct policy *policy, struct wire_plan *ret, struct why *
 {
 	struct wire_plan plan = { 0 };
 
+	if (policy->tee.type != POLICY_TEE_NONE && policy->tee.type != POLICY_TEE_SNP)
+		return why_set(why, -EPROTONOSUPPORT,
+			"launching TDX and SEV guests: not in this version; the policy can be used "
+			"to appraise evidence");
 	/* KVM's mask of policy bits never has 18 (kvm-cvm-abi 2.7). */
 	if (policy->tee.snp.guest_policy.migrate_ma)
 		return why_set(why, -EPROTONOSUPPORT,

@@ -111,6 +111,19 @@ struct policy_guest_bits {
 	bool single_socket;
 };
 
+/* Bits of the SEV guest policy (kvm-cvm-abi 2.7). */
+#define POLICY_SEV_NODBG  (1ull << 0)
+#define POLICY_SEV_ES     (1ull << 2)
+#define POLICY_SEV_NOSEND (1ull << 3)
+
+/* Bits of TDATTRIBUTES (attestation.md, 6.2). */
+#define POLICY_TD_DEBUG           (1ull << 0)
+#define POLICY_TD_SEPT_VE_DISABLE (1ull << 28)
+#define POLICY_TD_MIGRATABLE      (1ull << 29)
+#define POLICY_TD_PKS             (1ull << 30)
+#define POLICY_TD_KEY_LOCKER      (1ull << 31)
+#define POLICY_TD_PERFMON         (1ull << 63)
+
 /* Security version numbers, 0 to 255 each; fmc only on Turin and later (else 0). */
 struct policy_tcb {
 	uint64_t fmc;
@@ -436,7 +449,7 @@ MUST_USE int policy_check_time(const struct policy *policy, int64_t now, struct 
 
 /*
  * What the supervisor has to open and start for this policy; passes plan_check(). -EPROTONOSUPPORT for
- * demands that no kernel can fulfil (migrate_ma).
+ * demands that no kernel can fulfil (migrate_ma) and for guests that this version does not launch.
  */
 MUST_USE int policy_plan(const struct policy *policy, struct wire_plan *ret, struct why *why);
 
@@ -447,6 +460,8 @@ const struct policy_key *policy_find_key(const struct policy *policy, const char
 int policy_exit_status(int err);
 
 /* Words of the file format, indexed by the enum of the same name. */
+extern const char *const policy_tee_names[POLICY_TEE_COUNT + 1];
+extern const char *const policy_tdx_status_names[POLICY_TDX_STATUS_COUNT + 1];
 extern const char *const policy_product_names[POLICY_PRODUCT_COUNT + 1];
 extern const char *const policy_tcb_field_names[POLICY_TCB_COUNT + 1];
 extern const char *const policy_integrity_names[POLICY_INTEGRITY_COUNT + 1];

@@ -52,7 +52,7 @@ static json_t *choice_publish(const struct field *f)
 	json_t *j = words_publish(f->words);
 
 	if ((f->flags & FIELD_REQUIRED) == 0)
-		(void)json_object_set_new(j, "default", json_string(f->words[0]));
+		(void)json_object_set_new(j, "default", json_string(f->words[f->otherwise]));
 	return j;
 }
 
@@ -85,7 +85,8 @@ static json_t *hex_publish(const struct field *f)
 	unsigned int min = (unsigned int)f->min * 2, max = (unsigned int)f->max * 2;
 
 	if ((f->flags & FIELD_ENDS) != 0)
-		(void)snprintf(pattern, sizeof pattern, "^([0-9a-f]{%u}|[0-9a-f]{%u})$", min, max);
+		(void)snprintf(pattern, sizeof pattern, "^([0-9a-f]{%u}|%s[0-9a-f]{%u})$", min,
+			(f->flags & FIELD_OR_16) != 0 ? "[0-9a-f]{32}|" : "", max);
 	else
 		(void)snprintf(pattern, sizeof pattern, "^([0-9a-f]{2}){%u,%u}$", min / 2, max / 2);
 	return pattern_publish(pattern);

@@ -8,6 +8,7 @@
 
 #define RULE_SHAPE "POL-001" /* unknown key, wrong type, out of range */
 #define RULE_BITS  "TEE-009" /* a mask or digest that is not what it should be */
+#define RULE_NEVER "TEE-006" /* a word that no version will take */
 
 /* Generic stores go through memcpy: enums are 32 bits wide here. */
 _Static_assert(sizeof(enum policy_tee) == sizeof(uint32_t), "enums");
@@ -102,6 +103,13 @@ static bool form_rule(const char *s)
 	       s[n + 4] == 0;
 }
 
+static bool form_advisory(const char *s)
+{
+	size_t n = strlen(s);
+
+	return n == 14 && strncmp(s, "INTEL-SA-", 9) == 0 && strspn(s + 9, "0123456789") == 5;
+}
+
 static bool (*const forms[FORM_COUNT])(const char *) = {
 	[FORM_SENTENCE] = form_sentence,
 	[FORM_LINE] = form_line,
@@ -110,6 +118,7 @@ static bool (*const forms[FORM_COUNT])(const char *) = {
 	[FORM_NAME] = form_name,
 	[FORM_KBS] = form_kbs,
 	[FORM_RULE] = form_rule,
+	[FORM_ADVISORY] = form_advisory,
 };
 
 /* --- values ---------------------------------------------------------------------------------- */
@@ -187,7 +196,7 @@ static bool word_find(const char *const *words, const char *text, uint32_t *ret)
 static MUST_USE int word_read(
 	struct reader *r, const struct field *f, uint32_t v, const json_t *j, uint32_t *ret)
 {
-	char list[200] = "";
+	char list[256] = "";
 	size_t len = 0;
 	uint32_t index;
 	int err = type_check(r, v, DOC_TEXT);
@@ -200,6 +209,8 @@ static MUST_USE int word_read(
 	if (word_find(f->later, text, &index))
 		return FAIL(r, v, RULE_SHAPE, -EPROTONOSUPPORT,
 			"\"%s\" is not supported in this version", text);
+	if (word_find(f->never, text, &index))
+		return FAIL(r, v, RULE_NEVER, -EBADMSG, "\"%s\" is never acceptable", text);
 	for (const char *const *w = f->words; *w != NULL && len < sizeof list; w++)
 		len += (size_t)snprintf(
 			list + len, sizeof list - len, "%s\"%s\"", len > 0 ? ", " : "", *w);
@@ -295,13 +306,14 @@ static MUST_USE int read_hex(
 		return err;
 	r->doc->values[v].is_digest = true;
 	size_t len = json_string_length(j), n = len / 2;
-	bool is_end = n == f->min || n == f->max;
+	bool is_end = n == f->min || n == f->max || ((f->flags & FIELD_OR_16) != 0 && n == 16);
 	if (len % 2 != 0 || n < f->min || n > f->max || ((f->flags & FIELD_ENDS) != 0 && !is_end))
 		return FAIL(r, v, RULE_BITS, -EBADMSG,
-			"want %llu %s %llu bytes as hex digits, found "
+			"want %llu%s %s %llu bytes as hex digits, found "
 			"%zu digits",
-			(unsigned long long)f->min, (f->flags & FIELD_ENDS) != 0 ? "or" : "to",
-			(unsigned long long)f->max, len);
+			(unsigned long long)f->min, (f->flags & FIELD_OR_16) != 0 ? ", 16" : "",
+			(f->flags & FIELD_ENDS) != 0 ? "or" : "to", (unsigned long long)f->max,
+			len);
 	if (!hex_read(json_string_value(j), n, base))
 		return FAIL(r, v, RULE_BITS, -EBADMSG, "not all of it are lower-case hex digits");
 	return 0;
@@ -530,8 +542,8 @@ static MUST_USE int missing_check(
 			continue;
 		if ((f->flags & FIELD_REQUIRED) != 0)
 			return FAIL(r, v, RULE_SHAPE, -EBADMSG, "key \"%s\" is missing", f->key);
-		if (f->otherwise != 0)
-			memcpy(base + f->at, &f->otherwise, sizeof f->otherwise);
+		if (f->otherwise != 0) /* little-endian: an enum is the lower half */
+			memcpy(base + f->at, &f->otherwise, f->kind == FIELD_CHOICE ? 4 : 8);
 	}
 	return 0;
 }

@@ -17,8 +17,15 @@ const char *const policy_product_names[] = { "Milan", "Genoa", "Turin", NULL };
 const char *const policy_tcb_field_names[] = { "committed", "launch", "current", "reported", NULL };
 const char *const policy_integrity_names[] = { "none", "luks2", "luks2-aead", "verity", NULL };
 
+const char *const policy_tee_names[] = { "none", "snp", "tdx", "sev", "sev-es", NULL };
+/* Intel's names; in the order of enum policy_tdx_status. */
+const char *const policy_tdx_status_names[] = { "UpToDate", "SWHardeningNeeded",
+	"ConfigurationNeeded", "ConfigurationAndSWHardeningNeeded", "OutOfDate",
+	"OutOfDateConfigurationNeeded", "TDRelaunchAdvised", "TDRelaunchAdvisedConfigurationNeeded",
+	NULL };
+
+static const char *const never_status[] = { "Revoked", "NotSupported", NULL };
 static const char *const words_schema[] = { POLICY_SCHEMA_NAME, NULL };
-static const char *const words_tee[] = { "none", "snp", "tdx", "sev", "sev-es", NULL };
 static const char *const words_demand[] = { "any", "require", "forbid", NULL };
 static const char *const words_huge[] = { "no", "2M", "1G", NULL };
 static const char *const words_cpu[] = { "host", NULL };
@@ -37,8 +44,10 @@ static const char *const words_strict[] = { "strict", NULL };
 static const char *const words_forbid[] = { "forbid", NULL };
 static const char *const later_allow[] = { "allow", NULL };
 static const char *const words_none[] = { "none", NULL };
+static const char *const words_crl[] = { "require", NULL };
 
-_Static_assert(ARRAY_LEN(words_tee) == POLICY_TEE_COUNT + 1, "tee");
+_Static_assert(ARRAY_LEN(policy_tdx_status_names) == POLICY_TDX_STATUS_COUNT + 1, "status");
+_Static_assert(ARRAY_LEN(policy_tee_names) == POLICY_TEE_COUNT + 1, "tee");
 _Static_assert(ARRAY_LEN(words_demand) == POLICY_DEMAND_COUNT + 1, "demand");
 _Static_assert(ARRAY_LEN(words_huge) == POLICY_HUGE_COUNT + 1, "hugepages");
 _Static_assert(ARRAY_LEN(words_mode) == POLICY_MODE_COUNT + 1, "mode");
@@ -57,6 +66,7 @@ const struct form_row form_rows[FORM_COUNT] = {
 		"^[a-z0-9][a-z0-9._-]*/[a-z0-9][a-z0-9._-]*$" },
 	[FORM_KBS] = { "a URI that starts with kbs:", "^kbs:[!-~]+$" },
 	[FORM_RULE] = { "a rule such as TEE-005", "^[A-Z]{3,4}-[0-9]{3}$" },
+	[FORM_ADVISORY] = { "an advisory such as INTEL-SA-01234", "^INTEL-SA-[0-9]{5}$" },
 };
 
 /* clang-format off */
@@ -146,6 +156,20 @@ static const struct field fields_id_block[] = {
 };
 static const struct schema schema_id_block = SCHEMA(fields_id_block);
 
+static const struct field fields_min_firmware[] = {
+	{ "major", FIELD_NUMBER, .flags = FIELD_REQUIRED, .at = P(tee.snp.min_major), .max = 255,
+	  .doc = "Least major version (CURRENT_MAJOR)." },
+	{ "minor", FIELD_NUMBER, .flags = FIELD_REQUIRED, .at = P(tee.snp.min_minor), .max = 255,
+	  .doc = "Least minor version of that major version (CURRENT_MINOR)." },
+	{ "build", FIELD_NUMBER, .at = P(tee.snp.min_build), .max = 255,
+	  .doc = "Least build of that version (CURRENT_BUILD)." },
+};
+static const struct schema schema_min_firmware = SCHEMA(fields_min_firmware);
+
+static const struct field element_id_key =
+	{ "", FIELD_DIGEST, .at = IN_OF(policy_digest, sha384), .max = 48, .doc = "SHA-384 of an ID key." };
+static const struct field element_csp_id =
+	{ "", FIELD_TEXT, FORM_LINE, .min = 1, .max = TEXT_MAX(policy_snp, csp_ids[0].id), .doc = "A provider." };
 static const struct field element_product =
 	{ "", FIELD_CHOICE, .words = policy_product_names, .doc = "A product." };
 static const struct field element_chip =
@@ -172,19 +196,178 @@ static const struct field fields_snp[] = {
 	  .doc = "Signed ID block: the firmware itself refuses another launch digest." },
 	{ "author_key", FIELD_DIGEST, .at = P(tee.snp.author_key), .has = HAS(tee.snp.has_author_key), .max = 48,
 	  .doc = "SHA-384 of the author key that signed the ID key; needs id_block." },
+	{ "id_keys", FIELD_LIST, .at = P(tee.snp.id_keys), .count = P(tee.snp.n_id_keys), .stride = sizeof(struct policy_digest),
+	  .max = LIMIT_POLICY_DIGESTS, .element = &element_id_key,
+	  .doc = "ID keys that are accepted (ID_KEY_DIGEST). Empty: as id_block says." },
+	{ "min_guest_svn", FIELD_NUMBER, .at = P(tee.snp.min_guest_svn), .max = UINT32_MAX,
+	  .doc = "Least GUEST_SVN, the owner's own version number in the ID block." },
+	{ "family_id", FIELD_HEX, .at = P(tee.snp.family_id), .has = HAS(tee.snp.has_family_id), .min = 16, .max = 16,
+	  .doc = "FAMILY_ID of the ID block: 16 bytes as hex digits." },
+	{ "image_id", FIELD_HEX, .at = P(tee.snp.image_id), .has = HAS(tee.snp.has_image_id), .min = 16, .max = 16,
+	  .doc = "IMAGE_ID of the ID block: 16 bytes as hex digits." },
+	{ "min_firmware", FIELD_OBJECT, .child = &schema_min_firmware,
+	  .doc = "Least version of the firmware that runs." },
+	{ "provisional", FIELD_CHOICE, .at = P(tee.snp.provisional), .words = words_demand,
+	  .doc = "Firmware that is not committed, and can be taken back (CURRENT above COMMITTED): any, or forbid." },
+	{ "mitigations", FIELD_MASK, .at = P(tee.snp.mitigations), .max = UINT64_MAX,
+	  .doc = "Bits that both mitigation vectors of the report must have, as \"0x...\"; version 5 reports only." },
+	{ "csp_ids", FIELD_LIST, .at = P(tee.snp.csp_ids), .count = P(tee.snp.n_csp_ids), .stride = sizeof(((struct policy_snp *)0)->csp_ids[0]),
+	  .max = LIMIT_POLICY_DIGESTS, .element = &element_csp_id,
+	  .doc = "Cloud providers whose VLEK is accepted (cspID). Empty: any." },
 	{ "vmsa_features", FIELD_MASK, .at = P(tee.snp.vmsa_features), .max = 0x21d7fe,
 	  .doc = "SEV_FEATURES of the guest as \"0x...\", without bit 0 (SNPActive), which the kernel sets." },
 };
 static const struct schema schema_snp = SCHEMA(fields_snp);
 
+#define DEMAND(name, place, text) \
+	{ name, FIELD_CHOICE, .at = P(tee.tdx.place), .words = words_demand, .doc = (text) }
+#define DIGESTS(name, list, n_list, elem, text) \
+	{ name, FIELD_LIST, .at = P(list), .count = P(n_list), .stride = sizeof(struct policy_digest), \
+	  .max = LIMIT_POLICY_DIGESTS, .element = (elem), .doc = (text) }
+
+static const struct field fields_attributes[] = {
+	{ "debug", FIELD_BOOL, .at = P(tee.tdx.debug),
+	  .doc = "May the host read and write the guest's memory (TDATTRIBUTES bit 0)?" },
+	DEMAND("sept_ve_disable", attributes.sept_ve_disable, "Pages that the host takes away stop the guest instead of raising #VE (bit 28)."),
+	{ "migratable", FIELD_CHOICE, .at = P(tee.tdx.attributes.migratable), .words = words_demand, .otherwise = POLICY_FORBID,
+	  .doc = "A migration TD may move the guest (bit 29). Without this key: forbid." },
+	DEMAND("pks", attributes.pks, "Supervisor protection keys (bit 30)."),
+	DEMAND("key_locker", attributes.key_locker, "Key Locker (bit 31)."),
+	DEMAND("perfmon", attributes.perfmon, "Performance counters (bit 63)."),
+};
+static const struct schema schema_attributes = SCHEMA(fields_attributes);
+
+static const struct field fields_grace[] = {
+	{ "status", FIELD_SET, .flags = FIELD_REQUIRED, .at = P(tee.tdx.tcb.grace.status), .words = policy_tdx_status_names, .never = never_status,
+	  .doc = "TCB statuses that are accepted for a while only." },
+	{ "days", FIELD_NUMBER, .flags = FIELD_REQUIRED, .at = P(tee.tdx.tcb.grace.days), .min = 1, .max = 3650,
+	  .doc = "Days after the date of the TCB level." },
+};
+static const struct schema schema_grace = SCHEMA(fields_grace);
+
+static const struct field element_advisory =
+	{ "", FIELD_TEXT, FORM_ADVISORY, .min = 1, .max = TEXT_MAX(policy_advisory, id), .doc = "An advisory." };
+static const struct field fields_tdx_tcb[] = {
+	{ "accept", FIELD_SET, .at = P(tee.tdx.tcb.accept), .words = policy_tdx_status_names, .never = never_status,
+	  .doc = "TCB statuses that are accepted. Without this key: UpToDate alone." },
+	{ "grace", FIELD_OBJECT, .has = HAS(tee.tdx.tcb.has_grace), .child = &schema_grace,
+	  .doc = "Statuses that are accepted for some days more." },
+	{ "advisories_deny", FIELD_LIST, .at = P(tee.tdx.tcb.deny), .count = P(tee.tdx.tcb.n_deny), .stride = sizeof(struct policy_advisory),
+	  .max = LIMIT_POLICY_ADVISORIES, .element = &element_advisory,
+	  .doc = "Advisories that may not be open on the platform, whatever its status." },
+	{ "min_tcb_date", FIELD_TIME, .at = P(tee.tdx.tcb.min_date), .has = HAS(tee.tdx.tcb.has_min_date),
+	  .doc = "Least date of the TCB level, UTC." },
+	{ "min_eval_number", FIELD_NUMBER, .at = P(tee.tdx.tcb.min_eval_number), .max = UINT32_MAX,
+	  .doc = "Least tcbEvaluationDataNumber of TCB info and QE identity: older ones are refused." },
+};
+static const struct schema schema_tdx_tcb = SCHEMA(fields_tdx_tcb);
+
+static const struct field element_mrseam =
+	{ "", FIELD_DIGEST, .at = IN_OF(policy_digest, sha384), .max = 48, .doc = "A digest of a TDX module." };
+static const struct field element_rtmr =
+	{ "", FIELD_DIGEST, .at = IN_OF(policy_digest, sha384), .max = 48, .doc = "A value of the register." };
+static const struct field fields_rtmr[] = {
+	DIGESTS("0", tee.tdx.rtmr[0].at, tee.tdx.rtmr[0].n, &element_rtmr, "Values of RTMR 0 that are accepted: the firmware's configuration. Empty: not compared."),
+	DIGESTS("1", tee.tdx.rtmr[1].at, tee.tdx.rtmr[1].n, &element_rtmr, "Of RTMR 1: boot loader and kernel."),
+	DIGESTS("2", tee.tdx.rtmr[2].at, tee.tdx.rtmr[2].n, &element_rtmr, "Of RTMR 2: command line and initial ramdisk."),
+	DIGESTS("3", tee.tdx.rtmr[3].at, tee.tdx.rtmr[3].n, &element_rtmr, "Of RTMR 3: the guest's own."),
+};
+static const struct schema schema_rtmr = SCHEMA(fields_rtmr);
+static const struct field element_piid =
+	{ "", FIELD_HEX, .min = 16, .max = 16, .doc = "A platform." };
+
+static const struct field fields_tdx[] = {
+	{ "attributes", FIELD_OBJECT, .flags = FIELD_REQUIRED, .child = &schema_attributes,
+	  .doc = "What TDATTRIBUTES of the quote must say." },
+	{ "xfam", FIELD_MASK, .at = P(tee.tdx.xfam), .has = HAS(tee.tdx.has_xfam), .max = UINT64_MAX,
+	  .doc = "XFAM of the quote, exactly, as \"0x...\": the processor state that the guest may use." },
+	{ "tcb", FIELD_OBJECT, .child = &schema_tdx_tcb,
+	  .doc = "How far the platform may be from Intel's newest TCB. Without this object: UpToDate alone." },
+	DIGESTS("mrseam", tee.tdx.mrseam, tee.tdx.n_mrseam, &element_mrseam, "TDX modules that are accepted (MRSEAM). Empty: any that Intel's TCB info names."),
+	{ "rtmr", FIELD_OBJECT, .child = &schema_rtmr,
+	  .doc = "Runtime measurement registers; MRTD is among boot.launch_digest." },
+	{ "mrowner", FIELD_DIGEST, .at = P(tee.tdx.mrowner), .has = HAS(tee.tdx.has_mrowner), .max = 48,
+	  .doc = "MROWNER of the quote." },
+	{ "mrownerconfig", FIELD_DIGEST, .at = P(tee.tdx.mrownerconfig), .has = HAS(tee.tdx.has_mrownerconfig), .max = 48,
+	  .doc = "MROWNERCONFIG of the quote." },
+	{ "piids", FIELD_LIST, .at = P(tee.tdx.piids), .count = P(tee.tdx.n_piids), .stride = sizeof(((struct policy_tdx *)0)->piids[0]),
+	  .max = LIMIT_POLICY_CHIPS, .element = &element_piid,
+	  .doc = "The only platforms the guest may run on: platform instance ids, 16 bytes as hex digits each. Empty: any." },
+	DEMAND("smt", smt, "Simultaneous multithreading is on (PCK certificate)."),
+	DEMAND("cached_keys", cached_keys, "The platform's keys are cached by Intel (PCK certificate)."),
+	DEMAND("dynamic_platform", dynamic_platform, "Packages may be added to the platform (PCK certificate)."),
+};
+static const struct schema schema_tdx = SCHEMA(fields_tdx);
+
+static const struct field fields_sev[] = {
+	{ "policy", FIELD_MASK, .flags = FIELD_REQUIRED, .at = P(tee.sev.policy), .max = UINT32_MAX,
+	  .doc = "The guest policy given at LAUNCH_START, as \"0x...\"; bit 2 says SEV-ES." },
+	{ "api_major", FIELD_NUMBER, .at = P(tee.sev.api_major), .max = 255,
+	  .doc = "Least major version of the firmware's API." },
+	{ "api_minor", FIELD_NUMBER, .at = P(tee.sev.api_minor), .max = 255,
+	  .doc = "Least minor version of the firmware's API." },
+	{ "build", FIELD_NUMBER, .at = P(tee.sev.build), .max = 255,
+	  .doc = "Least build of the firmware." },
+};
+static const struct schema schema_sev = SCHEMA(fields_sev);
+
+static const struct field element_sha256 =
+	{ "", FIELD_DIGEST, .max = 32, .doc = "A SHA-256 digest." };
+static const struct field fields_pcr[] = {
+	{ "index", FIELD_NUMBER, .flags = FIELD_REQUIRED, .at = IN_OF(policy_pcr, index), .max = 23,
+	  .doc = "Number of the register." },
+	{ "sha256", FIELD_LIST, .flags = FIELD_REQUIRED, .at = IN_OF(policy_pcr, at), .count = IN_OF(policy_pcr, n), .stride = 32,
+	  .min = 1, .max = LIMIT_POLICY_DIGESTS, .element = &element_sha256,
+	  .doc = "Values in the SHA-256 bank that are accepted." },
+};
+static const struct schema schema_pcr = SCHEMA(fields_pcr);
+static const struct field element_pcr = { "", FIELD_OBJECT, .child = &schema_pcr, .doc = "A register." };
+
+static const struct field fields_tpm[] = {
+	{ "pcrs", FIELD_LIST, .at = P(tee.tpm.pcrs), .count = P(tee.tpm.n_pcrs), .stride = sizeof(struct policy_pcr),
+	  .max = 24, .element = &element_pcr,
+	  .doc = "What the quoted registers must hold; each has to be quoted." },
+	{ "aks", FIELD_LIST, .at = P(tee.tpm.aks), .count = P(tee.tpm.n_aks), .stride = 32,
+	  .max = LIMIT_POLICY_DIGESTS, .element = &element_sha256,
+	  .doc = "Attestation keys that are accepted: SHA-256 of the SubjectPublicKeyInfo. Empty: any for which a certificate or TEE report speaks." },
+	{ "secure_boot", FIELD_CHOICE, .at = P(tee.tpm.secure_boot), .words = words_demand,
+	  .doc = "UEFI Secure Boot was on, by the event log." },
+	{ "event_log", FIELD_BOOL, .at = P(tee.tpm.require_event_log),
+	  .doc = "Must an event log come along that replays to the quoted registers?" },
+};
+static const struct schema schema_tpm = SCHEMA(fields_tpm);
+
+static const struct field element_deny_chip =
+	{ "", FIELD_HEX, .flags = FIELD_ENDS | FIELD_OR_16, .min = 8, .max = 64, .doc = "A chip id or platform instance id." };
+static const struct field element_deny_digest =
+	{ "", FIELD_DIGEST, .at = IN_OF(policy_digest, sha384), .max = 48, .doc = "A launch digest." };
+static const struct field fields_endorsements[] = {
+	{ "max_age_days", FIELD_NUMBER, .at = P(tee.endorsements.max_age_days), .has = HAS(tee.endorsements.has_max_age), .max = 3650,
+	  .doc = "For how long after its nextUpdate signed collateral still counts, as a warning. Without this key: not at all." },
+	{ "crl", FIELD_FIXED, .has = HAS(tee.endorsements.require_crl), .words = words_crl,
+	  .doc = "With require, certificates count only with a valid revocation list." },
+	{ "deny_chips", FIELD_LIST, .at = P(tee.endorsements.deny_chips), .count = P(tee.endorsements.n_deny_chips), .stride = sizeof(struct policy_chip),
+	  .max = LIMIT_POLICY_CHIPS, .element = &element_deny_chip,
+	  .doc = "Machines that are refused: chip ids of 64 bytes (Turin: 8), platform instance ids of 16, as hex digits." },
+	DIGESTS("deny_digests", tee.endorsements.deny_digests, tee.endorsements.n_deny_digests, &element_deny_digest, "Launch digests (TDX: MRTDs) that are refused, whoever lists them."),
+};
+static const struct schema schema_endorsements = SCHEMA(fields_endorsements);
+
 static const struct field fields_tee[] = {
-	{ "type", FIELD_CHOICE, .flags = FIELD_REQUIRED, .at = P(tee.type), .words = words_tee,
-	  .doc = "Kind of protection; none is for development and proves nothing." },
+	{ "type", FIELD_CHOICE, .flags = FIELD_REQUIRED, .at = P(tee.type), .words = policy_tee_names,
+	  .doc = "Kind of protection; none is for development and proves nothing. This version launches none and snp; evidence of all can be appraised." },
 	{ "simulated", FIELD_BOOL, .at = P(tee.simulated),
 	  .doc = "Is evidence of simulated hardware (trust class simulated) accepted?" },
 	{ "snp", FIELD_OBJECT, .has = HAS(tee.has_snp), .child = &schema_snp,
 	  .doc = "What AMD SEV-SNP has to prove; with type snp and only then." },
-	{ "tdx", FIELD_LATER, .doc = "Intel TDX." },
+	{ "tdx", FIELD_OBJECT, .has = HAS(tee.has_tdx), .child = &schema_tdx,
+	  .doc = "What Intel TDX has to prove; with type tdx and only then." },
+	{ "sev", FIELD_OBJECT, .has = HAS(tee.has_sev), .child = &schema_sev,
+	  .doc = "What AMD SEV or SEV-ES has to prove; with type sev or sev-es and only then." },
+	{ "tpm", FIELD_OBJECT, .has = HAS(tee.has_tpm), .child = &schema_tpm,
+	  .doc = "What a quote of the guest's TPM has to prove." },
+	{ "endorsements", FIELD_OBJECT, .has = HAS(tee.has_endorsements), .child = &schema_endorsements,
+	  .doc = "How old the vendors' statements may be, and what is refused whatever they say." },
 };
 static const struct schema schema_tee = SCHEMA(fields_tee);
 
@@ -211,7 +394,6 @@ static const struct field fields_boot[] = {
 	  .doc = "Launch digests that are accepted. Empty: the one computed from the files." },
 	{ "firmware", FIELD_LATER, .doc = "Guest firmware; this version boots the kernel directly." },
 	{ "uki", FIELD_LATER, .doc = "A unified kernel image." },
-	{ "rtmr", FIELD_LATER, .doc = "Run-time measurement registers." },
 };
 static const struct schema schema_boot = SCHEMA(fields_boot);
 

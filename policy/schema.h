@@ -46,12 +46,14 @@ enum text_form {
 	FORM_NAME,     /* namespace/id */
 	FORM_KBS,      /* kbs:... */
 	FORM_RULE,     /* ABC-001 */
+	FORM_ADVISORY, /* INTEL-SA-00001 */
 	FORM_COUNT
 };
 
 #define FIELD_REQUIRED    0x1u
 #define FIELD_NULLABLE    0x2u /* null is the same as not written */
 #define FIELD_ENDS        0x4u /* FIELD_HEX: exactly min or exactly max bytes */
+#define FIELD_OR_16       0x8u /* FIELD_HEX with FIELD_ENDS: or 16 */
 
 #define SCHEMA_TIME_BYTES 21 /* with its zero */
 
@@ -68,9 +70,10 @@ struct field {
 	size_t stride; /* FIELD_LIST: bytes an element */
 	uint64_t min;
 	uint64_t max;
-	uint64_t otherwise;       /* FIELD_NUMBER: the value when it is not written */
+	uint64_t otherwise;       /* FIELD_NUMBER, FIELD_CHOICE: the value when it is not written */
 	const char *const *words; /* ends with NULL */
 	const char *const *later; /* words that this version refuses by name; may be NULL */
+	const char *const *never; /* words that no version will take; may be NULL */
 	const struct schema *child;
 	const struct field *element;
 	const char *doc; /* for people: one sentence or two, with the unit */

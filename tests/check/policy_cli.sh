@@ -29,6 +29,7 @@ check() {
 
 pay=$root/policy/examples/payments.policy.jsonc
 dev=$root/policy/examples/development.policy.jsonc
+tdx=$root/policy/examples/imaging.policy.jsonc
 printf '{"oops": 1}' >"$work/unknown.jsonc"
 sed 's/"debug": false/"debug": true/' "$pay" >"$work/debug.jsonc"
 sed 's/  "serial": 1/    "serial": 1/' "$dev" >"$work/untidy.jsonc"
@@ -36,6 +37,9 @@ cp "$work/untidy.jsonc" "$work/write.jsonc"
 
 check "lint lets the payments example pass" 0 "$policy" lint "$pay"
 check "lint lets the development example pass" 0 "$policy" lint "$dev"
+check "lint lets the imaging example pass" 0 "$policy" lint --at 2026-11-24T00:00:00Z "$tdx"
+check "explain tells what TDX has to prove" 0 "$policy" explain "$tdx"
+check "and which statuses pass" 0 grep -q 'TCB status: UpToDate; for 30 days more: ' "$work/out"
 check "lint says no to debugging" 1 "$policy" lint "$work/debug.jsonc"
 check "its finding names the place" 0 grep -q 'debug.jsonc:[0-9]*:[0-9]*: error TEE-001' "$work/out"
 check "lint says no to debugging" 1 "$policy" lint --json "$work/debug.jsonc"

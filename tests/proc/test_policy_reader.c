@@ -19,6 +19,7 @@
 
 #define WAIT_MS     20000
 #define PAYMENTS    SOURCE_ROOT "/policy/examples/payments.policy.jsonc"
+#define IMAGING     SOURCE_ROOT "/policy/examples/imaging.policy.jsonc"
 #define DEVELOPMENT SOURCE_ROOT "/policy/examples/development.policy.jsonc"
 
 struct answer {
@@ -135,8 +136,25 @@ static void reader_names_file_line_and_column_of_what_is_wrong(void **state)
 	assert_string_equal(answer.failed.text,
 		"p.jsonc:2:3: unknown key \"oops\"; keys of your own start with x-");
 	assert_int_not_equal(answer.end.status, 0);
-	text_run("{\"tee\": {\"type\": \"tdx\"}}");
+	text_run("{\"tee\": {\"type\": \"sgx\"}}");
 	assert_int_equal(answer.type, SUP_MSG_FAILED);
+	assert_int_equal(opts_exit_status(-(int)le32_get(answer.failed.err)), EXIT_INPUT);
+}
+
+/* The policy is right, and appraises evidence; there is nothing here that could launch it. */
+static void reader_refuses_to_launch_a_tdx_guest(void **state)
+{
+	size_t len = 0;
+	uint8_t *bytes = NULL;
+
+	assert_int_equal(fd_read_path(IMAGING, LIMIT_POLICY_BYTES, &bytes, &len, NULL), 0);
+	memcpy(strstr((char *)bytes, "2026-11-10"), "2001-11-10", 10);
+	memcpy(strstr((char *)bytes, "2027-02-10"), "2037-02-10", 10);
+	reader_run(file_of((char *)bytes, len), "p.jsonc", sizeof "p.jsonc");
+	free(bytes);
+	assert_int_equal(answer.type, SUP_MSG_FAILED);
+	assert_int_equal(le32_get(answer.failed.err), EPROTONOSUPPORT);
+	assert_non_null(strstr(answer.failed.text, "can be used to appraise evidence"));
 	assert_int_equal(opts_exit_status(-(int)le32_get(answer.failed.err)), EXIT_INPUT);
 }
 
@@ -184,6 +202,7 @@ int main(void)
 		cmocka_unit_test(reader_answers_with_the_plan_of_the_library),
 		cmocka_unit_test(reader_refuses_a_policy_outside_its_validity),
 		cmocka_unit_test(reader_names_file_line_and_column_of_what_is_wrong),
+		cmocka_unit_test(reader_refuses_to_launch_a_tdx_guest),
 		cmocka_unit_test(reader_refuses_every_broken_file_without_dying),
 		cmocka_unit_test(reader_refuses_a_config_that_is_no_file_name),
 	};

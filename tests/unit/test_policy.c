@@ -15,6 +15,7 @@
 
 #define PAYMENTS    SOURCE_ROOT "/policy/examples/payments.policy.jsonc"
 #define DEVELOPMENT SOURCE_ROOT "/policy/examples/development.policy.jsonc"
+#define IMAGING     SOURCE_ROOT "/policy/examples/imaging.policy.jsonc"
 #define NOW         1795478400 /* 2026-11-24T00:00:00Z */
 
 static struct policy policy;
@@ -52,11 +53,11 @@ static char *example_read(const char *path, size_t *ret_len)
 	return copy;
 }
 
-/* The payments example with the first `what` replaced by `with`. */
-static const char *changed(const char *what, const char *with)
+/* An example with the first `what` replaced by `with`. */
+static const char *changed_in(const char *path, const char *what, const char *with)
 {
 	size_t len;
-	char *example = example_read(PAYMENTS, &len);
+	char *example = example_read(path, &len);
 	char *at = strstr(example, what);
 
 	if (at == NULL)
@@ -65,6 +66,11 @@ static const char *changed(const char *what, const char *with)
 		at + strlen(what));
 	free(example);
 	return text;
+}
+
+static const char *changed(const char *what, const char *with)
+{
+	return changed_in(PAYMENTS, what, with);
 }
 
 static void unhex(const char *hex, uint8_t *ret, size_t len)
@@ -112,6 +118,119 @@ static void parse_fills_in_every_section_of_the_example(void **state)
 	assert_ptr_equal(policy_find_key(&policy, "transactions-kek"), &policy.keys[0]);
 	assert_null(policy_find_key(&policy, "other"));
 	assert_string_equal(policy.audit.origin, "log.example/casemate/payments");
+}
+
+static void parse_fills_in_what_tdx_has_to_prove(void **state)
+{
+	const struct policy_tdx *t = &policy.tee.tdx;
+	struct why why = { 0 };
+
+	if (policy_read(IMAGING, &policy, &why) < 0)
+		fail_msg("%s", why.text);
+	assert_int_equal(policy.tee.type, POLICY_TEE_TDX);
+	assert_true(policy.tee.has_tdx && !policy.tee.has_snp);
+	assert_int_equal(t->attributes_require, POLICY_TD_SEPT_VE_DISABLE);
+	assert_int_equal(t->attributes_forbid, POLICY_TD_DEBUG | POLICY_TD_MIGRATABLE |
+						       POLICY_TD_PKS | POLICY_TD_KEY_LOCKER |
+						       POLICY_TD_PERFMON);
+	assert_true(t->has_xfam);
+	assert_int_equal(t->xfam, 0x602e7);
+	assert_int_equal(t->tcb.accept, 1u << POLICY_TDX_UP_TO_DATE);
+	assert_true(t->tcb.has_grace);
+	assert_int_equal(t->tcb.grace.status,
+		1u << POLICY_TDX_OUT_OF_DATE | 1u << POLICY_TDX_CONFIGURATION_NEEDED);
+	assert_int_equal(t->tcb.grace.days, 30);
+	assert_int_equal(t->tcb.n_deny, 1);
+	assert_string_equal(t->tcb.deny[0].id, "INTEL-SA-01234");
+	assert_true(t->tcb.has_min_date);
+	assert_int_equal(t->tcb.min_date, 1778716800); /* date -d 2026-05-14T00:00:00Z +%s */
+	assert_int_equal(t->tcb.min_eval_number, 20);
+	assert_int_equal(t->rtmr[0].n, 0);
+	assert_int_equal(t->rtmr[1].n, 1);
+	assert_int_equal(t->rtmr[1].at[0].sha384[0], 0x1f);
+	assert_int_equal(t->rtmr[2].at[0].sha384[47], 0x92);
+	assert_int_equal(t->n_piids, 2);
+	assert_int_equal(t->piids[1].id[15], 0x5e);
+	assert_int_equal(t->smt, POLICY_FORBID);
+	assert_int_equal(t->cached_keys, POLICY_ANY);
+	assert_int_equal(t->n_mrseam, 0);
+	assert_true(policy.tee.endorsements.has_max_age && policy.tee.endorsements.require_crl);
+	assert_int_equal(policy.tee.endorsements.max_age_days, 7);
+	assert_int_equal(policy.boot.launch_digests[0].sha384[0], 0x91);
+}
+
+#define TEE(more)                                                                                  \
+	SMALL_HEAD "\"tee\":{" more                                                                \
+		   "},\n\"audit\":{\"ledger\":\"l\",\"key\":\"k\",\"origin\":\"o\"},"              \
+		   "\n" SMALL_TAIL
+#define DIGEST_48                                                                                  \
+	"000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f2021222324252627"         \
+	"28292a2b2c2d2e2f"
+#define DIGEST_32 "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f"
+
+static void parse_fills_in_everything_else_of_tee(void **state)
+{
+	struct why why = { 0 };
+
+	if (parse(TEE("\"type\":\"tdx\",\"tdx\":{\"attributes\":{\"debug\":true,\"pks\":"
+		      "\"require\"},"
+		      "\"mrseam\":[\"" DIGEST_48 "\"],\"mrowner\":\"" DIGEST_48 "\","
+		      "\"mrownerconfig\":\"sha384:" DIGEST_48 "\",\"cached_keys\":\"forbid\","
+		      "\"dynamic_platform\":\"forbid\",\"rtmr\":{\"0\":[\"" DIGEST_48 "\"],"
+		      "\"3\":[\"" DIGEST_48 "\"]}}"),
+		    &why) < 0)
+		fail_msg("%s", why.text);
+	const struct policy_tdx *t = &policy.tee.tdx;
+	assert_int_equal(t->attributes_require, POLICY_TD_PKS);
+	assert_int_equal(t->attributes_forbid, POLICY_TD_MIGRATABLE); /* unless it is written */
+	assert_int_equal(t->attributes.key_locker, POLICY_ANY);
+	assert_int_equal(t->mrseam[0].sha384[47], 0x2f);
+	assert_true(t->has_mrowner && t->has_mrownerconfig && !t->has_xfam);
+	assert_int_equal(t->mrownerconfig[1], 1);
+	assert_int_equal(t->rtmr[3].n, 1);
+	assert_int_equal(t->tcb.accept, 0);
+	if (parse(TEE("\"type\":\"sev-es\",\"sev\":{\"policy\":\"0x5\",\"api_major\":1,"
+		      "\"api_minor\":51,\"build\":3},\"tpm\":{\"pcrs\":[{\"index\":0,\"sha256\":"
+		      "[\"" DIGEST_32 "\"]},{\"index\":23,\"sha256\":[\"" DIGEST_32
+		      "\",\"" DIGEST_32 "\"]}],\"aks\":[\"" DIGEST_32
+		      "\"],\"secure_boot\":\"require\",\"event_log\":"
+		      "true},\"endorsements\":{\"deny_chips\":[\"0011223344556677\","
+		      "\"00112233445566778899aabbccddeeff\"],\"deny_digests\":[\"" DIGEST_48
+		      "\"]}"),
+		    &why) < 0)
+		fail_msg("%s", why.text);
+	assert_int_equal(policy.tee.type, POLICY_TEE_SEV_ES);
+	assert_int_equal(policy.tee.sev.policy, 5);
+	assert_int_equal(policy.tee.sev.api_minor, 51);
+	assert_int_equal(policy.tee.tpm.n_pcrs, 2);
+	assert_int_equal(policy.tee.tpm.pcrs[1].index, 23);
+	assert_int_equal(policy.tee.tpm.pcrs[1].n, 2);
+	assert_int_equal(policy.tee.tpm.pcrs[1].at[1].sha256[31], 0x1f);
+	assert_int_equal(policy.tee.tpm.aks[0].sha256[1], 1);
+	assert_int_equal(policy.tee.tpm.secure_boot, POLICY_REQUIRE);
+	assert_true(policy.tee.tpm.require_event_log);
+	assert_int_equal(policy.tee.endorsements.n_deny_chips, 2);
+	assert_int_equal(policy.tee.endorsements.deny_chips[1].id[15], 0xff);
+	assert_int_equal(policy.tee.endorsements.deny_chips[1].id[16], 0);
+	assert_int_equal(policy.tee.endorsements.deny_digests[0].sha384[2], 2);
+	assert_false(policy.tee.endorsements.has_max_age || policy.tee.endorsements.require_crl);
+	if (parse(SMALL_HEAD TEE_SNP(
+			  ",\"id_keys\":[\"" DIGEST_48 "\"],\"min_guest_svn\":4,\"family_id\":"
+			  "\"00112233445566778899aabbccddeeff\",\"min_firmware\":{\"major\":1,"
+			  "\"minor\":55,\"build\":21},\"provisional\":\"forbid\",\"mitigations\":"
+			  "\"0x3f\",\"csp_ids\":[\"Some Cloud\"]") SMALL_TAIL,
+		    &why) < 0)
+		fail_msg("%s", why.text);
+	const struct policy_snp *s = &policy.tee.snp;
+	assert_int_equal(s->n_id_keys, 1);
+	assert_int_equal(s->min_guest_svn, 4);
+	assert_true(s->has_family_id && !s->has_image_id);
+	assert_int_equal(s->family_id[15], 0xff);
+	assert_int_equal(s->min_minor, 55);
+	assert_int_equal(s->min_build, 21);
+	assert_int_equal(s->provisional, POLICY_FORBID);
+	assert_int_equal(s->mitigations, 0x3f);
+	assert_string_equal(s->csp_ids[0].id, "Some Cloud");
 }
 
 static void parse_takes_small_policies_and_keys_of_your_own(void **state)
@@ -410,6 +529,35 @@ static void reader_refuses_wrong_types_and_ranges_at_their_place(void **state)
 			"f:1:26: tee.snp.product: ", "0 entries" },
 		{ "{\"tee\":{\"snp\":{\"min_tcb\":{\"snp\":256}}}}", -ERANGE,
 			"f:1:33: tee.snp.min_tcb.snp: ", "0 to 255" },
+		{ "{\"tee\":{\"type\":\"sgx\"}}", -EBADMSG, "f:1:16: tee.type: ", "\"sev-es\"" },
+		{ "{\"tee\":{\"tdx\":{}}}", -EBADMSG, "f:1:15: tee.tdx: ", "\"attributes\"" },
+		{ "{\"tee\":{\"tdx\":{\"attributes\":{\"pks\":true}}}}", -EBADMSG,
+			"f:1:36: tee.tdx.attributes.pks: ", "want a text" },
+		{ "{\"tee\":{\"tdx\":{\"xfam\":\"602e7\"}}}", -EBADMSG,
+			"f:1:23: tee.tdx.xfam: ", "\"0x\"" },
+		{ "{\"tee\":{\"tdx\":{\"tcb\":{\"accept\":[\"Revoked\"]}}}}", -EBADMSG,
+			"f:1:33: tee.tdx.tcb.accept[0]: ", "never acceptable" },
+		{ "{\"tee\":{\"tdx\":{\"tcb\":{\"grace\":{\"status\":[\"NotSupported\"]}}}}}",
+			-EBADMSG, "f:1:42: tee.tdx.tcb.grace.status[0]: ", "never acceptable" },
+		{ "{\"tee\":{\"tdx\":{\"tcb\":{\"accept\":[\"uptodate\"]}}}}", -EBADMSG,
+			"f:1:33: ", "\"TDRelaunchAdvised\"" },
+		{ "{\"tee\":{\"tdx\":{\"tcb\":{\"advisories_deny\":[\"SA-01234\"]}}}}", -EBADMSG,
+			"f:1:42: ", "INTEL-SA-01234" },
+		{ "{\"tee\":{\"tdx\":{\"piids\":[\"0011\"]}}}", -EBADMSG,
+			"f:1:25: tee.tdx.piids[0]: ", "16 bytes" },
+		{ "{\"tee\":{\"tdx\":{\"rtmr\":{\"4\":[]}}}}", -EBADMSG,
+			"f:1:24: ", "unknown key" },
+		{ "{\"tee\":{\"sev\":{\"policy\":\"0x100000000\"}}}", -ERANGE,
+			"f:1:25: tee.sev.policy: ", "may not be set" },
+		{ "{\"tee\":{\"tpm\":{\"pcrs\":[{\"index\":24}]}}}", -ERANGE,
+			"f:1:33: tee.tpm.pcrs[0].index: ", "0 to 23" },
+		{ "{\"tee\":{\"tpm\":{\"pcrs\":[{\"index\":2,\"sha256\":[]}]}}}", -ERANGE,
+			"f:1:44: tee.tpm.pcrs[0].sha256: ", "0 entries" },
+		{ "{\"tee\":{\"endorsements\":{\"deny_chips\":[\"001122\"]}}}", -EBADMSG,
+			"f:1:39: ", "8, 16 or 64 bytes" },
+		{ "{\"tee\":{\"endorsements\":{\"crl\":\"ignore\"}}}", -EBADMSG,
+			"f:1:31: tee.endorsements.crl: ", "want \"require\"" },
+		{ "{\"tee\":{\"snp\":{\"family_id\":\"00\"}}}", -EBADMSG, "f:1:28: ", "16 bytes" },
 		{ "{\"boot\":{\"cmdline\":\"a\\nb\"}}", -EBADMSG,
 			"f:1:20: boot.cmdline: ", "printable ASCII" },
 		{ "{\"boot\":{\"kernel\":{\"file\":\"\"}}}", -ERANGE,
@@ -443,10 +591,6 @@ static void reader_refuses_wrong_types_and_ranges_at_their_place(void **state)
 static void reader_refuses_what_this_version_cannot_honour(void **state)
 {
 	static const struct bad bads[] = {
-		{ "{\"tee\":{\"type\":\"tdx\"}}", -EPROTONOSUPPORT,
-			"f:1:16: tee.type: ", "\"tdx\" is not supported in this version" },
-		{ "{\"tee\":{\"tdx\":{}}}", -EPROTONOSUPPORT,
-			"f:1:15: tee.tdx: ", "not supported" },
 		{ "{\"boot\":{\"firmware\":{}}}", -EPROTONOSUPPORT,
 			"f:1:21: boot.firmware: ", "not supported" },
 		{ "{\"machine\":{\"cpu_model\":\"EPYC-v4\"}}", -EBADMSG,
@@ -528,6 +672,69 @@ static void reader_refuses_keys_that_contradict_each_other(void **state)
 		if (err != -EBADMSG || strstr(why.text, cases[i].path) == NULL ||
 			strstr(why.text, cases[i].cause) == NULL)
 			fail_msg("case %zu: %d \"%s\"", i, err, why.text);
+	}
+}
+
+static void objects_of_tee_stand_with_their_types(void **state)
+{
+	static const struct bad bads[] = {
+		{ TEE("\"type\":\"tdx\""), -EBADMSG,
+			"f:2:15: tee.type: ", "needs the object tee.tdx" },
+		{ TEE("\"type\":\"sev\""), -EBADMSG, "f:2:15: tee.type: ", "need the object tee.sev" },
+		{ TEE("\"type\":\"none\",\"tdx\":{\"attributes\":{}}"), -EBADMSG,
+			"f:2:28: tee.tdx: ", "needs type tdx" },
+		{ TEE("\"type\":\"tdx\",\"sev\":{\"policy\":\"0x1\"},\"tdx\":{\"attributes\":{}}"),
+			-EBADMSG, "f:2:27: tee.sev: ", "sev or sev-es" },
+		{ TEE("\"type\":\"sev\",\"sev\":{\"policy\":\"0x5\"}"), -EBADMSG,
+			"f:2:37: tee.sev.policy: ", "with type sev-es" },
+		{ TEE("\"type\":\"sev-es\",\"sev\":{\"policy\":\"0x1\"}"), -EBADMSG,
+			"f:2:40: tee.sev.policy: ", "with type sev-es" },
+		{ TEE("\"type\":\"none\",\"endorsements\":{}"), -EBADMSG,
+			"f:2:37: tee.endorsements: ", "nobody" },
+		{ TEE("\"type\":\"none\",\"simulated\":true"), -EBADMSG, "f:2:34: ", "simulated" },
+		{ TEE("\"type\":\"none\",\"tpm\":{\"secure_boot\":\"require\"}"), -EBADMSG,
+			"f:2:43: tee.tpm.secure_boot: ", "event_log" },
+		{ TEE("\"type\":\"none\",\"tpm\":{\"pcrs\":[{\"index\":1,\"sha256\":[\"" DIGEST_32
+		      "\"]},{\"index\":1,\"sha256\":[\"" DIGEST_32 "\"]}]}"),
+			-EBADMSG, "f:2:", "another row has this register" },
+		{ SMALL_HEAD "\"tee\":{\"type\":\"tdx\",\"tdx\":{\"attributes\":{}}}," SMALL_TAIL,
+			-EBADMSG, "f:1:1: ", "needs the object \"audit\"" },
+		{ SMALL_HEAD TEE_SNP(",\"provisional\":\"require\"") SMALL_TAIL, -EBADMSG,
+			"f:2:", "nobody needs it" },
+	};
+	static const struct {
+		const char *what, *with, *cause;
+	} cases[] = {
+		{ "\"0x602e7\"", "\"0x602e4\"", "tee.tdx.xfam: bits 0 and 1" },
+		{ "[\"OutOfDate\",", "[\"UpToDate\",", "tee.tdx.tcb.grace.status: " },
+		{ "\"type\": \"tdx\"", "\"type\": \"snp\"", "tee.type: type snp needs" },
+	};
+	struct why why = { 0 };
+
+	BADS_CHECK(bads);
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++)
+		if (parse(changed_in(IMAGING, cases[i].what, cases[i].with), &why) != -EBADMSG ||
+			strstr(why.text, cases[i].cause) == NULL)
+			fail_msg("case %zu: \"%s\"", i, why.text);
+	assert_int_equal(parse(TEE("\"type\":\"none\",\"tpm\":{},\"endorsements\":{}"), &why), 0);
+}
+
+static void plan_refuses_what_this_version_does_not_launch(void **state)
+{
+	static const char *const texts[] = {
+		TEE("\"type\":\"tdx\",\"tdx\":{\"attributes\":{}}"),
+		TEE("\"type\":\"sev\",\"sev\":{\"policy\":\"0x1\"}"),
+		TEE("\"type\":\"sev-es\",\"sev\":{\"policy\":\"0x5\"}"),
+	};
+	struct why why = { 0 };
+
+	for (size_t i = 0; i < ARRAY_LEN(texts); i++) {
+		if (parse(texts[i], &why) < 0)
+			fail_msg("%s", why.text);
+		memset(&plan, 0xA5, sizeof plan);
+		assert_int_equal(policy_plan(&policy, &plan, &why), -EPROTONOSUPPORT);
+		assert_non_null(strstr(why.text, "can be used to appraise evidence"));
+		assert_int_equal(plan.id_auth[0], 0xA5);
 	}
 }
 
@@ -751,7 +958,7 @@ static char *formatted(const char *s, size_t len, size_t *ret_len)
 
 static void fmt_keeps_examples_and_every_comment(void **state)
 {
-	static const char *const paths[] = { PAYMENTS, DEVELOPMENT };
+	static const char *const paths[] = { PAYMENTS, IMAGING, DEVELOPMENT };
 	static const char messy[] =
 		"// one\n{ // two\n\n\n  \"x-a\" : // three\n [ 1,2 ,{ } ] , // four\n"
 		"// five\n" SMALL_HEAD TEE_NONE SMALL_TAIL "// six\n\n// seven";
@@ -809,6 +1016,12 @@ static void lint_lets_the_examples_pass(void **state)
 	size_t len;
 	char *s = example_read(PAYMENTS, &len);
 
+	lint(s);
+	assert_int_equal(report.n_errors, 0);
+	assert_int_equal(report.n_warnings, 1);
+	assert_non_null(finding("AUD-002", "audit"));
+	free(s);
+	s = example_read(IMAGING, &len);
 	lint(s);
 	assert_int_equal(report.n_errors, 0);
 	assert_int_equal(report.n_warnings, 1);
@@ -885,9 +1098,42 @@ static void lint_finds_each_rule_at_its_key(void **state)
 	assert_non_null(finding("BOOT-001", "boot.kernel"));
 	lint(changed("\"integrity\": {", "\"integrity\": \"none\", \"x-integrity\": {"));
 	assert_non_null(finding("BOOT-004", "devices.disk[0].file"));
+	lint(TEE("\"type\":\"sev\",\"sev\":{\"policy\":\"0x0\"}"));
+	assert_non_null(finding("TEE-001", "tee.sev.policy"));
+	assert_non_null(finding("TEE-002", "tee.sev.policy"));
+	assert_non_null(finding("TEE-003", "tee.sev"));
 	lint(SMALL_HEAD "\"labels\":{\"env\":\"prod\"}," TEE_NONE SMALL_TAIL);
 	assert_non_null(finding("TEE-011", "tee.type"));
 	assert_non_null(finding("POL-004", ""));
+}
+
+static void lint_finds_what_is_unwise_about_tdx(void **state)
+{
+	static const struct {
+		const char *what, *with, *rule, *path;
+		enum lint_severity severity;
+	} cases[] = {
+		{ "\"debug\": false", "\"debug\": true", "TEE-001", "tee.tdx.attributes.debug",
+			LINT_ERROR },
+		{ "\"migratable\": \"forbid\"", "\"migratable\": \"any\"", "TEE-002",
+			"tee.tdx.attributes.migratable", LINT_ERROR },
+		{ "\"min_tcb_date\": \"2026-05-14T00:00:00Z\",\n        \"min_eval_number\": 20",
+			"\"x-a\": 1", "TEE-003", "tee.tdx.tcb", LINT_WARNING },
+		{ "\"smt\": \"forbid\"", "\"smt\": \"any\"", "TEE-005", "tee.tdx.smt",
+			LINT_WARNING },
+		{ "[\"UpToDate\"]", "[\"UpToDate\", \"OutOfDateConfigurationNeeded\"]", "TEE-006",
+			"tee.tdx.tcb.accept", LINT_WARNING },
+		{ "\"piids\"", "\"x-piids\"", "TEE-007", "tee.tdx", LINT_WARNING },
+		{ "\"type\": \"tdx\",", "\"type\": \"tdx\", \"simulated\": true,", "TEE-010",
+			"tee.simulated", LINT_ERROR },
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		lint(changed_in(IMAGING, cases[i].what, cases[i].with));
+		const struct lint_finding *f = finding(cases[i].rule, cases[i].path);
+		if (f == NULL || f->severity != cases[i].severity)
+			fail_msg("case %zu: no %s at %s", i, cases[i].rule, cases[i].path);
+	}
 }
 
 #define WAIVER(rule, expires)                                                                      \
@@ -921,6 +1167,7 @@ static void reader_failures_name_their_lint_rule(void **state)
 		{ "{", "POL-001" },
 		{ "{\"tee\":{\"snp\":{\"vmsa_features\":32}}}", "TEE-009" },
 		{ "{\"change\":{\"supersedes\":\"12\"}}", "TEE-009" },
+		{ "{\"tee\":{\"tdx\":{\"tcb\":{\"accept\":[\"Revoked\"]}}}}", "TEE-006" },
 	};
 
 	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
@@ -951,6 +1198,17 @@ static void explain_says_what_is_not_protected(void **state)
 	assert_non_null(strstr(out, "SIMULATED evidence is accepted"));
 	assert_non_null(strstr(out, "Key transactions-kek (disk) is released after an affirming"));
 	w = wr_of(out, sizeof out);
+	assert_int_equal(policy_read(IMAGING, &policy, &why), 0);
+	explain_print(&policy, &w);
+	assert_int_equal(wr_end_str(&w), 0);
+	assert_non_null(strstr(out, "UpToDate; for 30 days more: ConfigurationNeeded, OutOfDate"));
+	assert_non_null(strstr(out, "debugging off, migration off, shared cores (SMT) off"));
+	w = wr_of(out, sizeof out);
+	assert_int_equal(parse(TEE("\"type\":\"sev\",\"sev\":{\"policy\":\"0x0\"}"), &why), 0);
+	explain_print(&policy, &w);
+	assert_int_equal(wr_end_str(&w), 0);
+	assert_non_null(strstr(out, "debugging ALLOWED, leaving the machine ALLOWED"));
+	w = wr_of(out, sizeof out);
 	explain_print_fields(&w);
 	assert_int_equal(wr_end_str(&w), 0);
 	assert_non_null(strstr(out, "devices.disk[].integrity.verity_root\n"));
@@ -960,6 +1218,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(parse_fills_in_every_section_of_the_example),
+		cmocka_unit_test(parse_fills_in_what_tdx_has_to_prove),
+		cmocka_unit_test(parse_fills_in_everything_else_of_tee),
 		cmocka_unit_test(parse_takes_small_policies_and_keys_of_your_own),
 		cmocka_unit_test(comments_in_strings_are_text),
 		cmocka_unit_test(defaults_are_the_documented_ones),
@@ -973,6 +1233,8 @@ int main(void)
 		cmocka_unit_test(reader_refuses_wrong_types_and_ranges_at_their_place),
 		cmocka_unit_test(reader_refuses_what_this_version_cannot_honour),
 		cmocka_unit_test(reader_refuses_keys_that_contradict_each_other),
+		cmocka_unit_test(objects_of_tee_stand_with_their_types),
+		cmocka_unit_test(plan_refuses_what_this_version_does_not_launch),
 		cmocka_unit_test(failed_parse_leaves_the_policy_untouched),
 		cmocka_unit_test(validity_window_is_held),
 		cmocka_unit_test(times_are_those_of_the_calendar),
@@ -985,6 +1247,7 @@ int main(void)
 		cmocka_unit_test(fmt_keeps_examples_and_every_comment),
 		cmocka_unit_test(lint_lets_the_examples_pass),
 		cmocka_unit_test(lint_finds_each_rule_at_its_key),
+		cmocka_unit_test(lint_finds_what_is_unwise_about_tdx),
 		cmocka_unit_test(waivers_count_until_they_expire_and_only_where_they_may),
 		cmocka_unit_test(reader_failures_name_their_lint_rule),
 		cmocka_unit_test(explain_says_what_is_not_protected),
