@@ -357,7 +357,10 @@ static int verify_run(const struct args *a, struct loaded *l)
 	if (a->policy != NULL) {
 		err = policy_load(a->policy, l, &why);
 		if (err < 0)
-			return cmd_fail(err == -ENOMEM ? EXIT_OURS : EXIT_INPUT, err, &why);
+			return cmd_fail(err == -ENOMEM   ? EXIT_OURS
+					: err == -EACCES ? EXIT_NO
+							 : EXIT_INPUT,
+				err, &why);
 	}
 	err = evidence_verify(a, l, &verdict, &why);
 	if (err < 0)

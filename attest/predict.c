@@ -47,7 +47,8 @@ int predict_image_load(const char *path, size_t max, struct predict_image *ret, 
 	struct stat st;
 
 	if (fd < 0)
-		return why_set(why, -errno, "cannot open %s: %s", path, strerrordesc_np(errno));
+		return why_set(why, errno == EACCES ? -EIO : -errno, "cannot open %s: %s", path,
+			strerrordesc_np(errno)); /* -EACCES is digest_check()'s */
 	if (fstat(fd, &st) < 0)
 		return why_set(why, -errno, "cannot read %s", path);
 	if (S_ISDIR(st.st_mode))

@@ -167,6 +167,8 @@ def measure_refuses_what_is_not_there_or_not_meant():
     expect(3, "measure", "p.jsonc", err="missing")
     policy("p.jsonc", kernel=b"another")
     expect(1, "measure", "p.jsonc", err="is not the file the policy names")
+    expect(1, "verify", "--evidence", write("r.bin", report()), "--policy", "p.jsonc",
+           err="is not the file the policy names")
     write("text", b"not a kernel")
     policy("p.jsonc", kernel=b"not a kernel", kernel_file="text")
     expect(3, "measure", "p.jsonc", err="no bzImage")
