@@ -176,6 +176,32 @@ static void id_block_row(const struct snp_report *r, const struct policy *p, str
 			"family id, image id or guest SVN are not those of the policy's ID block");
 }
 
+/* What the policy wants of an ID block that it does not carry itself. */
+static void id_value_rows(const struct snp_report *r, const struct policy_snp *s, struct verdict *v)
+{
+	const uint8_t *key = s->id_keys[0].sha384;
+	char want[ROW_TEXT_MAX], got[ROW_TEXT_MAX];
+
+	for (uint64_t i = 0; i < s->n_id_keys; i++)
+		if (secret_equal(s->id_keys[i].sha384, r->id_key_digest, sizeof r->id_key_digest))
+			key = s->id_keys[i].sha384;
+	if (s->n_id_keys > 0)
+		row_equal(v, ROW_ID_KEY, key, r->id_key_digest, sizeof r->id_key_digest, "",
+			row_is_zero(r->id_key_digest, sizeof r->id_key_digest)
+				? "the guest was launched without an ID block"
+				: "the ID block was signed by none of the policy's id_keys");
+	if (s->has_family_id)
+		row_equal(v, ROW_ID_KEY, s->family_id, r->family_id, sizeof r->family_id, "",
+			"FAMILY_ID is not the policy's");
+	if (s->has_image_id)
+		row_equal(v, ROW_ID_KEY, s->image_id, r->image_id, sizeof r->image_id, "",
+			"IMAGE_ID is not the policy's");
+	if (r->guest_svn < s->min_guest_svn)
+		verdict_set(v, ROW_ID_KEY, VERDICT_CONTRAINDICATED,
+			row_word(want, s->min_guest_svn), row_word(got, r->guest_svn),
+			"GUEST_SVN is below the policy's: an older version of the guest");
+}
+
 static void id_rows(const struct snp_report *r, const struct policy *p, struct verdict *v)
 {
 	const uint8_t *author =
@@ -186,6 +212,8 @@ static void id_rows(const struct snp_report *r, const struct policy *p, struct v
 	else
 		row_equal(v, ROW_ID_KEY, NULL, r->id_key_digest, sizeof r->id_key_digest,
 			"no ID block was asked for", "");
+	if (p != NULL)
+		id_value_rows(r, &p->tee.snp, v);
 	if (author != NULL && (r->key_info & SNP_KEY_AUTHOR_KEY_EN) == 0)
 		verdict_set(v, ROW_AUTHOR_KEY, VERDICT_CONTRAINDICATED, "", "",
 			"the guest was launched without an author key");
@@ -247,6 +275,63 @@ static void policy_tcb_row(const struct snp_report *r, enum snp_product product,
 			fields[s->tcb_field].name, below);
 }
 
+static uint32_t fw_number(uint64_t major, uint64_t minor, uint64_t build)
+{
+	return (uint32_t)(major << 16 | minor << 8 | build);
+}
+
+/* The firmware that runs: least version, and is it there to stay? (1.1, CURRENT and COMMITTED) */
+static void policy_firmware_row(
+	const struct snp_report *r, const struct policy_snp *s, struct verdict *v)
+{
+	const struct snp_fw_version *is = &r->current, *stays = &r->committed;
+	char want[ROW_TEXT_MAX], got[ROW_TEXT_MAX];
+
+	(void)snprintf(want, sizeof want, "%llu.%llu.%llu", (unsigned long long)s->min_major,
+		(unsigned long long)s->min_minor, (unsigned long long)s->min_build);
+	(void)snprintf(got, sizeof got, "%u.%u.%u", is->major, is->minor, is->build);
+	if (fw_number(is->major, is->minor, is->build) <
+		fw_number(s->min_major, s->min_minor, s->min_build))
+		verdict_set(v, ROW_TCB, VERDICT_CONTRAINDICATED, want, got,
+			"the host's firmware is older than the policy's min_firmware");
+	(void)snprintf(want, sizeof want, "%u.%u.%u", stays->major, stays->minor, stays->build);
+	if (s->provisional == POLICY_FORBID &&
+		(r->current_tcb != r->committed_tcb || memcmp(is, stays, sizeof *is) != 0))
+		verdict_set(v, ROW_TCB, VERDICT_CONTRAINDICATED, want, got,
+			"the host's firmware is provisional: CURRENT is not COMMITTED, so it can "
+			"be "
+			"taken back");
+}
+
+static void policy_mitigation_row(
+	const struct snp_report *r, const struct policy_snp *s, struct verdict *v)
+{
+	uint64_t has = r->has_mit_vectors ? r->launch_mit_vector & r->current_mit_vector : 0;
+	char want[ROW_TEXT_MAX], got[ROW_TEXT_MAX];
+
+	if ((s->mitigations & ~has) != 0)
+		verdict_set(v, ROW_PLATFORM_INFO, VERDICT_CONTRAINDICATED,
+			row_word(want, s->mitigations), row_word(got, has),
+			r->has_mit_vectors
+				? "the firmware did not find every mitigation that the policy wants"
+				: "a report of this version has no mitigation vectors, the policy "
+				  "wants some");
+}
+
+/* A VLEK speaks for a provider, not for a chip. */
+void appraise_snp_provider(const char *csp_id, const struct policy *p, struct verdict *v)
+{
+	if (p == NULL || p->tee.snp.n_csp_ids == 0)
+		return;
+	for (uint64_t i = 0; csp_id != NULL && i < p->tee.snp.n_csp_ids; i++)
+		if (strcmp(p->tee.snp.csp_ids[i].id, csp_id) == 0)
+			return;
+	verdict_set(v, ROW_CHIP_ID, VERDICT_CONTRAINDICATED, p->tee.snp.csp_ids[0].id,
+		csp_id != NULL ? csp_id : "",
+		csp_id != NULL ? "the VLEK is another provider's than the policy's csp_ids"
+			       : "the policy names providers, but no VLEK signed this report");
+}
+
 static void policy_chip_row(const struct snp_report *r, const struct policy *p, struct verdict *v)
 {
 	char got[ROW_TEXT_MAX];
@@ -275,6 +360,8 @@ void appraise_snp(const struct snp_report *report, enum snp_product product,
 		row_policy_itself(v, p, POLICY_TEE_SNP, in->at);
 		policy_product_row(product, p, v);
 		policy_tcb_row(report, product, p, v);
+		policy_firmware_row(report, &p->tee.snp, v);
+		policy_mitigation_row(report, &p->tee.snp, v);
 		policy_chip_row(report, p, v);
 		row_chip_denied(v, p, report->chip_id);
 	}

@@ -22,6 +22,12 @@
 void appraise_snp(const struct snp_report *report, enum snp_product product,
 	const struct attest_inputs *in, struct verdict *v);
 
+/*
+ * Is the provider that a VLEK names (NULL: the leaf is no VLEK) one of the policy's (NULL: none)? Sets
+ * the row chip_id when it is not.
+ */
+void appraise_snp_provider(const char *csp_id, const struct policy *p, struct verdict *v);
+
 /* List the fields of a report. */
 void appraise_snp_claims(
 	const struct snp_report *report, enum snp_product product, struct claims *c);

@@ -407,6 +407,8 @@ static void case_judge(struct snp_case *c, struct verdict *v)
 	chip_row(c, &e, v);
 	deny_rows(c, &e, product, v);
 	appraise_snp(&c->report, product, c->in, v);
+	appraise_snp_provider(e.has_info && e.info.kind == SNP_KEY_VLEK ? e.info.csp_id : NULL,
+		c->in->policy, v);
 	appraise_snp_claims(&c->report, product, &v->claims);
 	certificate_claims(&e, &v->claims);
 	verdict_close(v, c->in->required_rows);

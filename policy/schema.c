@@ -213,7 +213,7 @@ static const struct field fields_snp[] = {
 	  .doc = "Bits that both mitigation vectors of the report must have, as \"0x...\"; version 5 reports only." },
 	{ "csp_ids", FIELD_LIST, .at = P(tee.snp.csp_ids), .count = P(tee.snp.n_csp_ids), .stride = sizeof(((struct policy_snp *)0)->csp_ids[0]),
 	  .max = LIMIT_POLICY_DIGESTS, .element = &element_csp_id,
-	  .doc = "Cloud providers whose VLEK is accepted (cspID). Empty: any." },
+	  .doc = "Cloud providers whose VLEK is accepted (cspID); a VCEK is not. Empty: any of both." },
 	{ "vmsa_features", FIELD_MASK, .at = P(tee.snp.vmsa_features), .max = 0x21d7fe,
 	  .doc = "SEV_FEATURES of the guest as \"0x...\", without bit 0 (SNPActive), which the kernel sets." },
 };
@@ -343,7 +343,7 @@ static const struct field element_deny_digest =
 	{ "", FIELD_DIGEST, .at = IN_OF(policy_digest, sha384), .max = 48, .doc = "A launch digest." };
 static const struct field fields_endorsements[] = {
 	{ "max_age_days", FIELD_NUMBER, .at = P(tee.endorsements.max_age_days), .has = HAS(tee.endorsements.has_max_age), .max = 3650,
-	  .doc = "For how long after its nextUpdate signed collateral still counts, as a warning. Without this key: not at all." },
+	  .doc = "For how long after its nextUpdate signed collateral still counts, as a warning; what is older is refused." },
 	{ "crl", FIELD_FIXED, .has = HAS(tee.endorsements.require_crl), .words = words_crl,
 	  .doc = "With require, certificates count only with a valid revocation list." },
 	{ "deny_chips", FIELD_LIST, .at = P(tee.endorsements.deny_chips), .count = P(tee.endorsements.n_deny_chips), .stride = sizeof(struct policy_chip),

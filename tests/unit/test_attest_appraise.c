@@ -1,5 +1,6 @@
 #include <errno.h>
 #include <jansson.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -540,6 +541,148 @@ static void author_keys_have_to_be_enabled(void **state)
 	fixture_free(f);
 }
 
+/* One demand of the policy that the report meets, and the same with one thing more. */
+static void id_values_are_those_of_the_policy(void **state)
+{
+	struct fixture *f = fixture_new(3);
+	struct policy_snp *s = &f->policy->tee.snp;
+
+	f->in.policy = f->policy;
+	s->n_id_keys = 2;
+	memset(s->id_keys[0].sha384, 0x11, 48);
+	memset(s->id_keys[1].sha384, 0x22, 48);
+	judge(f);
+	expect_row(f, ROW_ID_KEY, VERDICT_CONTRAINDICATED);
+	assert_non_null(strstr(f->v.rows[ROW_ID_KEY].why, "without an ID block"));
+	memset(f->report + 0xE0, 0x22, 48);
+	resign_and_judge(f);
+	expect_row(f, ROW_ID_KEY, VERDICT_AFFIRMING);
+	s->n_id_keys = 1;
+	judge(f);
+	expect_row(f, ROW_ID_KEY, VERDICT_CONTRAINDICATED);
+	assert_non_null(strstr(f->v.rows[ROW_ID_KEY].why, "none of the policy's id_keys"));
+	s->n_id_keys = 0;
+
+	s->has_family_id = true;
+	memset(s->family_id, 0x33, 16);
+	judge(f);
+	expect_row(f, ROW_ID_KEY, VERDICT_CONTRAINDICATED);
+	memset(f->report + 0x10, 0x33, 16);
+	resign_and_judge(f);
+	expect_row(f, ROW_ID_KEY, VERDICT_AFFIRMING);
+	s->has_image_id = true;
+	s->image_id[15] = 1;
+	judge(f);
+	expect_row(f, ROW_ID_KEY, VERDICT_CONTRAINDICATED);
+	f->report[0x2F] = 1;
+	resign_and_judge(f);
+	expect_row(f, ROW_ID_KEY, VERDICT_AFFIRMING);
+
+	s->min_guest_svn = 3;
+	maker_put32(f->report + 4, 2);
+	resign_and_judge(f);
+	expect_row(f, ROW_ID_KEY, VERDICT_CONTRAINDICATED);
+	maker_put32(f->report + 4, 3);
+	resign_and_judge(f);
+	expect_row(f, ROW_ID_KEY, VERDICT_AFFIRMING);
+	assert_int_equal(f->v.overall, VERDICT_AFFIRMING);
+	fixture_free(f);
+}
+
+static void firmware_is_as_new_and_as_final_as_the_policy_wants(void **state)
+{
+	static const struct {
+		uint64_t major, minor, build;
+		enum verdict_status status;
+	} cases[] = {
+		{ 1, 55, 7, VERDICT_AFFIRMING }, /* what the report has */
+		{ 1, 55, 8, VERDICT_CONTRAINDICATED },
+		{ 1, 54, 200, VERDICT_AFFIRMING },
+		{ 1, 56, 0, VERDICT_CONTRAINDICATED },
+		{ 2, 0, 0, VERDICT_CONTRAINDICATED },
+		{ 0, 255, 255, VERDICT_AFFIRMING },
+	};
+	struct fixture *f = fixture_new(3);
+	struct policy_snp *s = &f->policy->tee.snp;
+
+	f->in.policy = f->policy;
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		s->min_major = cases[i].major;
+		s->min_minor = cases[i].minor;
+		s->min_build = cases[i].build;
+		judge(f);
+		expect_row(f, ROW_TCB, cases[i].status);
+	}
+	s->min_major = 0;
+	s->provisional = POLICY_FORBID;
+	judge(f);
+	expect_row(f, ROW_TCB, VERDICT_AFFIRMING);
+	f->report[0x1E8] = 8; /* the build that runs, not the committed one */
+	resign_and_judge(f);
+	expect_row(f, ROW_TCB, VERDICT_CONTRAINDICATED);
+	assert_non_null(strstr(f->v.rows[ROW_TCB].why, "provisional"));
+	f->report[0x1E8] = 7;
+	f->report[0x38 + 6]++; /* CURRENT_TCB: a later SNP firmware */
+	resign_and_judge(f);
+	expect_row(f, ROW_TCB, VERDICT_CONTRAINDICATED);
+	s->provisional = POLICY_ANY;
+	judge(f);
+	expect_row(f, ROW_TCB, VERDICT_AFFIRMING);
+	fixture_free(f);
+}
+
+static void mitigations_are_in_both_vectors(void **state)
+{
+	struct fixture *f = fixture_new(5);
+	struct policy_snp *s = &f->policy->tee.snp;
+
+	f->in.policy = f->policy;
+	s->mitigations = 0x21;
+	judge(f);
+	expect_row(f, ROW_PLATFORM_INFO, VERDICT_AFFIRMING);
+	s->mitigations = 0x41;
+	judge(f);
+	expect_row(f, ROW_PLATFORM_INFO, VERDICT_CONTRAINDICATED);
+	s->mitigations = 0x21;
+	for (size_t at = 0x1F8; at <= 0x200; at += 8) {
+		f->report[at] = 0x1F;
+		resign_and_judge(f);
+		expect_row(f, ROW_PLATFORM_INFO, VERDICT_CONTRAINDICATED);
+		f->report[at] = 0x3F;
+	}
+	fixture_free(f);
+	f = fixture_new(3);
+	f->in.policy = f->policy;
+	f->policy->tee.snp.mitigations = 1;
+	judge(f);
+	expect_row(f, ROW_PLATFORM_INFO, VERDICT_CONTRAINDICATED);
+	assert_non_null(strstr(f->v.rows[ROW_PLATFORM_INFO].why, "no mitigation vectors"));
+	fixture_free(f);
+}
+
+static void providers_are_those_of_the_policy(void **state)
+{
+	struct fixture *f = fixture_new(3);
+	struct policy_snp *s = &f->policy->tee.snp;
+
+	f->in.policy = f->policy;
+	f->in.n_certs = 1; /* no ASVK: the VLEK's chain is not what this test is about */
+	s->n_csp_ids = 2;
+	(void)snprintf(s->csp_ids[0].id, sizeof s->csp_ids[0].id, "CN=other.example");
+	(void)snprintf(s->csp_ids[1].id, sizeof s->csp_ids[1].id, "CN=csp.example");
+	judge(f);
+	expect_row(f, ROW_CHIP_ID, VERDICT_CONTRAINDICATED); /* a VCEK names nobody */
+	f->certs[0] = vlek;
+	maker_put32(f->report + 0x48, SNP_KEY_VLEK << 2);
+	resign_and_judge(f);
+	expect_row(f, ROW_CHIP_ID, VERDICT_NONE);
+	s->n_csp_ids = 1;
+	judge(f);
+	expect_row(f, ROW_CHIP_ID, VERDICT_CONTRAINDICATED);
+	assert_string_equal(f->v.rows[ROW_CHIP_ID].actual, "CN=csp.example");
+	fixture_free(f);
+}
+
 static void a_policy_out_of_its_time_or_kind_is_refused(void **state)
 {
 	struct fixture *f = fixture_new(3);
@@ -819,6 +962,10 @@ int main(void)
 		cmocka_unit_test(products_and_chips_are_those_of_the_policy),
 		cmocka_unit_test(id_blocks_are_compared_by_key_and_content),
 		cmocka_unit_test(author_keys_have_to_be_enabled),
+		cmocka_unit_test(id_values_are_those_of_the_policy),
+		cmocka_unit_test(firmware_is_as_new_and_as_final_as_the_policy_wants),
+		cmocka_unit_test(mitigations_are_in_both_vectors),
+		cmocka_unit_test(providers_are_those_of_the_policy),
 		cmocka_unit_test(a_policy_out_of_its_time_or_kind_is_refused),
 		cmocka_unit_test(crls_of_the_host_push_out_none_of_the_callers),
 		cmocka_unit_test(a_given_crl_that_is_not_taken_is_a_warning),
