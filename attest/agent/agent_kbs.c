@@ -18,17 +18,24 @@
 #include "base/fd.h"
 #include "base/limits.h"
 
-#define PREFIX     "/kbs/v0"
-#define REQUEST_S  60L /* one request, ledger and slow guest included */
-#define CONNECT_S  20L
-#define PIN_PREFIX "sha256//"
-#define RELAY_PATH "/run/casemate-broker.sock" /* in the guest; 0700, nobody else is there */
+#define PREFIX    "/kbs/v0"
+#define VERSION   "0.4.0"
+#define REQUEST_S 60L /* one request, ledger and slow guest included */
+#define CONNECT_S 20L
+#define PAUSE_US                                                                                   \
+	500000u /* before the second try; doubled each time, at most PAUSE_DOUBLINGS times */
+#define PAUSE_DOUBLINGS 4u
+#define PIN_PREFIX      "sha256//"
+#define RELAY_PATH      "/run/casemate-broker.sock" /* in the guest; 0700, nobody else is there */
 
 struct agent_kbs {
 	CURL *curl;
 	struct agent_broker broker;
 	struct curl_slist *headers;
-	pid_t relay; /* 0: none */
+	struct curl_slist *connect_to; /* TCP: where, whatever the name says; NULL */
+	pid_t relay;                   /* 0: none */
+	char *token;                   /* of the last proof; NULL: none */
+	long status;                   /* of the last answer; 0: none */
 	char error[CURL_ERROR_SIZE];
 	size_t len;
 	uint8_t body[LIMIT_KBS_BODY_BYTES];
@@ -44,15 +51,11 @@ static MUST_USE int vsock_connect(struct agent_kbs *k, struct why *why)
 		.svm_cid = k->broker.vsock_cid,
 		.svm_port = k->broker.vsock_port,
 	};
-	AUTO(fd) int fd = socket(AF_VSOCK, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	int err = agent_relay_start((struct sockaddr *)&sa, sizeof sa, RELAY_PATH, &k->relay);
 
-	if (fd < 0 || connect(fd, (struct sockaddr *)&sa, sizeof sa) < 0) {
-		int err = -errno;
-		return why_set(why, -EREMOTEIO, "broker: cannot connect to vsock %u port %u: %s",
-			sa.svm_cid, sa.svm_port, strerrordesc_np(-err));
-	}
-	int err = agent_relay_start(fd_take(&fd), RELAY_PATH, &k->relay);
-	return err < 0 ? why_set(why, err, "broker: relay: %s", strerrordesc_np(-err)) : 0;
+	return err < 0 ? why_set(why, -EREMOTEIO, "broker: cannot connect to vsock %u port %u: %s",
+				 sa.svm_cid, sa.svm_port, strerrordesc_np(-err))
+		       : 0;
 }
 
 static size_t body_take(char *bytes, size_t one, size_t n, void *arg)
@@ -113,7 +116,15 @@ static MUST_USE int trust_set(
 static MUST_USE int transport_set(struct agent_kbs *k, struct why *why)
 {
 	const char *path = k->broker.unix_path;
+	char to[AGENT_PATH_MAX + 8];
 
+	if (k->broker.tcp[0] != '\0') {
+		(void)snprintf(to, sizeof to, "::%s", k->broker.tcp);
+		k->connect_to = curl_slist_append(NULL, to);
+		return curl_easy_setopt(k->curl, CURLOPT_CONNECT_TO, k->connect_to) == CURLE_OK
+			       ? 0
+			       : -EIO;
+	}
 	if (path[0] == '\0') {
 		int err = vsock_connect(k, why);
 		if (err < 0)
@@ -136,7 +147,7 @@ static MUST_USE int options_set(struct agent_kbs *k)
 	SET(CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_3 | (long)CURL_SSLVERSION_MAX_TLSv1_3);
 	SET(CURLOPT_SSL_CTX_FUNCTION, tls_set);
 	SET(CURLOPT_NOSIGNAL, 1L);
-	SET(CURLOPT_TIMEOUT, REQUEST_S);
+	SET(CURLOPT_TIMEOUT, k->broker.timeout_s > 0 ? (long)k->broker.timeout_s : REQUEST_S);
 	SET(CURLOPT_CONNECTTIMEOUT, CONNECT_S);
 	SET(CURLOPT_COOKIEFILE, "");
 	SET(CURLOPT_HTTPHEADER, k->headers);
@@ -179,39 +190,70 @@ void agent_kbs_close(struct agent_kbs *k)
 	curl_easy_cleanup(k->curl);
 	agent_relay_stop(k->relay);
 	curl_slist_free_all(k->headers);
+	curl_slist_free_all(k->connect_to);
+	kbs_text_free(k->token);
 	explicit_bzero(k, sizeof *k);
 	free(k);
 }
 
 /* --- requests ---------------------------------------------------------------------------------- */
 
-/* The reason a broker gave, or the number alone. */
+/* What a status means where the broker gives no words of its own. */
+static const char *status_hint(long status)
+{
+	static const struct {
+		long from, to;
+		const char *text;
+	} hints[] = {
+		{ 300, 399, "a redirect, which is not followed" },
+		{ 401, 401, "nothing is proven in this session" },
+		{ 403, 403, "its policy does not allow it" },
+		{ 404, 404, "it has no such thing, or is no key broker" },
+		{ 413, 413, "the request is too long for it" },
+		{ 429, 429, "too many requests" },
+		{ 500, 599, "it has trouble of its own" },
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(hints); i++)
+		if (status >= hints[i].from && status <= hints[i].to)
+			return hints[i].text;
+	return "no reason given";
+}
+
+/* The reason a broker gave: RFC 7807's "detail", else the last part of "type". */
 static MUST_USE int status_report(const struct agent_kbs *k, long status, struct why *why)
 {
 	AUTO(kbs_json) json_t *j = NULL;
 	int err = status == 401 || status == 403 ? -EACCES : -EREMOTEIO;
-	const char *detail = kbs_json_load(k->body, k->len, &j, NULL) == 0
-				     ? kbs_json_text(j, "detail", 1024, NULL)
-				     : NULL;
+	const char *words = NULL;
 
-	return detail != NULL ? why_set(why, err, "the broker says no (%ld): %s", status, detail)
-			      : why_set(why, err, "the broker says no (%ld)", status);
+	if (kbs_json_load(k->body, k->len, &j, NULL) == 0) {
+		words = kbs_json_text(j, "detail", 1024, NULL);
+		const char *type = kbs_json_text(j, "type", 1024, NULL);
+		if ((words == NULL || words[0] == '\0') && type != NULL)
+			words = strrchr(type, '/') != NULL ? strrchr(type, '/') + 1 : type;
+	}
+	if (words == NULL || words[0] == '\0')
+		words = status_hint(status);
+	return why_set(why, err, "the broker says no (%ld): %s", status, words);
 }
 
-/* POST when there is a text, else GET. The answer is in k->body. */
-static MUST_USE int request_send(
-	struct agent_kbs *k, const char *path, const char *text, struct why *why)
+/* POST when there is a text, else GET, with the token instead of the cookie where it is asked for. */
+static MUST_USE int request_set(
+	struct agent_kbs *k, const char *path, const char *text, bool has_token)
 {
 	char url[AGENT_HOST_MAX + LIMIT_PATH_BYTES + 64];
 	bool failed = false;
-	long status = 0;
 
 	int n = snprintf(url, sizeof url, "https://%s" PREFIX "%s", k->broker.host, path);
 	if (n < 0 || (size_t)n >= sizeof url)
 		return -EMSGSIZE;
 	k->len = 0;
 	k->error[0] = '\0';
+	k->status = 0;
 	SET(CURLOPT_URL, url);
+	SET(CURLOPT_HTTPAUTH, has_token ? (long)CURLAUTH_BEARER : (long)CURLAUTH_BASIC);
+	SET(CURLOPT_XOAUTH2_BEARER, has_token ? k->token : NULL);
 	if (text != NULL) {
 		SET(CURLOPT_POST, 1L);
 		SET(CURLOPT_POSTFIELDSIZE, (long)strlen(text));
@@ -219,8 +261,17 @@ static MUST_USE int request_send(
 	} else {
 		SET(CURLOPT_HTTPGET, 1L);
 	}
-	if (failed)
-		return -EIO;
+	return failed ? -EIO : 0;
+}
+
+/* The answer is in k->body. */
+static MUST_USE int request_send(
+	struct agent_kbs *k, const char *path, const char *text, bool has_token, struct why *why)
+{
+	int err = request_set(k, path, text, has_token);
+
+	if (err < 0)
+		return err;
 	CURLcode code = curl_easy_perform(k->curl);
 	if (code == CURLE_WRITE_ERROR || code == CURLE_FILESIZE_EXCEEDED)
 		return why_set(why, -EMSGSIZE, "broker: an answer of more than %u bytes",
@@ -228,9 +279,19 @@ static MUST_USE int request_send(
 	if (code != CURLE_OK)
 		return why_set(why, -EREMOTEIO, "broker: %s",
 			k->error[0] != '\0' ? k->error : curl_easy_strerror(code));
-	if (curl_easy_getinfo(k->curl, CURLINFO_RESPONSE_CODE, &status) != CURLE_OK)
+	if (curl_easy_getinfo(k->curl, CURLINFO_RESPONSE_CODE, &k->status) != CURLE_OK)
 		return -EIO;
-	return status == 200 ? 0 : status_report(k, status, why);
+	return k->status == 200 ? 0 : status_report(k, k->status, why);
+}
+
+bool agent_kbs_is_unproven(const struct agent_kbs *k)
+{
+	return k->status == 401;
+}
+
+const char *agent_kbs_token(const struct agent_kbs *k)
+{
+	return k->token;
 }
 
 int agent_kbs_parse_challenge(
@@ -253,39 +314,121 @@ int agent_kbs_parse_challenge(
 	return 0;
 }
 
-int agent_kbs_challenge(struct agent_kbs *k, char ret_nonce[AGENT_NONCE_MAX + 1], struct why *why)
+/* No answer at all, or one that says "not now": worth another try. */
+static bool is_worth_waiting(const struct agent_kbs *k, int err)
 {
-	static const char request[] =
-		"{\"version\":\"0.4.0\",\"tee\":\"snp\",\"extra-params\":\"\"}";
-	int err = request_send(k, "/auth", request, why);
+	return err == -EREMOTEIO && (k->status == 0 || k->status == 429 || k->status == 502 ||
+					    k->status == 503 || k->status == 504);
+}
 
+int agent_kbs_challenge(struct agent_kbs *k, enum ev_kind kind, char ret_nonce[AGENT_NONCE_MAX + 1],
+	struct why *why)
+{
+	char request[128];
+
+	(void)snprintf(request, sizeof request,
+		"{\"version\":\"" VERSION "\",\"tee\":\"%s\",\"extra-params\":\"\"}",
+		ev_kind_name(kind));
+	int err = request_send(k, "/auth", request, false, why);
+	for (unsigned int i = 1; i < k->broker.tries && is_worth_waiting(k, err); i++) {
+		(void)usleep(PAUSE_US << MIN(i - 1, PAUSE_DOUBLINGS));
+		why_clear(why);
+		err = request_send(k, "/auth", request, false, why);
+	}
+	if (err < 0 && why != NULL && k->status >= 400 && strstr(why->text, "ersion") != NULL)
+		return why_prefix(why, -EPROTONOSUPPORT,
+			"it does not take the protocol's version " VERSION ", the one we speak");
 	return err < 0 ? err : agent_kbs_parse_challenge(k->body, k->len, ret_nonce, why);
 }
 
-static MUST_USE int evidence_print(
-	const char *nonce, json_t *public_key, const struct ev_report *evidence, char **ret)
+static json_t *snp_print(const struct ev_evidence *evidence)
 {
 	struct kbs_snp *snp = calloc(1, sizeof *snp);
 
 	if (snp == NULL)
-		return -ENOMEM;
-	memcpy(snp->report, evidence->report, sizeof snp->report);
+		return NULL;
+	memcpy(snp->report, evidence->bytes, sizeof snp->report);
 	kbs_snp_add_table(snp, evidence->table, evidence->table_len);
+	json_t *j = kbs_snp_print(snp);
+	free(snp);
+	return j;
+}
+
+/* Bytes as a JSON string in base 64; NULL: JSON's null for none. */
+static json_t *b64_json(const uint8_t *bytes, size_t len)
+{
+	char *text = len == 0 ? NULL : malloc(B64_TEXT_LEN(len) + 1);
+	struct wr w = wr_of(text, text == NULL ? 0 : B64_TEXT_LEN(len) + 1);
+
+	if (len == 0)
+		return json_null();
+	b64_print(&w, bytes, len);
+	json_t *j = text != NULL && wr_end_str(&w) == 0 ? json_string(text) : NULL;
+	free(text);
+	return j;
+}
+
+/* As attestation.md 12.4 spells each kind. */
+static json_t *primary_print(const struct ev_evidence *e)
+{
+	switch (e->kind) {
+	case EV_SNP:
+		return snp_print(e);
+	case EV_TDX:
+		return json_pack("{s:o,s:o}", "quote", b64_json(e->bytes, e->len), "cc_eventlog",
+			b64_json(e->log, e->log_len));
+	case EV_TPM:
+		return json_loadb((const char *)e->bytes, e->len, 0, NULL);
+	case EV_KIND_COUNT:
+		break;
+	}
+	return NULL;
+}
+
+static MUST_USE int evidence_print(
+	const char *nonce, json_t *public_key, const struct ev_evidence *evidence, char **ret)
+{
 	AUTO(kbs_json)
 	json_t *j = json_pack("{s:{s:s,s:O},s:{s:o,s:s}}", "runtime-data", "nonce", nonce,
-		"tee-pubkey", public_key, "tee-evidence", "primary_evidence", kbs_snp_print(snp),
-		"additional_evidence", "");
-	free(snp);
-	return j == NULL ? -ENOMEM : kbs_json_print(j, ret);
+		"tee-pubkey", public_key, "tee-evidence", "primary_evidence",
+		primary_print(evidence), "additional_evidence", "");
+	if (j == NULL)
+		return -ENOMEM;
+	int err = kbs_json_print(j, ret);
+	return err == 0 && strlen(*ret) > LIMIT_KBS_BODY_BYTES ? -EMSGSIZE : err;
+}
+
+/* The token of an answer to /attest: it goes into a header as it is, so three parts of base64url. */
+static MUST_USE int token_take(struct agent_kbs *k, struct why *why)
+{
+	AUTO(kbs_json) json_t *j = NULL;
+
+	kbs_text_free(k->token);
+	k->token = NULL;
+	if (k->len == 0)
+		return 0;
+	int err = kbs_json_load(k->body, k->len, &j, why);
+	if (err < 0)
+		return why_prefix(why, err, "answer to the proof");
+	const char *token = kbs_json_text(j, "token", LIMIT_KBS_BODY_BYTES, NULL);
+	if (token == NULL || token[0] == '\0')
+		return 0; /* the cookie will do */
+	if (token[strspn(token, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
+				"-_.")] != '\0')
+		return why_set(why, -EBADMSG, "answer to the proof: \"token\" is no JWT");
+	k->token = strdup(token);
+	return k->token != NULL ? 0 : -ENOMEM;
 }
 
 int agent_kbs_prove(struct agent_kbs *k, const char *nonce, json_t *public_key,
-	const struct ev_report *evidence, struct why *why)
+	const struct ev_evidence *evidence, struct why *why)
 {
 	AUTO(kbs_text) char *text = NULL;
 	int err = evidence_print(nonce, public_key, evidence, &text);
 
-	return err < 0 ? err : request_send(k, "/attest", text, why);
+	if (err == 0)
+		err = request_send(k, "/attest", text, false, why);
+	return err < 0 ? err : token_take(k, why);
 }
 
 int agent_kbs_fetch(struct agent_kbs *k, const char *path, const json_t *private_key,
@@ -296,6 +439,10 @@ int agent_kbs_fetch(struct agent_kbs *k, const char *path, const json_t *private
 
 	if (n < 0 || (size_t)n >= sizeof name)
 		return -EMSGSIZE;
-	int err = request_send(k, name, NULL, why);
+	int err = request_send(k, name, NULL, false, why);
+	if (err == -EACCES && agent_kbs_is_unproven(k) && k->token != NULL) {
+		why_clear(why);
+		err = request_send(k, name, NULL, true, why);
+	}
 	return err < 0 ? err : kbs_jwe_open(k->body, k->len, private_key, ret, why);
 }

@@ -1,4 +1,7 @@
-/* casemate-agent: the first program of a guest: prove, fetch the key, open the disks, run, switch off. */
+/*
+ * casemate-agent: the first program of a guest: prove, fetch the key, open the disks, run, switch off.
+ * Called by another program it has verbs (agent_cmd.h).
+ */
 #include <errno.h>
 #include <malloc.h>
 #include <stdlib.h>
@@ -6,14 +9,12 @@
 #include <unistd.h>
 
 #include "attest/agent/agent_boot.h"
+#include "attest/agent/agent_cmd.h"
 #include "attest/agent/agent_disk.h"
-#include "attest/agent/agent_kbs.h"
+#include "attest/agent/agent_prove.h"
 #include "attest/agent/agent_run.h"
 #include "attest/agent/agent_settings.h"
-#include "attest/agent/ev.h"
-#include "attest/broker/kbs_bind.h"
 #include "attest/broker/kbs_json.h"
-#include "attest/broker/kbs_jwe.h"
 #include "base/fd.h"
 #include "base/log.h"
 #include "base/opts.h"
@@ -21,16 +22,13 @@
 #define CA_FILE      "/etc/casemate/broker-ca.pem"
 #define CA_BYTES_MAX 65536u
 
+#define BROKER_TRIES 6u /* a broker that starts beside us has half a minute */
+
 struct agent {
 	struct agent_settings settings;
-	struct agent_kbs *kbs;
 	uint8_t *ca;
 	size_t ca_len;
-	char nonce[AGENT_NONCE_MAX + 1];
-	json_t *private_key;
-	json_t *public_key;
-	struct ev_report evidence;
-	struct secret key;
+	struct agent_prove prove;
 	int status; /* the workload's */
 };
 
@@ -58,12 +56,7 @@ static int step_settings(struct agent *a, struct why *why)
 
 static int step_evidence(struct agent *a, struct why *why)
 {
-	const char *name = NULL;
-	int err = ev_find(&name, why);
-
-	if (err == 0)
-		log_info("evidence: from %s", name);
-	return err;
+	return agent_prove_find(&a->prove, "/", &a->settings, why);
 }
 
 static int step_challenge(struct agent *a, struct why *why)
@@ -74,46 +67,24 @@ static int step_challenge(struct agent *a, struct why *why)
 		why_clear(why);
 		err = 0;
 	}
-	if (err == 0)
-		err = agent_kbs_open(&a->settings.broker, a->ca, a->ca_len, &a->kbs, why);
-	if (err == 0)
-		err = agent_kbs_challenge(a->kbs, a->nonce, why);
-	if (err == 0)
-		log_info("challenge: a nonce from %s", a->settings.broker.host);
-	return err;
+	a->settings.broker.tries = BROKER_TRIES;
+	return err < 0 ? err
+		       : agent_prove_challenge(&a->prove, &a->settings, a->ca, a->ca_len, why);
 }
 
 static int step_report(struct agent *a, struct why *why)
 {
-	uint8_t report_data[KBS_REPORT_DATA_BYTES];
-
-	int err = kbs_key_new(&a->private_key, &a->public_key, why);
-	if (err == 0)
-		err = kbs_bind_report_data(a->nonce, a->public_key, report_data);
-	if (err == 0)
-		err = ev_get_report(report_data, &a->evidence, why);
-	if (err == 0)
-		log_info("report: made for this nonce and a fresh key, %zu bytes of certificates",
-			a->evidence.table_len);
-	return err;
+	return agent_prove_report(&a->prove, &a->settings, why);
 }
 
 static int step_proof(struct agent *a, struct why *why)
 {
-	int err = agent_kbs_prove(a->kbs, a->nonce, a->public_key, &a->evidence, why);
-
-	if (err == 0)
-		log_info("proof: the broker's verdict is affirming");
-	return err;
+	return agent_prove_send(&a->prove, why);
 }
 
 static int step_key(struct agent *a, struct why *why)
 {
-	int err = agent_kbs_fetch(a->kbs, a->settings.key, a->private_key, &a->key, why);
-
-	if (err == 0)
-		log_info("key: %s released to this guest", a->settings.key);
-	return err;
+	return agent_prove_fetch(&a->prove, &a->settings, why);
 }
 
 static int step_root(struct agent *a, struct why *why)
@@ -136,8 +107,9 @@ static int step_volume(struct agent *a, struct why *why)
 
 	int err = agent_disk_wait(s->volume, why);
 	if (err == 0)
-		err = agent_disk_open_volume(s->volume, &a->key, s->is_integrity_required, why);
-	secret_done(&a->key);
+		err = agent_disk_open_volume(
+			s->volume, &a->prove.key, s->is_integrity_required, why);
+	secret_done(&a->prove.key);
 	if (err == 0)
 		err = agent_run_mount_volume(s->mount, why);
 	if (err == 0)
@@ -168,26 +140,15 @@ static const struct {
 	{ "workload", step_workload, false },
 };
 
-/* Wipe what proves or opens anything; the broker would give the key again only to a new boot. */
-static void secrets_end(struct agent *a)
-{
-	secret_done(&a->key);
-	json_decref(a->private_key);
-	json_decref(a->public_key);
-	a->private_key = a->public_key = NULL;
-	agent_kbs_close(a->kbs);
-	a->kbs = NULL;
-}
-
 static int steps_run(struct agent *a)
 {
 	for (size_t i = 0; i < ARRAY_LEN(steps); i++) {
 		struct why why = { 0 };
 		if (steps[i].is_for_volume && a->settings.volume[0] == '\0')
 			continue;
-		/* Before foreign code runs, and whatever becomes of it. */
+		/* Wipe what proves or opens anything before foreign code runs, whatever becomes of it. */
 		if (steps[i].run == step_workload)
-			secrets_end(a);
+			agent_prove_done(&a->prove);
 		int err = steps[i].run(a, &why);
 		if (err < 0) {
 			log_err("FAILED at %s: %s", steps[i].name, why_text(&why, err));
@@ -203,20 +164,17 @@ int main(int argc, char **argv)
 	struct why why = { 0 };
 
 	log_set_name("casemate-agent");
-	if (getpid() != 1) {
-		log_err("this is the first program of a guest; it mounts, and switches off, what "
-			"it runs on");
-		return EXIT_USAGE;
-	}
 	/* What the C library frees is overwritten: protocol buffers of libraries hold secrets too. */
 	(void)mallopt(M_PERTURB, 0x5a);
+	if (getpid() != 1)
+		return agent_cmd(argc, argv);
 	int err = agent_boot_start(&why);
 	if (err < 0)
 		log_err("FAILED at boot: %s", why_text(&why, err));
 	kbs_json_init();
 	if (err == 0)
 		err = steps_run(&a);
-	secrets_end(&a);
+	agent_prove_done(&a.prove);
 	agent_run_end();
 	agent_disk_close(AGENT_MAP_VOLUME);
 	agent_disk_close(AGENT_MAP_ROOT);

@@ -29,36 +29,52 @@ static bool chunk_copy(int from, int to)
 }
 
 /* The peers take turns (requests and answers), so blocking writes cannot wait for each other. */
-static NORETURN void relay_run(int a, int b)
+static void relay_run(int a, int b)
 {
 	struct pollfd p[2] = { { .fd = a, .events = POLLIN }, { .fd = b, .events = POLLIN } };
 
 	for (;;) {
-		if (poll(p, 2, -1) < 0 && errno != EINTR)
-			_exit(1);
+		if (poll(p, 2, -1) < 0) {
+			if (errno == EINTR)
+				continue;
+			return;
+		}
 		if (p[0].revents != 0 && !chunk_copy(a, b))
-			_exit(0);
+			return;
 		if (p[1].revents != 0 && !chunk_copy(b, a))
-			_exit(0);
+			return;
 	}
 }
 
-/* One client, then nobody: what comes after it is not the connection that was proven. */
-static NORETURN void relay_accept(int listener, const char *path, int far)
+static MUST_USE int far_connect(const struct sockaddr *far, socklen_t far_len, int *ret_fd)
 {
-	int near = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
+	AUTO(fd) int fd = socket(far->sa_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
-	(void)unlink(path);
-	(void)close(listener);
-	if (near < 0)
-		_exit(1);
-	relay_run(near, far);
+	if (fd < 0 || connect(fd, far, far_len) < 0)
+		return -errno;
+	*ret_fd = fd_take(&fd);
+	return 0;
 }
 
-int agent_relay_start(int far_fd, const char *path, pid_t *ret_pid)
+/* One client after the other, each with a connection of its own: a broker may close after any answer. */
+static NORETURN void relay_serve(
+	int listener, const struct sockaddr *far, socklen_t far_len, int far_fd)
+{
+	for (;;) {
+		AUTO(fd) int near = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
+		AUTO(fd) int fd = fd_take(&far_fd);
+		if (near < 0 && errno != EINTR && errno != ECONNABORTED)
+			_exit(1);
+		if (near >= 0 && (fd >= 0 || far_connect(far, far_len, &fd) == 0))
+			relay_run(near, fd);
+	}
+}
+
+int agent_relay_start(
+	const struct sockaddr *far, socklen_t far_len, const char *path, pid_t *ret_pid)
 {
 	struct sockaddr_un sa = { .sun_family = AF_UNIX };
-	AUTO(fd) int far = far_fd;
+	AUTO(fd) int fd = -1;
 	AUTO(fd) int listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
 	if (strlen(path) >= sizeof sa.sun_path)
@@ -68,13 +84,17 @@ int agent_relay_start(int far_fd, const char *path, pid_t *ret_pid)
 	if (listener < 0 || bind(listener, (struct sockaddr *)&sa, sizeof sa) < 0 ||
 		listen(listener, 1) < 0)
 		return -errno;
-	pid_t pid = fork();
-	if (pid < 0)
-		return -errno;
+	int err = far_connect(far, far_len, &fd);
+	pid_t pid = err < 0 ? -1 : fork();
+	if (pid < 0) {
+		err = err < 0 ? err : -errno;
+		(void)unlink(path);
+		return err;
+	}
 	if (pid == 0) {
 		(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
 		(void)signal(SIGPIPE, SIG_IGN);
-		relay_accept(listener, path, far);
+		relay_serve(listener, far, far_len, fd);
 	}
 
 	*ret_pid = pid;

@@ -11,16 +11,18 @@
  */
 #pragma once
 
+#include <sys/socket.h>
 #include <sys/types.h>
 
 #include "base/cdefs.h"
 
 /*
- * Take the connected stream far_fd (also on failure) and join it to the first one who connects to
- * the Unix socket made at path; *ret_pid is the child that copies, for agent_relay_stop(). Call
- * before there are secrets: the child has a copy of our memory.
+ * Connect to far and join it to whoever connects to the Unix socket made at path; who comes after
+ * gets a connection of his own. *ret_pid is the child that copies, for agent_relay_stop(). Call
+ * before there are secrets: the child has a copy of our memory. The errors of connect(2).
  */
-MUST_USE int agent_relay_start(int far_fd, const char *path, pid_t *ret_pid);
+MUST_USE int agent_relay_start(
+	const struct sockaddr *far, socklen_t far_len, const char *path, pid_t *ret_pid);
 
 /* End the child; 0 for pid is fine. */
 void agent_relay_stop(pid_t pid);

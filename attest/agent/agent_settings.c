@@ -1,5 +1,6 @@
 #include "attest/agent/agent_settings.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -91,6 +92,27 @@ static MUST_USE int integrity_set(struct agent_settings *s, const char *v)
 	return s->is_integrity_required ? 0 : -EBADMSG;
 }
 
+/* A numeric address: a name would need an answer of the network's. */
+static MUST_USE int tcp_take(const char *text, struct agent_broker *ret)
+{
+	unsigned long long port = 0;
+	char address[AGENT_PATH_MAX + 1];
+	uint8_t raw[16];
+	const char *colon = strrchr(text, ':');
+	bool is_v6 = text[0] == '[' && colon != NULL && colon > text + 1 && colon[-1] == ']';
+
+	if (colon == NULL || strlen(text) >= sizeof ret->tcp)
+		return -EBADMSG;
+	size_t len = (size_t)(colon - text) - (is_v6 ? 2 : 0);
+	memcpy(address, text + (is_v6 ? 1 : 0), len);
+	address[len] = '\0';
+	if (inet_pton(is_v6 ? AF_INET6 : AF_INET, address, raw) != 1 ||
+		opts_parse_u64("port", colon + 1, 1, UINT16_MAX, &port, NULL) < 0)
+		return -EBADMSG;
+	memcpy(ret->tcp, text, strlen(text) + 1);
+	return 0;
+}
+
 int agent_broker_parse(const char *text, struct agent_broker *ret)
 {
 	unsigned long long cid = 0;
@@ -99,6 +121,8 @@ int agent_broker_parse(const char *text, struct agent_broker *ret)
 
 	if (strncmp(text, "unix:", 5) == 0)
 		return path_take(text + 5, ret->unix_path, sizeof ret->unix_path);
+	if (strncmp(text, "tcp:", 4) == 0)
+		return tcp_take(text + 4, ret);
 	if (strncmp(text, "vsock:", 6) != 0)
 		return -EBADMSG;
 	text += 6;
@@ -131,6 +155,28 @@ static MUST_USE int ca_set(struct agent_settings *s, const char *v)
 	return opts_parse_hex(v, s->broker.pin, sizeof s->broker.pin);
 }
 
+static MUST_USE int evidence_set(struct agent_settings *s, const char *v)
+{
+	return text_take(v, s->evidence, sizeof s->evidence, LOWER "-_");
+}
+
+int agent_key_kind_parse(const char *text, char ret[AGENT_WORD_MAX + 1])
+{
+	static const char *const kinds[] = { "P-256", "P-384", "P-521", "RSA" };
+
+	for (size_t i = 0; i < ARRAY_LEN(kinds); i++)
+		if (strcmp(text, kinds[i]) == 0) {
+			memcpy(ret, text, strlen(text) + 1);
+			return 0;
+		}
+	return -EBADMSG;
+}
+
+static MUST_USE int key_kind_set(struct agent_settings *s, const char *v)
+{
+	return agent_key_kind_parse(v, s->key_kind);
+}
+
 static const struct word {
 	const char *name;
 	int (*set)(struct agent_settings *s, const char *value);
@@ -144,9 +190,11 @@ static const struct word {
 	{ "key", key_set, "REPOSITORY/TYPE/TAG", false },
 	{ "mount", mount_set, "an absolute path", false },
 	{ "integrity", integrity_set, "\"required\"", false },
-	{ "broker", broker_set, "vsock:CID:PORT or unix:PATH", false },
+	{ "broker", broker_set, "vsock:CID:PORT, unix:PATH or tcp:ADDRESS:PORT", false },
 	{ "host", host_set, "a host name", false },
 	{ "ca", ca_set, "64 hexadecimal digits", false },
+	{ "evidence", evidence_set, "a source of evidence", false },
+	{ "teekey", key_kind_set, "P-256, P-384, P-521 or RSA", false },
 };
 
 static MUST_USE int word_take(
@@ -189,6 +237,7 @@ int agent_settings_parse(
 	struct agent_settings s = {
 		.root = "vda",
 		.mount = "/data",
+		.key_kind = "P-384",
 		.broker = { .vsock_cid = 2, .vsock_port = 7001, .host = "casemate-broker" },
 	};
 	char copy[LIMIT_CMDLINE_BYTES];

@@ -1,7 +1,9 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/sev-guest.h>
+#include <stdbool.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
@@ -10,165 +12,278 @@
 #include "attest/agent/ev.h"
 #include "base/fd.h"
 #include "base/le.h"
+#include "base/limits.h"
+#include "base/log.h"
 
 /* Linux 6.7 and later: Documentation/ABI/testing/configfs-tsm. */
-#define TSM_FOLDER "/sys/kernel/config/tsm/report"
+#define TSM_FOLDER "sys/kernel/config/tsm/report"
 #define TSM_ENTRY  TSM_FOLDER "/casemate"
-/* Before: Documentation/virt/coco/sev-guest.rst. */
-#define SEV_DEVICE "/dev/sev-guest"
+/* Before: Documentation/virt/coco/sev-guest.rst, tdx-guest.rst. */
+#define SEV_DEVICE "dev/sev-guest"
+#define TDX_DEVICE "dev/tdx_guest"
+#define CCEL_FILE  "sys/firmware/acpi/tables/data/CCEL"
 
 /* MSG_REPORT_RSP: status, size, 24 bytes, report (attestation.md 1.6). */
 #define RSP_REPORT_AT 32u
+/* What /dev/sev-guest takes for a certificate table before it says -EINVAL. */
+#define SEV_TABLE_BYTES 16384u
+/* Tries where the VMM is busy, or another program used our entry in between; 50 ms apart. */
+#define TRIES    4u
+#define PAUSE_US 50000u
 
-int ev_find(const char **ret_name, struct why *why)
+static MUST_USE int device_find(
+	const struct ev *ev, const char *path, enum ev_kind kind, struct ev *ret, struct why *why)
 {
-	if (access(TSM_FOLDER, F_OK) == 0)
-		*ret_name = "configfs-tsm";
-	else if (access(SEV_DEVICE, R_OK | W_OK) == 0)
-		*ret_name = SEV_DEVICE;
-	else
-		return why_set(why, -ENODEV,
-			"neither " TSM_FOLDER " nor " SEV_DEVICE
-			" is here: not an SEV-SNP guest, or the "
-			"module sev-guest is not in the initramfs");
+	if (faccessat(ev->root, path, R_OK | W_OK, 0) < 0)
+		return errno == ENOENT
+			       ? -ENODEV
+			       : why_set(why, -errno, "cannot be used: %s", strerrordesc_np(errno));
+	ret->kind = kind;
 	return 0;
+}
+
+/* --- the boot log of a TD ------------------------------------------------------------------------ */
+
+/* Evidence without its log is evidence still: what goes wrong here is only said. */
+static void log_add(const struct ev *ev, struct ev_evidence *ret)
+{
+	AUTO(fd) int fd = openat(ev->root, CCEL_FILE, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+	uint8_t *bytes = NULL;
+	size_t len = 0;
+
+	if (fd < 0)
+		return; /* firmware without one */
+	int err = fd_read_file(fd, LIMIT_EVIDENCE_BYTES, &bytes, &len);
+	/* Its area is larger than the log: what fills it up may be cut. */
+	while (err == 0 && len > EV_LOG_BYTES && (bytes[len - 1] == 0 || bytes[len - 1] == 0xFF))
+		len--;
+	if (err == 0 && len <= EV_LOG_BYTES) {
+		memcpy(ret->log, bytes, len);
+		ret->log_len = len;
+	} else {
+		log_warn("evidence: the boot log is left out: %s",
+			err < 0 ? strerrordesc_np(-err) : "longer than a request can hold");
+	}
+	free(bytes);
 }
 
 /* --- configfs-tsm ------------------------------------------------------------------------------ */
 
-static MUST_USE int tsm_write(const char *name, const void *bytes, size_t len)
+static MUST_USE int tsm_read(const struct ev *ev, const char *name, void *ret, size_t max,
+	size_t *ret_len, struct why *why)
 {
 	char path[128];
 
 	(void)snprintf(path, sizeof path, TSM_ENTRY "/%s", name);
-	AUTO(fd) int fd = open(path, O_WRONLY | O_CLOEXEC);
-	if (fd < 0)
-		return -errno;
-	ssize_t n = write(fd, bytes, len);
-	if (n < 0)
-		return -errno;
-	return (size_t)n == len ? 0 : -EIO;
+	int err = ev_read(ev, path, ret, max, ret_len);
+	return err < 0 ? why_set(why, err, "%s: %s", name, strerrordesc_np(-err)) : 0;
 }
 
-/* Binary attributes are read to their end; one byte more than fits tells too long. */
-static MUST_USE int tsm_read(const char *name, uint8_t *ret, size_t max, size_t *ret_len)
+/* A line of text, without its end. */
+static MUST_USE int tsm_read_line(
+	const struct ev *ev, const char *name, char *ret, size_t size, struct why *why)
 {
-	char path[128];
 	size_t len = 0;
+	int err = tsm_read(ev, name, ret, size - 1, &len, why);
 
-	(void)snprintf(path, sizeof path, TSM_ENTRY "/%s", name);
-	AUTO(fd) int fd = open(path, O_RDONLY | O_CLOEXEC);
-	if (fd < 0)
-		return -errno;
-	while (len < max) {
-		ssize_t n = read(fd, ret + len, max - len);
-		if (n < 0)
-			return -errno;
-		if (n == 0)
-			break;
-		len += (size_t)n;
-	}
-	*ret_len = len;
+	if (err < 0)
+		return err;
+	ret[len] = '\0';
+	ret[strcspn(ret, "\n")] = '\0';
 	return 0;
 }
 
-/* Nobody else may have asked in between: the generation counts every change of the entry. */
-static MUST_USE int tsm_check_generation(const char *want, struct why *why)
+static MUST_USE int tsm_generation(const struct ev *ev, unsigned long *ret, struct why *why)
 {
-	uint8_t text[32] = { 0 };
-	size_t len = 0;
-	int err = tsm_read("generation", text, sizeof text - 1, &len);
+	char text[32];
+	char *end;
+	int err = tsm_read_line(ev, "generation", text, sizeof text, why);
 
 	if (err < 0)
-		return why_set(why, err, "configfs-tsm: generation: %s", strerrordesc_np(-err));
-	return strcmp((const char *)text, want) == 0
+		return err;
+	*ret = strtoul(text, &end, 10);
+	return end != text && *end == '\0'
 		       ? 0
-		       : why_set(why, -EAGAIN, "configfs-tsm: somebody else used our entry");
+		       : why_set(why, -EBADMSG, "generation: \"%s\" is no number", text);
 }
 
-static MUST_USE int tsm_get(const uint8_t *report_data, struct ev_report *ret, struct why *why)
+static MUST_USE int tsm_ask(const struct ev *ev, const uint8_t *report_data, struct why *why)
 {
-	size_t len = 0;
+	AUTO(fd) int fd = openat(ev->root, TSM_ENTRY "/inblob", O_WRONLY | O_CLOEXEC | O_NOCTTY);
+	ssize_t n = fd < 0 ? -1 : write(fd, report_data, EV_REPORT_DATA_BYTES);
 
-	int err = tsm_write("inblob", report_data, EV_REPORT_DATA_BYTES);
+	if (n < 0)
+		return why_set(why, -errno, "inblob: %s", strerrordesc_np(errno));
+	return (size_t)n == EV_REPORT_DATA_BYTES ? 0 : why_set(why, -EIO, "inblob: short write");
+}
+
+static MUST_USE int tsm_take(const struct ev *ev, struct ev_evidence *ret, struct why *why)
+{
+	int err = tsm_read(ev, "outblob", ret->bytes, sizeof ret->bytes, &ret->len, why);
+
 	if (err < 0)
-		return why_set(why, err, "configfs-tsm: inblob: %s", strerrordesc_np(-err));
-	err = tsm_read("outblob", ret->report, sizeof ret->report, &len);
-	if (err < 0)
-		return why_set(why, -EREMOTEIO, "configfs-tsm: outblob: %s", strerrordesc_np(-err));
-	if (len != sizeof ret->report)
-		return why_set(why, -EBADMSG, "configfs-tsm: report of %zu bytes, want %u", len,
+		return err == -EMSGSIZE ? err : -EREMOTEIO;
+	if (ret->len == 0 || (ev->kind == EV_SNP && ret->len != EV_REPORT_BYTES))
+		return why_set(why, -EBADMSG, "outblob: %zu bytes, a report has %u", ret->len,
 			EV_REPORT_BYTES);
-	if (tsm_read("auxblob", ret->table, sizeof ret->table, &ret->table_len) < 0)
-		ret->table_len = 0; /* the broker may have the certificates itself */
-	return tsm_check_generation("1\n", why);
+	/* Only sev_guest has one; the broker may have the certificates itself. */
+	if (ev->kind != EV_SNP ||
+		tsm_read(ev, "auxblob", ret->table, sizeof ret->table, &ret->table_len, NULL) < 0)
+		ret->table_len = 0;
+	return 0;
 }
 
-static MUST_USE int tsm_report(const uint8_t *report_data, struct ev_report *ret, struct why *why)
+/* The generation counts every change of the entry: ours must be the only one. */
+static MUST_USE int tsm_get(
+	const struct ev *ev, const uint8_t *report_data, struct ev_evidence *ret, struct why *why)
 {
-	(void)rmdir(TSM_ENTRY);
-	if (mkdir(TSM_ENTRY, 0700) < 0)
-		return why_set(why, -errno, "configfs-tsm: cannot make an entry: %s",
-			strerrordesc_np(errno));
-	int err = tsm_get(report_data, ret, why);
-	(void)rmdir(TSM_ENTRY);
-	return err;
+	unsigned long before = 0;
+	unsigned long after = 0;
+
+	for (unsigned int i = 0; i < TRIES; i++) {
+		int err = tsm_generation(ev, &before, why);
+		if (err == 0)
+			err = tsm_ask(ev, report_data, why);
+		if (err == 0)
+			err = tsm_take(ev, ret, why);
+		if (err == 0)
+			err = tsm_generation(ev, &after, why);
+		if (err < 0)
+			return err;
+		if (after == before + 1) {
+			if (ev->kind == EV_TDX)
+				log_add(ev, ret);
+			return 0;
+		}
+		(void)usleep(PAUSE_US);
+	}
+	return why_set(why, -EAGAIN, "another program keeps using our entry " TSM_ENTRY);
 }
+
+/* The entry stays until the agent ends: its provider says what kind of evidence comes. */
+static MUST_USE int tsm_find(struct ev *ev, struct why *why)
+{
+	char provider[64];
+
+	if (mkdirat(ev->root, TSM_ENTRY, 0700) < 0 && errno != EEXIST)
+		/* No folder: no such kernel; ENXIO: nobody in it provides reports. */
+		return errno == ENOENT || errno == ENXIO
+			       ? -ENODEV
+			       : why_set(why, -errno, "cannot make an entry: %s",
+					 strerrordesc_np(errno));
+	int err = tsm_read_line(ev, "provider", provider, sizeof provider, why);
+	if (err < 0)
+		return err;
+	if (strcmp(provider, "sev_guest") != 0 && strcmp(provider, "tdx_guest") != 0)
+		return why_set(why, -EPROTONOSUPPORT,
+			"provider \"%s\"; we know sev_guest and "
+			"tdx_guest",
+			provider);
+	ev->kind = provider[0] == 's' ? EV_SNP : EV_TDX;
+	return 0;
+}
+
+const struct ev_source ev_tsm = { "configfs-tsm", tsm_find, tsm_get };
 
 /* --- /dev/sev-guest ---------------------------------------------------------------------------- */
 
-static MUST_USE int device_ask(
-	int fd, struct snp_ext_report_req *req, struct snp_report_resp *resp, struct why *why)
+/* One request; the high half of exitinfo2 is the VMM's answer, the low half the firmware's. */
+static MUST_USE int sev_ioctl(int fd, unsigned long number, void *req, struct snp_report_resp *resp,
+	uint32_t *ret_vmm, struct why *why)
 {
-	struct snp_guest_request_ioctl call = {
-		.msg_version = 1,
-		.req_data = (uintptr_t)req,
-		.resp_data = (uintptr_t)resp,
-	};
-
-	if (ioctl(fd, SNP_GET_EXT_REPORT, &call) == 0)
-		return 0;
-	int err = errno;
-	/* exitinfo2: low half the firmware's, high half the VMM's answer. */
-	return why_set(why, -EREMOTEIO, SEV_DEVICE ": no report: %s (firmware 0x%llx)",
-		strerrordesc_np(err), (unsigned long long)call.exitinfo2);
+	for (unsigned int i = 0;; i++) {
+		struct snp_guest_request_ioctl call = {
+			.msg_version = 1,
+			.req_data = (uintptr_t)req,
+			.resp_data = (uintptr_t)resp,
+		};
+		if (ioctl(fd, number, &call) == 0)
+			return 0;
+		int err = errno;
+		*ret_vmm = (uint32_t)(call.exitinfo2 >> 32);
+		if (*ret_vmm != SNP_GUEST_VMM_ERR_BUSY || i == TRIES)
+			return why_set(why, -EREMOTEIO, "no report: %s (VMM %u, firmware 0x%x)",
+				strerrordesc_np(err), *ret_vmm, (uint32_t)call.exitinfo2);
+		(void)usleep(PAUSE_US << i);
+	}
 }
 
-static MUST_USE int device_report(
-	const uint8_t *report_data, struct ev_report *ret, struct why *why)
+/*
+ * Report with certificates; where the table does not fit, the report alone: the broker may have the
+ * certificates itself. The kernel says with INVALID_LEN how long the table is.
+ */
+static MUST_USE int sev_ask(int fd, const uint8_t *report_data, struct snp_report_resp *resp,
+	struct ev_evidence *ret, struct why *why)
 {
-	AUTO(fd) int fd = open(SEV_DEVICE, O_RDWR | O_CLOEXEC);
-	struct snp_report_resp resp = { 0 };
 	struct snp_ext_report_req req = {
 		.certs_address = (uintptr_t)ret->table,
-		.certs_len = EV_TABLE_BYTES,
+		.certs_len = SEV_TABLE_BYTES,
 	};
-	le32 word;
+	uint32_t vmm = 0;
 
-	if (fd < 0)
-		return why_set(
-			why, -errno, "cannot open " SEV_DEVICE ": %s", strerrordesc_np(errno));
 	memcpy(req.data.user_data, report_data, EV_REPORT_DATA_BYTES);
 	memset(ret->table, 0, sizeof ret->table);
-	int err = device_ask(fd, &req, &resp, why);
+	int err = sev_ioctl(fd, SNP_GET_EXT_REPORT, &req, resp, &vmm, why);
+	if (err < 0 && vmm == SNP_GUEST_VMM_ERR_INVALID_LEN && req.certs_len > SEV_TABLE_BYTES &&
+		req.certs_len <= sizeof ret->table) {
+		why_clear(why);
+		vmm = 0;
+		err = sev_ioctl(fd, SNP_GET_EXT_REPORT, &req, resp, &vmm, why);
+	}
+	if (err == 0) {
+		/* It ends with its zero entry; zeros when there is none. */
+		ret->table_len = MIN(req.certs_len, sizeof ret->table);
+		return 0;
+	}
+	if (vmm != SNP_GUEST_VMM_ERR_INVALID_LEN && req.certs_len == SEV_TABLE_BYTES)
+		return err;
+	why_clear(why);
+	return sev_ioctl(fd, SNP_GET_REPORT, &req.data, resp, &vmm, why);
+}
+
+static MUST_USE int sev_get(
+	const struct ev *ev, const uint8_t *report_data, struct ev_evidence *ret, struct why *why)
+{
+	AUTO(fd) int fd = openat(ev->root, SEV_DEVICE, O_RDWR | O_CLOEXEC | O_NOCTTY);
+	struct snp_report_resp resp = { 0 };
+	le32 status, size;
+
+	if (fd < 0)
+		return why_set(why, -errno, "cannot be opened: %s", strerrordesc_np(errno));
+	int err = sev_ask(fd, report_data, &resp, ret, why);
 	if (err < 0)
 		return err;
-	memcpy(&word, resp.data, sizeof word);
-	if (le32_get(word) != 0)
-		return why_set(
-			why, -EREMOTEIO, SEV_DEVICE ": firmware status 0x%x", le32_get(word));
-	memcpy(&word, resp.data + 4, sizeof word);
-	if (le32_get(word) != EV_REPORT_BYTES)
-		return why_set(why, -EBADMSG, SEV_DEVICE ": report of %u bytes, want %u",
-			le32_get(word), EV_REPORT_BYTES);
-	memcpy(ret->report, resp.data + RSP_REPORT_AT, EV_REPORT_BYTES);
-	ret->table_len = EV_TABLE_BYTES; /* ends with its zero entry; zeros when there is none */
+	memcpy(&status, resp.data, sizeof status);
+	memcpy(&size, resp.data + 4, sizeof size);
+	if (le32_get(status) != 0)
+		return why_set(why, -EREMOTEIO, "firmware status 0x%x", le32_get(status));
+	if (le32_get(size) != EV_REPORT_BYTES)
+		return why_set(why, -EBADMSG, "report of %u bytes, want %u", le32_get(size),
+			EV_REPORT_BYTES);
+	memcpy(ret->bytes, resp.data + RSP_REPORT_AT, EV_REPORT_BYTES);
+	ret->len = EV_REPORT_BYTES;
 	return 0;
 }
 
-int ev_get_report(
-	const uint8_t report_data[EV_REPORT_DATA_BYTES], struct ev_report *ret, struct why *why)
+static MUST_USE int sev_find(struct ev *ev, struct why *why)
 {
-	return access(TSM_FOLDER, F_OK) == 0 ? tsm_report(report_data, ret, why)
-					     : device_report(report_data, ret, why);
+	return device_find(ev, SEV_DEVICE, EV_SNP, ev, why);
 }
+
+const struct ev_source ev_sev_guest = { "sev-guest", sev_find, sev_get };
+
+/* --- /dev/tdx_guest ---------------------------------------------------------------------------- */
+
+/* It gives a TDREPORT, which proves nothing to anybody outside (attestation.md 6.5). */
+static MUST_USE int tdx_find(struct ev *ev, struct why *why)
+{
+	int err = device_find(ev, TDX_DEVICE, EV_TDX, ev, why);
+
+	return err < 0 ? err
+		       : why_set(why, -EOPNOTSUPP,
+				 "it makes TDREPORTs only; a quote needs configfs-tsm (Linux 6.7, "
+				 "mounted at /sys/kernel/config) and the host's quote generation "
+				 "service behind it");
+}
+
+const struct ev_source ev_tdx_guest = { "tdx_guest", tdx_find, NULL };

@@ -38,16 +38,15 @@ static uint32_t port_read_le32(void)
 	return le32_get(v);
 }
 
-int ev_find(const char **ret_name, struct why *why)
+static MUST_USE int sim_find(struct ev *ev, struct why *why)
 {
 	if (ioperm(SIM_PORT_DATA, 2, 1) < 0)
 		return why_set(why, -errno, "ioperm: %s", strerrordesc_np(errno));
 	uint8_t state = inb(SIM_PORT_CONTROL);
 	if (state < SIM_STATE_IDLE || state > SIM_STATE_READY)
-		return why_set(why, -ENODEV,
-			"no simulated secure processor at port 0x%x (it reads 0x%02x)",
+		return why_set(why, -ENODEV, "no secure processor at port 0x%x (it reads 0x%02x)",
 			SIM_PORT_CONTROL, state);
-	*ret_name = "SIMULATED secure processor";
+	ev->kind = EV_SNP;
 	return 0;
 }
 
@@ -60,12 +59,12 @@ static MUST_USE int execute(const uint8_t *request, struct why *why)
 	outb(SIM_CMD_EXECUTE, SIM_PORT_CONTROL);
 	while (inb(SIM_PORT_CONTROL) != SIM_STATE_READY)
 		if (++polls == STATE_POLLS)
-			return why_set(why, -EREMOTEIO, "simulator: no answer");
+			return why_set(why, -EREMOTEIO, "no answer");
 	return 0;
 }
 
-int ev_get_report(
-	const uint8_t report_data[EV_REPORT_DATA_BYTES], struct ev_report *ret, struct why *why)
+static MUST_USE int sim_get(
+	const struct ev *ev, const uint8_t *report_data, struct ev_evidence *ret, struct why *why)
 {
 	/* MSG_REPORT_REQ: report data, VMPL 0, key selection 0 (attestation.md 1.6). */
 	uint8_t request[SIM_REQUEST_BYTES] = { 0 };
@@ -77,13 +76,15 @@ int ev_get_report(
 	uint32_t status = port_read_le32();
 	uint32_t len = port_read_le32();
 	if (status != 0 || len != EV_REPORT_BYTES)
-		return why_set(
-			why, -EREMOTEIO, "simulator: firmware status 0x%x, %u bytes", status, len);
-	port_read(ret->report, EV_REPORT_BYTES);
+		return why_set(why, -EREMOTEIO, "firmware status 0x%x, %u bytes", status, len);
+	port_read(ret->bytes, EV_REPORT_BYTES);
+	ret->len = EV_REPORT_BYTES;
 	len = port_read_le32();
 	if (len > EV_TABLE_BYTES)
-		return why_set(why, -EBADMSG, "simulator: certificate table of %u bytes", len);
+		return why_set(why, -EBADMSG, "certificate table of %u bytes", len);
 	port_read(ret->table, len);
 	ret->table_len = len;
 	return 0;
 }
+
+const struct ev_source ev_simulated = { "simulated", sim_find, sim_get };

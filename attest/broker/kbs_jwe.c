@@ -13,8 +13,9 @@
 #include "attest/broker/kbs_json.h"
 #include "base/limits.h"
 
-#define CEK_BYTES 32u  /* A256GCM */
-#define RSA_BYTES 512u /* the largest modulus of kbs_key_check() */
+#define CEK_BYTES    32u  /* A256GCM */
+#define RSA_NEW_BITS 3072 /* of our own RSA keys: as strong as P-256 */
+#define RSA_BYTES    512u /* the largest modulus of kbs_key_check() */
 
 static void pkey_auto(EVP_PKEY **p)
 {
@@ -26,18 +27,30 @@ static void pkey_ctx_auto(EVP_PKEY_CTX **p)
 	EVP_PKEY_CTX_free(*p);
 }
 
-int kbs_key_new(json_t **ret_private, json_t **ret_public, struct why *why)
+int kbs_key_make(const char *kind, json_t **ret_private, json_t **ret_public, struct why *why)
 {
-	AUTO(kbs_json) json_t *made = json_pack("{s:s,s:s}", "kty", "EC", "crv", "P-384");
+	bool is_rsa = strcmp(kind, "RSA") == 0;
+	AUTO(kbs_json)
+	json_t *made = is_rsa ? json_pack("{s:s,s:i}", "kty", "RSA", "bits", RSA_NEW_BITS)
+			      : json_pack("{s:s,s:s}", "kty", "EC", "crv", kind);
 
 	if (made == NULL || !jose_jwk_gen(NULL, made))
-		return why_set(why, -EIO, "cannot make a P-384 key");
-	/* Only what RFC 7517 and 7518 say a public EC key is: no key_ops, which peers hash differently. */
-	json_t *public_key = json_pack("{s:s,s:s,s:s,s:O,s:O}", "kty", "EC", "crv", "P-384", "alg",
-		"ECDH-ES+A256KW", "x", json_object_get(made, "x"), "y", json_object_get(made, "y"));
+		return why_set(why, -EIO, "cannot make a %s key", kind);
+	/* Only what RFC 7517 and 7518 say a public key is: no key_ops, which peers hash differently. */
+	json_t *public_key =
+		is_rsa ? json_pack("{s:s,s:s,s:O,s:O}", "kty", "RSA", "alg", "RSA-OAEP-256", "n",
+				 json_object_get(made, "n"), "e", json_object_get(made, "e"))
+		       : json_pack("{s:s,s:s,s:s,s:O,s:O}", "kty", "EC", "crv", kind, "alg",
+				 "ECDH-ES+A256KW", "x", json_object_get(made, "x"), "y",
+				 json_object_get(made, "y"));
 	json_t *private_key = public_key != NULL ? json_copy(public_key) : NULL;
-	if (private_key == NULL ||
-		json_object_set(private_key, "d", json_object_get(made, "d")) < 0) {
+	static const char *const members[] = { "d", "p", "q", "dp", "dq", "qi" };
+	int failed = private_key == NULL;
+	for (size_t i = 0; i < ARRAY_LEN(members) && !failed; i++)
+		if (json_object_get(made, members[i]) != NULL)
+			failed = json_object_set(
+				private_key, members[i], json_object_get(made, members[i]));
+	if (failed) {
 		json_decref(public_key);
 		json_decref(private_key);
 		return -ENOMEM;
@@ -46,6 +59,11 @@ int kbs_key_new(json_t **ret_private, json_t **ret_public, struct why *why)
 	*ret_public = public_key;
 	*ret_private = private_key;
 	return 0;
+}
+
+int kbs_key_new(json_t **ret_private, json_t **ret_public, struct why *why)
+{
+	return kbs_key_make("P-384", ret_private, ret_public, why);
 }
 
 /*
@@ -64,7 +82,8 @@ static MUST_USE int epk_protect(json_t *jwe)
 
 /*
  * RSA-OAEP-256 (RFC 7518 4.3): OAEP with SHA-256 for both the label and MGF1. Done here because
- * libjose 11 leaves it out when it is built against OpenSSL 3.
+ * libjose 11 leaves it out when it is built against OpenSSL 3. RSA1_5 (4.2) where the key says so:
+ * whoever passes such a key wants it; our agent makes none.
  */
 typedef int (*rsa_fn)(EVP_PKEY_CTX *, unsigned char *, size_t *, const unsigned char *, size_t);
 
@@ -73,13 +92,18 @@ static MUST_USE int rsa_apply(const json_t *key, int (*init)(EVP_PKEY_CTX *), rs
 {
 	AUTO(pkey) EVP_PKEY *pkey = jose_openssl_jwk_to_EVP_PKEY(NULL, key);
 	AUTO(pkey_ctx) EVP_PKEY_CTX *ctx = pkey != NULL ? EVP_PKEY_CTX_new(pkey, NULL) : NULL;
+	const char *alg = json_string_value(json_object_get(key, "alg"));
+	bool is_old = alg != NULL && strcmp(alg, "RSA1_5") == 0;
 	size_t len = RSA_BYTES;
 
 	if (ctx == NULL || EVP_PKEY_get_size(pkey) > (int)RSA_BYTES || init(ctx) != 1 ||
-		EVP_PKEY_CTX_set_rsa_padding(ctx, RSA_PKCS1_OAEP_PADDING) != 1 ||
-		EVP_PKEY_CTX_set_rsa_oaep_md(ctx, EVP_sha256()) != 1 ||
-		EVP_PKEY_CTX_set_rsa_mgf1_md(ctx, EVP_sha256()) != 1 ||
-		apply(ctx, ret, &len, in, in_len) != 1)
+		EVP_PKEY_CTX_set_rsa_padding(
+			ctx, is_old ? RSA_PKCS1_PADDING : RSA_PKCS1_OAEP_PADDING) != 1)
+		return -EKEYREJECTED;
+	if (!is_old && (EVP_PKEY_CTX_set_rsa_oaep_md(ctx, EVP_sha256()) != 1 ||
+			       EVP_PKEY_CTX_set_rsa_mgf1_md(ctx, EVP_sha256()) != 1))
+		return -EKEYREJECTED;
+	if (apply(ctx, ret, &len, in, in_len) != 1)
 		return -EKEYREJECTED;
 	*ret_len = len;
 	return 0;

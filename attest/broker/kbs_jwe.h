@@ -18,6 +18,10 @@
 /* A fresh P-384 key for ECDH-ES+A256KW; the public half is what goes into tee-pubkey. */
 MUST_USE int kbs_key_new(json_t **ret_private, json_t **ret_public, struct why *why);
 
+/* The same of a kind: "P-256", "P-384", "P-521", or "RSA" (3072 bits, for RSA-OAEP-256). */
+MUST_USE int kbs_key_make(
+	const char *kind, json_t **ret_private, json_t **ret_public, struct why *why);
+
 /* Seal to the public key; *ret is text for kbs_text_free(). -EBADMSG: the key is no point, no modulus. */
 MUST_USE int kbs_jwe_seal(
 	const struct secret *secret, const json_t *public_key, char **ret, struct why *why);

@@ -334,14 +334,16 @@ static void guest_auto(struct guest *g)
 }
 
 static void guest_report(
-	const struct guest *g, const uint8_t report_data[64], struct ev_report *ret)
+	const struct guest *g, const uint8_t report_data[64], struct ev_evidence *ret)
 {
 	struct snp_report_req req = { 0 };
 	struct snp_report report;
 
 	memcpy(req.report_data, report_data, 64);
 	assert_int_equal(sim_report_make(g->vm, &req, &report), 0);
-	memcpy(ret->report, &report, sizeof ret->report);
+	ret->kind = EV_SNP;
+	ret->len = sizeof report;
+	memcpy(ret->bytes, &report, sizeof report);
 	assert_int_equal(
 		sim_table_write(&w.minted.platform, ret->table, sizeof ret->table, &ret->table_len),
 		0);
@@ -354,7 +356,7 @@ struct talk {
 	char nonce[AGENT_NONCE_MAX + 1];
 	json_t *key;
 	json_t *pub;
-	struct ev_report evidence;
+	struct ev_evidence evidence;
 	struct why why;
 };
 
@@ -371,7 +373,7 @@ static void talk_begin(struct talk *t, const struct guest *g)
 	uint8_t report_data[64];
 
 	assert_int_equal(agent_kbs_open(&w.target, w.ca, w.ca_len, &t->kbs, &t->why), 0);
-	int err = agent_kbs_challenge(t->kbs, t->nonce, &t->why);
+	int err = agent_kbs_challenge(t->kbs, EV_SNP, t->nonce, &t->why);
 	if (err < 0)
 		print_error("challenge: %s\n", t->why.text);
 	assert_int_equal(err, 0);
@@ -457,7 +459,7 @@ static void the_ledger_has_what_happened(void **state)
 }
 
 /* For whoever wants to judge again: by the hash of the report, as in the ledger. */
-static bool evidence_is_kept(const struct ev_report *e)
+static bool evidence_is_kept(const struct ev_evidence *e)
 {
 	uint8_t hash[32];
 	char name[128];
@@ -465,15 +467,15 @@ static bool evidence_is_kept(const struct ev_report *e)
 	size_t len = 0;
 	struct wr hex = wr_of(name, sizeof name);
 
-	(void)EVP_Digest(e->report, sizeof e->report, hash, NULL, EVP_sha256(), NULL);
+	(void)EVP_Digest(e->bytes, e->len, hash, NULL, EVP_sha256(), NULL);
 	wr_str(&hex, "store/evidence/");
 	wr_hex(&hex, hash, sizeof hash);
 	wr_str(&hex, ".report");
 	assert_int_equal(wr_end_str(&hex), 0);
 	if (fd_read_path(in_folder(name), 65536, &bytes, &len, NULL) < 0)
 		return false;
-	assert_int_equal(len, sizeof e->report);
-	assert_memory_equal(bytes, e->report, len);
+	assert_int_equal(len, e->len);
+	assert_memory_equal(bytes, e->bytes, len);
 	free(bytes);
 	memcpy(name + strlen(name) - strlen("report"), "certs", 6);
 	assert_int_equal(fd_read_path(in_folder(name), 65536, &bytes, &len, NULL), 0);
@@ -496,7 +498,7 @@ static void genuine_evidence_is_kept_and_no_other(void **state)
 	assert_int_equal(talk_prove(&refused), -EACCES);
 	assert_true(evidence_is_kept(&refused.evidence));
 	talk_begin(&forged, &g);
-	forged.evidence.report[0x90] ^= 1;
+	forged.evidence.bytes[0x90] ^= 1;
 	assert_int_equal(talk_prove(&forged), -EACCES);
 	assert_false(evidence_is_kept(&forged.evidence));
 }
@@ -518,7 +520,7 @@ static void a_pinned_key_needs_no_authority(void **state)
 	X509_free(x);
 	OPENSSL_free(spki);
 	assert_int_equal(agent_kbs_open(&pinned, NULL, 0, &k, NULL), 0);
-	assert_int_equal(agent_kbs_challenge(k, nonce, NULL), 0);
+	assert_int_equal(agent_kbs_challenge(k, EV_SNP, nonce, NULL), 0);
 }
 
 static void another_boot_may_have_the_key_again(void **state)
@@ -563,12 +565,12 @@ static void replayed_nonce(void **state)
 
 static void a_failed_nonce_is_spent(void **state)
 {
-	struct ev_report good;
+	struct ev_evidence good;
 	BEGIN(NULL, NULL);
 
 	talk_begin(&t, &g);
 	good = t.evidence;
-	t.evidence.report[0x90] ^= 1; /* measurement: the signature breaks */
+	t.evidence.bytes[0x90] ^= 1; /* measurement: the signature breaks */
 	assert_int_equal(talk_prove(&t), -EACCES);
 	t.evidence = good;
 	assert_refused(&t, "was used");
@@ -616,7 +618,7 @@ static void changed_report(void **state)
 	for (size_t i = 0; i < ARRAY_LEN(at); i++) {
 		BEGIN(NULL, NULL);
 		talk_begin(&t, &g);
-		t.evidence.report[at[i]] ^= 1;
+		t.evidence.bytes[at[i]] ^= 1;
 		assert_refused(&t, "");
 	}
 }
@@ -969,15 +971,15 @@ static void agent_refuses_a_stranger(void **state)
 
 	assert_int_equal(fd_read_path(in_folder("stranger.pem"), 65536, &ca, &len, NULL), 0);
 	assert_int_equal(agent_kbs_open(&target, ca, len, &k, NULL), 0);
-	assert_int_equal(agent_kbs_challenge(k, nonce, NULL), -EREMOTEIO);
+	assert_int_equal(agent_kbs_challenge(k, EV_SNP, nonce, NULL), -EREMOTEIO);
 	free(ca);
 	target.has_pin = true; /* of zeros: nobody's */
 	assert_int_equal(agent_kbs_open(&target, NULL, 0, &pinned, NULL), 0);
-	assert_int_equal(agent_kbs_challenge(pinned, nonce, NULL), -EREMOTEIO);
+	assert_int_equal(agent_kbs_challenge(pinned, EV_SNP, nonce, NULL), -EREMOTEIO);
 	target = w.target;
 	(void)snprintf(target.host, sizeof target.host, "another.example");
 	assert_int_equal(agent_kbs_open(&target, w.ca, w.ca_len, &misnamed, NULL), 0);
-	assert_int_equal(agent_kbs_challenge(misnamed, nonce, NULL), -EREMOTEIO);
+	assert_int_equal(agent_kbs_challenge(misnamed, EV_SNP, nonce, NULL), -EREMOTEIO);
 }
 
 static void agent_wants_to_know_whom_to_trust(void **state)
@@ -1052,7 +1054,7 @@ static void an_agent_without_a_broker_says_so(void **state)
 			(void)snprintf(target.unix_path, sizeof target.unix_path, "%s",
 				in_folder("none.sock"));
 		assert_int_equal(agent_kbs_open(&target, w.ca, w.ca_len, &k, NULL), 0);
-		assert_int_equal(agent_kbs_challenge(k, nonce, &why), -EREMOTEIO);
+		assert_int_equal(agent_kbs_challenge(k, EV_SNP, nonce, &why), -EREMOTEIO);
 		if (strstr(why.text, "broker: ") != why.text || strstr(why.text, "onnect") == NULL)
 			fail_msg("unclear: %s", why.text);
 		print_message("# %s\n", why.text);
