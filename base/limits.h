@@ -132,6 +132,8 @@
 #define LIMIT_DIGEST_VCPUS 4096u
 /* Evidence of any kind: a TDX quote buffer is 16 KiB, a TPM event log 1 MiB. */
 #define LIMIT_EVIDENCE_BYTES (1u << 20)
+/* One piece given to libattest: an IMA list of months is the longest. */
+#define LIMIT_ATTEST_BYTES (16u << 20)
 /* Nesting of JSON and CBOR from outside: a reference value in a CoRIM is 11 deep, a token's key 7. */
 #define LIMIT_JSON_DEPTH 16u
 #define LIMIT_CBOR_DEPTH 16u

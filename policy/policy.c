@@ -1,14 +1,11 @@
 #include "policy/policy.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <openssl/evp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/fd.h"
-#include "base/opts.h"
 #include "policy/policy_priv.h"
 #include "policy/schema.h"
 
@@ -325,18 +322,6 @@ int policy_parse(
 	return policy_parse_doc(&doc, bytes, len, filename, ret, why);
 }
 
-int policy_read(const char *path, struct policy *ret, struct why *why)
-{
-	uint8_t *bytes = NULL;
-	size_t len = 0;
-	int err = fd_read_path(path, LIMIT_POLICY_BYTES, &bytes, &len, why);
-
-	if (err == 0)
-		err = policy_parse(bytes, len, path, ret, why);
-	free(bytes);
-	return err;
-}
-
 int policy_check_time(const struct policy *policy, int64_t now, struct why *why)
 {
 	char seen[SCHEMA_TIME_BYTES], edge[SCHEMA_TIME_BYTES];
@@ -438,9 +423,4 @@ const struct policy_key *policy_find_key(const struct policy *policy, const char
 		if (strcmp(policy->keys[i].id, id) == 0)
 			return &policy->keys[i];
 	return NULL;
-}
-
-int policy_exit_status(int err)
-{
-	return opts_exit_status(err);
 }
