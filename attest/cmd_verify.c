@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 
 #include "attest/cmd.h"
+#include "attest/cmd_token.h"
 #include "attest/verdict.h"
 #include "policy/policy.h"
 
@@ -14,6 +15,7 @@ struct args {
 	const char *evidence, *kind, *policy, *report_data, *at;
 	const char *signature, *ak, *pcrs, *ima, *tee, *tik, *sev_api, *sev_policy, *sev_digest;
 	struct opt_list certs, crls, roots, collateral, event_logs, require;
+	struct token_args token;
 	bool as_json, accept_warning;
 };
 
@@ -196,8 +198,10 @@ static MUST_USE int sev_parse(const struct args *a, struct loaded *l, struct why
 /* What is wrong with the command line itself: EXIT_USAGE. */
 static MUST_USE int usage_check(const struct args *a, struct loaded *l, struct why *why)
 {
-	if (a->evidence == NULL)
-		return why_set(why, -EINVAL, "--evidence FILE is missing");
+	if ((a->evidence == NULL) == (a->token.token == NULL))
+		return why_set(why, -EINVAL, "--evidence FILE is missing, or --token FILE");
+	if (cmd_token_usage(&a->token, why) < 0)
+		return -EINVAL;
 	if (a->kind != NULL && strcmp(a->kind, "snp") != 0 && strcmp(a->kind, "tdx") != 0 &&
 		strcmp(a->kind, "sev") != 0 && strcmp(a->kind, "tpm") != 0)
 		return why_set(why, -EINVAL, "--kind: '%s' is not snp, tdx, sev or tpm", a->kind);
@@ -343,6 +347,22 @@ static int verdict_answer(const struct args *a, const struct verdict *v)
 	return status;
 }
 
+/* A token needs roots and the value asked for, nothing else that belongs to evidence. */
+static int token_run(const struct args *a, struct loaded *l)
+{
+	struct why why = { 0 };
+	int err = certs_load(&a->roots, false, &l->roots, &why);
+
+	if (err == 0 && a->report_data != NULL)
+		err = report_data_load(
+			a->report_data, l->report_data, &l->in.report_data_len, &why);
+	if (err < 0)
+		return cmd_fail(err == -ENOMEM ? EXIT_OURS : EXIT_INPUT, err, &why);
+	l->in.roots = l->roots.at, l->in.n_roots = l->roots.n;
+	l->in.report_data = a->report_data == NULL ? NULL : l->report_data;
+	return cmd_token_verify(&a->token, &l->in, a->as_json, a->accept_warning);
+}
+
 static int verify_run(const struct args *a, struct loaded *l)
 {
 	static struct verdict verdict; /* large; one thread, one call */
@@ -351,6 +371,8 @@ static int verify_run(const struct args *a, struct loaded *l)
 	int err = usage_check(a, l, &why);
 	if (err < 0)
 		return cmd_fail(EXIT_USAGE, err, &why);
+	if (a->token.token != NULL)
+		return token_run(a, l);
 	err = inputs_load(a, l, &why);
 	if (err < 0)
 		return cmd_fail(err == -ENOMEM ? EXIT_OURS : EXIT_INPUT, err, &why);
@@ -365,6 +387,11 @@ static int verify_run(const struct args *a, struct loaded *l)
 	err = evidence_verify(a, l, &verdict, &why);
 	if (err < 0)
 		return cmd_fail(err == -ENOMEM ? EXIT_OURS : EXIT_INPUT, err, &why);
+	if (a->token.out != NULL) {
+		err = cmd_token_write(&a->token, &l->in, &verdict, &why);
+		if (err < 0)
+			return cmd_fail(err == -ENOMEM ? EXIT_OURS : EXIT_INPUT, err, &why);
+	}
 	return verdict_answer(a, &verdict);
 }
 
@@ -401,6 +428,16 @@ int cmd_verify(int argc, char **argv)
 			"an extra trust root (trust class simulated)" },
 		{ "at", OPT_TEXT, &a.at, "TIME", "judge validity at this time instead of now" },
 		{ "require", OPT_LIST, &a.require, "ROW", "this row must not be 'none'" },
+		{ "token", OPT_TEXT, &a.token.token, "FILE",
+			"check this attestation result instead of evidence" },
+		{ "keys", OPT_LIST, &a.token.keys, "FILE",
+			"JWK set or PEM: who may have signed the token" },
+		{ "token-out", OPT_TEXT, &a.token.out, "FILE", "write the verdict as a signed token" },
+		{ "token-key", OPT_TEXT, &a.token.key, "FILE", "private key that signs it, PEM" },
+		{ "token-format", OPT_TEXT, &a.token.format, "FORM",
+			"ear (default), ear-veraison, coco or dsse" },
+		{ "token-policy-id", OPT_TEXT, &a.token.policy_id, "TEXT",
+			"the policy's name in it" },
 		{ "accept-warning", OPT_FLAG, &a.accept_warning, NULL, "exit 0 for a warning too" },
 		{ "json", OPT_FLAG, &a.as_json, NULL, "one JSON object on standard output" },
 		{ 0 },

@@ -10,8 +10,6 @@
 #include "base/b64.h"
 #include "base/wr.h"
 
-#define NONCE_MIN    8u /* attestation.md, 11.3 */
-#define NONCE_MAX    64u
 #define VERDICT_TEXT 131072u /* the verdict as JSON: below 64 KiB */
 
 static const char *const claim_names[EAR_CLAIM_COUNT] = {
@@ -222,7 +220,7 @@ static MUST_USE int annotated_add(const struct verdict *v, const struct ear_opti
 static json_t *appraisal_json(const struct verdict *v, const struct ear_options *o)
 {
 	int8_t vector[EAR_CLAIM_COUNT];
-	const char *policy = o->policy_id != NULL ? o->policy_id : "casemate:none";
+	const char *policy = o->policy_id != NULL ? o->policy_id : EAR_POLICY;
 	json_t *j = json_object();
 
 	ear_vector(v, vector);
@@ -257,8 +255,8 @@ static MUST_USE int root_fill(
 		err |= json_object_set_new(root, "iss", json_string(o->issuer));
 	err |= json_object_set_new(root, name_of(o, N_VERIFIER),
 		json_pack("{s:s, s:s}", "developer",
-			o->developer != NULL ? o->developer : "https://casemate.example", "build",
-			o->build != NULL ? o->build : "casemate " CASEMATE_VERSION));
+			o->developer != NULL ? o->developer : EAR_DEVELOPER, "build",
+			o->build != NULL ? o->build : EAR_BUILD));
 	if (o->raw_evidence.len > 0)
 		err |= json_object_set_new(root, name_of(o, N_RAW), b64_json(o->raw_evidence));
 	if (o->nonce.len > 0)
@@ -277,9 +275,9 @@ int ear_print(const struct verdict *v, const struct ear_options *o, char **ret, 
 
 	if (o->form >= EAR_FORM_COUNT || o->key == NULL || o->key->key == NULL)
 		return why_set(why, -EINVAL, "a token wants a form and a key");
-	if (o->nonce.len != 0 && (o->nonce.len < NONCE_MIN || o->nonce.len > NONCE_MAX))
+	if (o->nonce.len != 0 && (o->nonce.len < EAR_NONCE_MIN || o->nonce.len > EAR_NONCE_MAX))
 		return why_set(why, -EINVAL, "a nonce of %zu bytes, want %u to %u", o->nonce.len,
-			NONCE_MIN, NONCE_MAX);
+			EAR_NONCE_MIN, EAR_NONCE_MAX);
 	if (o->expires != 0 && o->expires <= o->issued_at)
 		return why_set(why, -EINVAL, "the token would expire before it is issued");
 	int err = root == NULL ? -ENOMEM : root_fill(v, o, root, why);

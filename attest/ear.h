@@ -19,6 +19,15 @@
 #include "base/cdefs.h"
 #include "base/why.h"
 
+/* What stands where the options say nothing. */
+#define EAR_DEVELOPER "https://casemate.example"
+#define EAR_BUILD     "casemate " CASEMATE_VERSION
+#define EAR_POLICY    "casemate:none"
+
+/* Bytes of a nonce (attestation.md, 11.3). */
+#define EAR_NONCE_MIN 8u
+#define EAR_NONCE_MAX 64u
+
 /* AR4SI's claims, in the order of their CBOR keys. */
 #define EAR_CLAIMS(X)                                                                              \
 	X(IDENTITY, "instance-identity")                                                           \
@@ -51,7 +60,7 @@ struct ear_options {
 	time_t issued_at, expires;       /* expires 0: left out */
 	struct attest_blob nonce;        /* eat_nonce, 8 to 64 bytes; len 0: left out */
 	const char *submod;              /* NULL: "cpu0" */
-	const char *policy_id;           /* NULL: "casemate:none" */
+	const char *policy_id;           /* NULL: EAR_POLICY */
 	struct attest_blob raw_evidence; /* len 0: left out */
 	const struct jwk *key;           /* private: jwk_load_private() */
 	const struct cert_store *x5c;    /* its chain, leaf first; NULL: none */

@@ -4,6 +4,7 @@
 #include <openssl/err.h>
 #include <openssl/rsa.h>
 #include <openssl/x509_vfy.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -44,23 +45,30 @@ static MUST_USE int ec_sig_split(
 	return ok ? 0 : -EIO;
 }
 
-int jws_sign_raw(const struct jwk *key, enum jws_alg alg, const void *bytes, size_t len,
-	uint8_t ret[JWS_SIGNATURE_MAX], size_t *ret_len)
+int jws_sign_evp(const struct jwk *key, enum jws_alg alg, const void *bytes, size_t len,
+	uint8_t *ret, size_t *ret_len)
 {
-	uint8_t der[JWS_SIGNATURE_MAX];
-	size_t der_len = sizeof der;
-
 	if (!jws_alg_fits(alg, key->key) || EVP_PKEY_is_a(key->key, "RSA"))
 		return -EOPNOTSUPP;
 	EVP_MD_CTX *ctx = EVP_MD_CTX_new();
 	bool ok = ctx != NULL &&
 		  EVP_DigestSignInit_ex(ctx, NULL, algs[alg].digest, NULL, NULL, key->key, NULL) ==
 			  1 &&
-		  EVP_DigestSign(ctx, der, &der_len, bytes, len) == 1;
+		  EVP_DigestSign(ctx, ret, ret_len, bytes, len) == 1;
 	EVP_MD_CTX_free(ctx);
 	ERR_clear_error();
-	if (!ok)
-		return -EIO;
+	return ok ? 0 : -EIO;
+}
+
+int jws_sign_raw(const struct jwk *key, enum jws_alg alg, const void *bytes, size_t len,
+	uint8_t ret[JWS_SIGNATURE_MAX], size_t *ret_len)
+{
+	uint8_t der[JWS_SIGNATURE_MAX];
+	size_t der_len = sizeof der;
+	int err = jws_sign_evp(key, alg, bytes, len, der, &der_len);
+
+	if (err < 0)
+		return err;
 	if (algs[alg].ec_len > 0)
 		return ec_sig_split(der, der_len, algs[alg].ec_len, ret, ret_len);
 	memcpy(ret, der, der_len);
@@ -68,18 +76,13 @@ int jws_sign_raw(const struct jwk *key, enum jws_alg alg, const void *bytes, siz
 	return 0;
 }
 
-int jws_verify_raw(EVP_PKEY *key, enum jws_alg alg, const void *bytes, size_t len,
+int jws_verify_evp(EVP_PKEY *key, enum jws_alg alg, const void *bytes, size_t len,
 	const uint8_t *sig, size_t sig_len)
 {
 	EVP_PKEY_CTX *kctx = NULL; /* the md context's own */
 
 	if (!jws_alg_fits(alg, key))
 		return -EKEYREJECTED;
-	size_t half = algs[alg].ec_len;
-	if (half > 0)
-		return sig_len != 2 * half ? -EKEYREJECTED
-					   : ecdsa_verify(key, algs[alg].digest, sig, half,
-						     sig + half, half, bytes, len);
 	EVP_MD_CTX *ctx = EVP_MD_CTX_new();
 	bool ok = ctx != NULL &&
 		  EVP_DigestVerifyInit_ex(ctx, &kctx, algs[alg].digest, NULL, NULL, key, NULL) == 1;
@@ -92,11 +95,24 @@ int jws_verify_raw(EVP_PKEY *key, enum jws_alg alg, const void *bytes, size_t le
 	return ok ? 0 : -EKEYREJECTED;
 }
 
+int jws_verify_raw(EVP_PKEY *key, enum jws_alg alg, const void *bytes, size_t len,
+	const uint8_t *sig, size_t sig_len)
+{
+	size_t half = alg < JWS_ALG_COUNT ? algs[alg].ec_len : 0;
+
+	if (!jws_alg_fits(alg, key) || (half > 0 && sig_len != 2 * half))
+		return -EKEYREJECTED;
+	return half == 0 ? jws_verify_evp(key, alg, bytes, len, sig, sig_len)
+			 : ecdsa_verify(
+				   key, algs[alg].digest, sig, half, sig + half, half, bytes, len);
+}
+
 /* --- which key --------------------------------------------------------------------------------- */
 
-int jws_check(const struct jws_trust *t, const char *kid, enum jws_alg alg, const void *bytes,
-	size_t len, const uint8_t *sig, size_t sig_len, char ret_kid[JWK_KID_MAX], struct why *why)
+int jws_check(const struct jws_trust *t, const char *kid, const struct jws_message *m,
+	char ret_signer[JWK_KID_MAX], struct why *why)
 {
+	const char *shown = kid != NULL ? kid : "";
 	size_t n_named = 0, n_tried = 0;
 
 	for (size_t i = 0; t->keys != NULL && i < t->keys->n; i++) {
@@ -104,27 +120,26 @@ int jws_check(const struct jws_trust *t, const char *kid, enum jws_alg alg, cons
 		if (kid != NULL && k->kid[0] != '\0' && strcmp(k->kid, kid) != 0)
 			continue;
 		n_named++;
-		if (!jws_alg_fits(alg, k->key) || (k->alg != JWS_ALG_COUNT && k->alg != alg))
+		if (!jws_alg_fits(m->alg, k->key) || (k->alg != JWS_ALG_COUNT && k->alg != m->alg))
 			continue;
 		n_tried++;
-		if (jws_verify_raw(k->key, alg, bytes, len, sig, sig_len) < 0)
+		if (jws_verify_raw(k->key, m->alg, m->bytes, m->len, m->sig, m->sig_len) < 0)
 			continue;
-		memcpy(ret_kid, k->kid[0] != '\0' ? k->kid : "(unnamed)",
-			k->kid[0] != '\0' ? strlen(k->kid) + 1 : sizeof "(unnamed)");
+		(void)snprintf(ret_signer, JWK_KID_MAX, "%s",
+			k->kid[0] != '\0' ? k->kid : "key without an id");
 		return 0;
 	}
 	if (n_named == 0)
-		return why_set(why, -EKEYREJECTED, "no key with the id '%.60s' is trusted",
-			kid != NULL ? kid : "");
+		return why_set(why, -EKEYREJECTED, "no key with the id '%.60s' is trusted", shown);
 	if (n_tried == 0)
 		return why_set(why, -EKEYREJECTED, "the key '%.60s' is none for algorithm %s",
-			kid != NULL ? kid : "", jws_alg_name(alg));
-	if (algs[alg].ec_len > 0 && sig_len != 2 * algs[alg].ec_len)
+			shown, jws_alg_name(m->alg));
+	if (algs[m->alg].ec_len > 0 && m->sig_len != 2 * algs[m->alg].ec_len)
 		return why_set(why, -EKEYREJECTED,
-			"the signature has %zu bytes, want R and S of %zu bytes each", sig_len,
-			algs[alg].ec_len);
-	return why_set(why, -EKEYREJECTED, "the signature does not fit the key%s%.60s",
-		kid != NULL ? " " : "", kid != NULL ? kid : "");
+			"the signature has %zu bytes, want R and S of %zu bytes each", m->sig_len,
+			algs[m->alg].ec_len);
+	return why_set(why, -EKEYREJECTED,
+		"the signature does not fit the bytes and the key '%.60s'", shown);
 }
 
 static MUST_USE int x5c_parse(const json_t *x5c, STACK_OF(X509) * ret, struct why *why)
@@ -179,9 +194,29 @@ static MUST_USE int chain_verify(
 	return err;
 }
 
+int jws_check_chain(const struct jws_trust *t, STACK_OF(X509) * chain, EVP_PKEY *key,
+	const struct jws_message *m, char ret_signer[JWK_KID_MAX], struct why *why)
+{
+	X509 *leaf = sk_X509_value(chain, 0);
+	int err = chain_verify(chain, t->roots, t->at, why);
+
+	if (err < 0)
+		return err;
+	if (key != NULL && EVP_PKEY_eq(X509_get0_pubkey(leaf), key) != 1)
+		return why_set(why, -EKEYREJECTED, "x5c certifies another key than the header's");
+	if (jws_verify_raw(X509_get0_pubkey(leaf), m->alg, m->bytes, m->len, m->sig, m->sig_len) <
+		0)
+		return why_set(why, -EKEYREJECTED,
+			"the signature does not fit the bytes and the key of the chain's leaf");
+	char cn[CERT_NAME_MAX];
+	cert_subject_cn(leaf, cn);
+	(void)snprintf(ret_signer, JWK_KID_MAX, "%s", cn);
+	return 0;
+}
+
 /* A key that came with the token, if somebody we trust vouches for it. */
-static MUST_USE int carried_key(const struct jws_trust *t, const json_t *header, EVP_PKEY **ret,
-	char signer[JWK_KID_MAX], struct why *why)
+static MUST_USE int carried_check(const struct jws_trust *t, const json_t *header,
+	const struct jws_message *m, char signer[JWK_KID_MAX], struct why *why)
 {
 	const json_t *jwk = json_object_get(header, "jwk");
 	const json_t *x5c = json_object_get(header, "x5c");
@@ -194,11 +229,10 @@ static MUST_USE int carried_key(const struct jws_trust *t, const json_t *header,
 		x5c = json_object_get(jwk, "x5c");
 	if (x5c == NULL || t->roots == NULL || t->roots->n == 0) {
 		for (size_t i = 0; own.key != NULL && t->keys != NULL && i < t->keys->n; i++) {
-			if (EVP_PKEY_eq(t->keys->at[i].key, own.key) != 1)
-				continue;
-			(void)EVP_PKEY_up_ref(*ret = t->keys->at[i].key);
-			memcpy(signer, t->keys->at[i].kid, JWK_KID_MAX);
-			return 0;
+			struct jwk_set one = { .n = 1, .at = { t->keys->at[i] } };
+			struct jws_trust only = { .keys = &one };
+			if (EVP_PKEY_eq(t->keys->at[i].key, own.key) == 1)
+				return jws_check(&only, NULL, m, signer, why);
 		}
 		return why_set(why, -EKEYREJECTED,
 			"the token brings its own key, and nobody who is trusted vouches for it");
@@ -206,39 +240,23 @@ static MUST_USE int carried_key(const struct jws_trust *t, const json_t *header,
 	STACK_OF(X509) *chain = sk_X509_new_null();
 	err = chain == NULL ? -ENOMEM : x5c_parse(x5c, chain, why);
 	if (err == 0)
-		err = chain_verify(chain, t->roots, t->at, why);
-	X509 *leaf = err == 0 ? sk_X509_value(chain, 0) : NULL;
-	if (err == 0 && own.key != NULL && EVP_PKEY_eq(X509_get0_pubkey(leaf), own.key) != 1)
-		err = why_set(why, -EKEYREJECTED, "x5c certifies another key than the header's");
-	if (err == 0) {
-		*ret = X509_get_pubkey(leaf);
-		char cn[CERT_NAME_MAX];
-		cert_subject_cn(leaf, cn);
-		memcpy(signer, cn, sizeof cn);
-	}
+		err = jws_check_chain(t, chain, own.key, m, signer, why);
 	sk_X509_pop_free(chain, X509_free);
 	return err;
 }
 
-static MUST_USE int signature_check(const struct jws_trust *t, struct jws *s, const char *text,
-	size_t signed_len, const uint8_t *sig, size_t sig_len, struct why *why)
+static MUST_USE int signature_check(
+	const struct jws_trust *t, struct jws *s, const struct jws_message *m, struct why *why)
 {
 	bool has_roots = t->roots != NULL && t->roots->n > 0;
 	const char *kid = json_string_value(json_object_get(s->header, "kid"));
-	EVP_PKEY *key = NULL;
 
-	if (json_object_get(s->header, "jwk") == NULL &&
-		(!has_roots || json_object_get(s->header, "x5c") == NULL)) {
-		if (t->keys == NULL || t->keys->n == 0)
-			return why_set(why, -EKEYREJECTED, "the token carries no chain to a root");
-		return jws_check(t, kid, s->alg, text, signed_len, sig, sig_len, s->signer, why);
-	}
-	int err = carried_key(t, s->header, &key, s->signer, why);
-	if (err == 0 && jws_verify_raw(key, s->alg, text, signed_len, sig, sig_len) < 0)
-		err = why_set(
-			why, -EKEYREJECTED, "the signature does not fit the key the token carries");
-	EVP_PKEY_free(key);
-	return err;
+	if (json_object_get(s->header, "jwk") != NULL ||
+		(has_roots && json_object_get(s->header, "x5c") != NULL))
+		return carried_check(t, s->header, m, s->signer, why);
+	if (t->keys == NULL || t->keys->n == 0)
+		return why_set(why, -EKEYREJECTED, "the token carries no chain to a root");
+	return jws_check(t, kid, m, s->signer, why);
 }
 
 /* --- compact form ------------------------------------------------------------------------------ */
@@ -350,10 +368,10 @@ int jws_verify(const char *text, size_t len, const struct jws_trust *trust, stru
 	free(head);
 	if (err == 0)
 		err = header_check(ret, why);
-	if (err < 0 || ((trust->keys == NULL || trust->keys->n == 0) &&
-			       (trust->roots == NULL || trust->roots->n == 0)))
+	if (err < 0 || !jws_trust_is_any(trust))
 		return err;
-	err = signature_check(trust, ret, text, (size_t)(dot2 - text), sig, sig_len, why);
+	struct jws_message m = { ret->alg, text, (size_t)(dot2 - text), sig, sig_len };
+	err = signature_check(trust, ret, &m, why);
 	ret->is_verified = err == 0;
 	return err;
 }

@@ -9,6 +9,8 @@
 #pragma once
 
 #include <jansson.h>
+#include <openssl/x509.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <time.h>
@@ -29,6 +31,12 @@ MUST_USE int jws_sign_raw(const struct jwk *key, enum jws_alg alg, const void *b
 MUST_USE int jws_verify_raw(EVP_PKEY *key, enum jws_alg alg, const void *bytes, size_t len,
 	const uint8_t *sig, size_t sig_len);
 
+/* The same in libcrypto's own form, ECDSA as DER: what DSSE carries. *ret_len: at first the size. */
+MUST_USE int jws_sign_evp(const struct jwk *key, enum jws_alg alg, const void *bytes, size_t len,
+	uint8_t *ret, size_t *ret_len);
+MUST_USE int jws_verify_evp(EVP_PKEY *key, enum jws_alg alg, const void *bytes, size_t len,
+	const uint8_t *sig, size_t sig_len);
+
 /* Who is believed. Nothing at all: the signature is not judged (jws.is_verified stays false). */
 struct jws_trust {
 	const struct jwk_set *keys;     /* NULL: none */
@@ -36,14 +44,34 @@ struct jws_trust {
 	time_t at;                      /* chains are judged at this time */
 };
 
+static inline bool jws_trust_is_any(const struct jws_trust *t)
+{
+	return (t->keys != NULL && t->keys->n > 0) || (t->roots != NULL && t->roots->n > 0);
+}
+
+/* What was signed, and how. Borrowed. */
+struct jws_message {
+	enum jws_alg alg;
+	const void *bytes;
+	size_t len;
+	const uint8_t *sig;
+	size_t sig_len;
+};
+
 /*
  * Choose the key and check the signature; for JWT, COSE and DSSE. A kid names the keys that have it;
  * keys without a name are tried for any; a kid nobody has, where every key has a name, is refused.
  * 0 with the key's name, or -EKEYREJECTED with why.
  */
-MUST_USE int jws_check(const struct jws_trust *t, const char *kid, enum jws_alg alg,
-	const void *bytes, size_t len, const uint8_t *sig, size_t sig_len,
-	char ret_kid[JWK_KID_MAX], struct why *why);
+MUST_USE int jws_check(const struct jws_trust *t, const char *kid, const struct jws_message *m,
+	char ret_signer[JWK_KID_MAX], struct why *why);
+
+/*
+ * The same with the key of a chain's leaf (first), when the chain ends in one of the roots at t->at;
+ * key, when not NULL, has to be that key. 0 with the leaf's common name, -EKEYREJECTED, -ENOMEM.
+ */
+MUST_USE int jws_check_chain(const struct jws_trust *t, STACK_OF(X509) * chain, EVP_PKEY *key,
+	const struct jws_message *m, char ret_signer[JWK_KID_MAX], struct why *why);
 
 struct jws {
 	json_t *header;

@@ -79,23 +79,29 @@ static void text_set(char *dst, size_t size, const char *src)
 	dst[n] = '\0';
 }
 
-void verdict_set(struct verdict *v, enum verdict_row_id row, enum verdict_status status,
-	const char *expected, const char *actual, const char *why, ...)
+void verdict_row_set(struct verdict_row *r, enum verdict_status status, const char *expected,
+	const char *actual, const char *why)
 {
-	struct verdict_row *r = &v->rows[row];
-	char text[VERDICT_WHY_MAX];
-	va_list ap;
-
 	bool is_set = r->status != VERDICT_NONE || r->why[0] != '\0' || r->actual[0] != '\0';
+
 	if (is_set && status <= r->status)
 		return;
-	va_start(ap, why);
-	(void)vsnprintf(text, sizeof text, why, ap);
-	va_end(ap);
 	r->status = status;
 	text_set(r->expected, sizeof r->expected, expected);
 	text_set(r->actual, sizeof r->actual, actual);
-	text_set(r->why, sizeof r->why, text);
+	text_set(r->why, sizeof r->why, why);
+}
+
+void verdict_set(struct verdict *v, enum verdict_row_id row, enum verdict_status status,
+	const char *expected, const char *actual, const char *why, ...)
+{
+	char text[VERDICT_WHY_MAX];
+	va_list ap;
+
+	va_start(ap, why);
+	(void)vsnprintf(text, sizeof text, why, ap);
+	va_end(ap);
+	verdict_row_set(&v->rows[row], status, expected, actual, text);
 }
 
 void verdict_close(struct verdict *v, uint32_t required_rows)
@@ -135,12 +141,10 @@ void verdict_print_line(const struct verdict *v, char *ret, size_t size)
 		(void)snprintf(ret, size, "%s: %s", row_names[worst], status_names[row->status]);
 }
 
-static void row_print_json(const struct verdict *v, enum verdict_row_id r, struct wr *w)
+void verdict_row_print_json(const char *name, const struct verdict_row *row, struct wr *w)
 {
-	const struct verdict_row *row = &v->rows[r];
-
 	json_open(w, NULL, '{');
-	json_text(w, "row", row_names[r]);
+	json_text(w, "row", name);
 	json_text(w, "status", status_names[row->status]);
 	json_text_or_null(w, "expected", row->expected);
 	json_text_or_null(w, "actual", row->actual);
@@ -157,7 +161,7 @@ void verdict_print_json(const struct verdict *v, struct wr *w)
 	json_text(w, "kind", kind_names[v->kind]);
 	json_open(w, "rows", '[');
 	for (enum verdict_row_id r = 0; r < ROW_COUNT; r++)
-		row_print_json(v, r, w);
+		verdict_row_print_json(row_names[r], &v->rows[r], w);
 	json_close(w, ']');
 	claims_print_json(&v->claims, "claims", w);
 	json_close(w, '}');
@@ -174,17 +178,20 @@ static void value_print(struct wr *w, const char *label, const char *value)
 	wr_printf(w, "  %s %.*s%s", label, is_cut ? 16 : (int)len, value, is_cut ? "..." : "");
 }
 
+void verdict_row_print_text(const char *name, const struct verdict_row *row, struct wr *w)
+{
+	wr_printf(w, "%-14s %-16s", name, status_names[row->status]);
+	value_print(w, "expected", row->expected);
+	value_print(w, row->expected[0] != '\0' ? "found" : "", row->actual);
+	if (row->why[0] != '\0')
+		wr_printf(w, "\n               %s", row->why);
+	wr_str(w, "\n");
+}
+
 void verdict_print_text(const struct verdict *v, struct wr *w)
 {
-	for (enum verdict_row_id r = 0; r < ROW_COUNT; r++) {
-		const struct verdict_row *row = &v->rows[r];
-		wr_printf(w, "%-14s %-16s", row_names[r], status_names[row->status]);
-		value_print(w, "expected", row->expected);
-		value_print(w, row->expected[0] != '\0' ? "found" : "", row->actual);
-		if (row->why[0] != '\0')
-			wr_printf(w, "\n               %s", row->why);
-		wr_str(w, "\n");
-	}
+	for (enum verdict_row_id r = 0; r < ROW_COUNT; r++)
+		verdict_row_print_text(row_names[r], &v->rows[r], w);
 	wr_printf(w, "verdict: %s (%s, trust class %s)\n", status_names[v->overall],
 		kind_names[v->kind], trust_names[v->trust]);
 }

@@ -117,6 +117,14 @@ void verdict_init(struct verdict *v, enum evidence_kind kind);
 void verdict_set(struct verdict *v, enum verdict_row_id row, enum verdict_status status,
 	const char *expected, const char *actual, const char *why, ...) PRINTF(6, 7);
 
+/* The same for a row alone, for answers with rows of their own (tokens); its format is applied already. */
+void verdict_row_set(struct verdict_row *r, enum verdict_status status, const char *expected,
+	const char *actual, const char *why);
+
+/* One row under a name: an object of a JSON array, lines for people. */
+void verdict_row_print_json(const char *name, const struct verdict_row *row, struct wr *w);
+void verdict_row_print_text(const char *name, const struct verdict_row *row, struct wr *w);
+
 /* Rows of the mask that are NONE become CONTRAINDICATED; overall becomes the worst row. */
 void verdict_close(struct verdict *v, uint32_t required_rows);
 
