@@ -16,9 +16,10 @@ static size_t depth_of(const char *text, size_t len)
 			i++;
 		else if (text[i] == '"')
 			is_text = !is_text;
-		else if (!is_text && (text[i] == '{' || text[i] == '['))
-			deepest = MAX(deepest, ++depth);
-		else if (!is_text && (text[i] == '}' || text[i] == ']') && depth > 0)
+		else if (!is_text && (text[i] == '{' || text[i] == '[')) {
+			depth++;
+			deepest = MAX(deepest, depth);
+		} else if (!is_text && (text[i] == '}' || text[i] == ']') && depth > 0)
 			depth--;
 	}
 	return deepest;
