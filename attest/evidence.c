@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "attest/appraise.h"
+#include "attest/atls.h"
 #include "attest/cert.h"
 #include "attest/snp_chain.h"
 #include "attest/snp_leaf.h"
@@ -463,8 +464,10 @@ int attest_verify(const struct attest_inputs *in, struct verdict *ret, struct wh
 {
 	enum evidence_kind kind = in->kind;
 
+	if (atls_recognise(in->evidence.p, in->evidence.len))
+		return atls_verify(in, ret, why);
 	if (kind == EVIDENCE_UNKNOWN)
-		kind = attest_recognise(in->evidence.p, in->evidence.len);
+		kind = attest_recognise_bare(in->evidence.p, in->evidence.len);
 	switch (kind) {
 	case EVIDENCE_SNP:
 		return attest_verify_snp(in, ret, why);
@@ -482,6 +485,12 @@ int attest_verify(const struct attest_inputs *in, struct verdict *ret, struct wh
 }
 
 enum evidence_kind attest_recognise(const uint8_t *bytes, size_t len)
+{
+	return atls_recognise(bytes, len) ? atls_kind(bytes, len)
+					  : attest_recognise_bare(bytes, len);
+}
+
+enum evidence_kind attest_recognise_bare(const uint8_t *bytes, size_t len)
 {
 	struct rd r = rd_of(bytes, len);
 	uint32_t first = rd_le32(&r), second = rd_le32(&r);

@@ -119,8 +119,14 @@ PUBLIC MUST_USE int attest_verify_tpm(
 PUBLIC MUST_USE int attest_parse_snp(
 	struct attest_blob evidence, struct snp_report *ret, struct why *why);
 
-/* What the bytes are, by length and first fields; EVIDENCE_UNKNOWN when nothing fits. */
+/*
+ * What the bytes are, by length and first fields; for a certificate what evidence it carries
+ * (attested TLS, atls.h). EVIDENCE_UNKNOWN when nothing fits.
+ */
 PUBLIC enum evidence_kind attest_recognise(const uint8_t *bytes, size_t len);
+
+/* The same, but a certificate is nothing we know. */
+enum evidence_kind attest_recognise_bare(const uint8_t *bytes, size_t len);
 
 /*
  * Can every certificate of this blob (PEM, DER, certificate table) be read? 0 with how many, or
