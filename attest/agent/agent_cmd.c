@@ -151,7 +151,7 @@ static int exit_of(int err)
 static int cmd_get(int argc, char **argv)
 {
 	static struct agent_prove p; /* large; one thread, one call */
-	struct get_args a = { .source.root = "/" };
+	struct get_args a = { 0 };
 	struct agent_settings s = { .key_kind = "P-384",
 		.broker = { .host = "casemate-broker", .tries = 1 } };
 	const struct opt options[] = {
@@ -215,7 +215,7 @@ static MUST_USE int evidence_run(const struct evidence_args *a, const uint8_t *r
 static int cmd_evidence(int argc, char **argv)
 {
 	static struct agent_prove p;
-	struct evidence_args a = { .source.root = "/" };
+	struct evidence_args a = { 0 };
 	struct agent_settings s = { 0 };
 	uint8_t report_data[EV_REPORT_DATA_BYTES] = { 0 };
 	const struct opt options[] = {

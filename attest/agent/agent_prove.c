@@ -10,7 +10,8 @@
 int agent_prove_find(
 	struct agent_prove *p, const char *root, const struct agent_settings *s, struct why *why)
 {
-	int err = ev_open(root, s->evidence[0] != '\0' ? s->evidence : NULL, &p->ev, why);
+	int err = ev_open(root != NULL ? root : "/", s->evidence[0] != '\0' ? s->evidence : NULL,
+		&p->ev, why);
 
 	if (err == 0)
 		log_info("evidence: %s, from %s", ev_kind_name(p->ev.kind), p->ev.source->name);

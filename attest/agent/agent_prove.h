@@ -29,7 +29,7 @@ struct agent_prove {
 	struct secret key;
 };
 
-/* Find the source of evidence (ev_open()). */
+/* Find the source of evidence (ev_open()); root NULL: "/". */
 MUST_USE int agent_prove_find(
 	struct agent_prove *p, const char *root, const struct agent_settings *s, struct why *why);
 
