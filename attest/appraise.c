@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "attest/appraise_row.h"
+#include "attest/id_block.h"
 #include "attest/sha384.h"
 #include "attest/snp_leaf.h"
 #include "base/le.h"
@@ -148,32 +149,37 @@ static void platform_row(const struct snp_report *r, const struct policy *p, str
 
 /* --- ID block --------------------------------------------------------------------------------- */
 
-#define ID_BLOCK_FAMILY 0x30u
-#define ID_BLOCK_IMAGE  0x40u
-#define ID_BLOCK_SVN    0x54u
-#define ID_AUTH_KEY     0x240u
-#define ID_KEY_BYTES    0x404u
-
-static void id_block_row(const struct snp_report *r, const struct policy *p, struct verdict *v)
+/* The firmware took this very block, or one of the same key: then it has to say the same. */
+static bool id_block_is(const struct id_block *b, const struct snp_report *r)
 {
-	const uint8_t *block = p->tee.snp.id_block.block;
-	uint8_t digest[SHA384_BYTES];
-	le32 svn;
+	return memcmp(b->ld, r->measurement, sizeof b->ld) == 0 && b->policy == r->policy &&
+	       memcmp(b->family_id, r->family_id, sizeof b->family_id) == 0 &&
+	       memcmp(b->image_id, r->image_id, sizeof b->image_id) == 0 &&
+	       b->guest_svn == r->guest_svn;
+}
 
-	if (sha384_once(p->tee.snp.id_block.auth + ID_AUTH_KEY, ID_KEY_BYTES, digest) < 0)
-		verdict_set(
-			v, ROW_ID_KEY, VERDICT_CONTRAINDICATED, "", "", "the key cannot be hashed");
-	else
-		row_equal(v, ROW_ID_KEY, digest, r->id_key_digest, sizeof digest, "",
-			row_is_zero(r->id_key_digest, sizeof r->id_key_digest)
-				? "the guest was launched without an ID block"
-				: "the ID block was signed by another key");
-	memcpy(&svn, block + ID_BLOCK_SVN, sizeof svn);
-	if (memcmp(r->family_id, block + ID_BLOCK_FAMILY, 16) != 0 ||
-		memcmp(r->image_id, block + ID_BLOCK_IMAGE, 16) != 0 ||
-		r->guest_svn != le32_get(svn))
+static void id_block_row(const struct snp_report *r, const struct policy_snp *s, struct verdict *v)
+{
+	struct id_block b;
+	struct why why = { 0 };
+
+	int err = id_block_verify(s->id_block.block, s->id_block.auth, &b, &why);
+	if (err < 0) {
+		verdict_set(v, ROW_ID_KEY, VERDICT_CONTRAINDICATED, "", "", "the policy's %s",
+			why_text(&why, err));
+		return;
+	}
+	row_equal(v, ROW_ID_KEY, b.id_key_digest, r->id_key_digest, sizeof b.id_key_digest, "",
+		row_is_zero(r->id_key_digest, sizeof r->id_key_digest)
+			? "the guest was launched without an ID block"
+			: "the ID block was signed by another key");
+	if (!id_block_is(&b, r))
 		verdict_set(v, ROW_ID_KEY, VERDICT_CONTRAINDICATED, "", "",
-			"family id, image id or guest SVN are not those of the policy's ID block");
+			"launch digest, guest policy, family id, image id or guest SVN are not "
+			"those of the policy's ID block");
+	if (s->has_author_key && memcmp(b.author_key_digest, s->author_key, SHA384_BYTES) != 0)
+		verdict_set(v, ROW_AUTHOR_KEY, VERDICT_CONTRAINDICATED, "", "",
+			"the policy's ID block is not signed by the author key it names");
 }
 
 /* What the policy wants of an ID block that it does not carry itself. */
@@ -208,7 +214,7 @@ static void id_rows(const struct snp_report *r, const struct policy *p, struct v
 		p != NULL && p->tee.snp.has_author_key ? p->tee.snp.author_key : NULL;
 
 	if (p != NULL && p->tee.snp.has_id_block)
-		id_block_row(r, p, v);
+		id_block_row(r, &p->tee.snp, v);
 	else
 		row_equal(v, ROW_ID_KEY, NULL, r->id_key_digest, sizeof r->id_key_digest,
 			"no ID block was asked for", "");

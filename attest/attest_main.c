@@ -17,6 +17,8 @@ static const struct {
 	{ "show", cmd_show, "decode a report, a certificate table or certificates" },
 	{ "verify", cmd_verify, "verify and appraise evidence; one row a claim" },
 	{ "measure", cmd_measure, "predict the launch digest of a policy" },
+	{ "digest", cmd_digest, "compute the launch digest of a guest with a firmware image" },
+	{ "id-block", cmd_id_block, "verify an SNP ID block" },
 };
 
 static void help_print(void)
@@ -30,7 +32,7 @@ static void help_print(void)
 static int command_run(int argc, char **argv)
 {
 	if (argc < 2) {
-		log_err("a command is missing: one of show, verify, measure");
+		log_err("a command is missing: --help lists them");
 		return EXIT_USAGE;
 	}
 	if (strcmp(argv[1], "--help") == 0) {
@@ -44,7 +46,7 @@ static int command_run(int argc, char **argv)
 	for (size_t i = 0; i < ARRAY_LEN(commands); i++)
 		if (strcmp(argv[1], commands[i].name) == 0)
 			return commands[i].run(argc - 1, argv + 1);
-	log_err("unknown command '%.40s': want one of show, verify, measure", argv[1]);
+	log_err("unknown command '%.40s': --help lists them", argv[1]);
 	return EXIT_USAGE;
 }
 

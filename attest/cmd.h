@@ -21,6 +21,8 @@
 int cmd_show(int argc, char **argv);
 int cmd_verify(int argc, char **argv);
 int cmd_measure(int argc, char **argv);
+int cmd_digest(int argc, char **argv);
+int cmd_id_block(int argc, char **argv);
 
 #define CMD_FILES_MAX 128
 

@@ -8,6 +8,7 @@
 #include "attest/appraise.h"
 #include "attest/atls.h"
 #include "attest/cert.h"
+#include "attest/sev_session.h"
 #include "attest/snp_chain.h"
 #include "attest/snp_leaf.h"
 #include "attest/snp_report.h"
@@ -502,15 +503,22 @@ enum evidence_kind attest_recognise_bare(const uint8_t *bytes, size_t len)
 		return EVIDENCE_TDX; /* quote header: version, key type, TEE type (6.1) */
 	if (len >= 6 && first == 0x474354FFu)
 		return EVIDENCE_TPM; /* TPMS_ATTEST: magic "\xFFTCG" (9.1) */
+	if (len == SEV_MEASURE_BYTES || sev_cert_recognise(bytes, len))
+		return EVIDENCE_SEV; /* MAC and MNONCE; or the platform's certificates (5) */
 	return EVIDENCE_UNKNOWN;
 }
 
 int attest_check_certs(struct attest_blob blob, size_t *ret_n, struct why *why)
 {
 	AUTO(cert_store) struct cert_store s = { 0 };
-	int err = cert_store_add(&s, blob.p, blob.len, why);
+	struct sev_certs sev = { 0 };
+	bool is_sev = sev_cert_recognise(blob.p, blob.len);
+	int err = is_sev ? sev_certs_add(&sev, blob.p, blob.len, why)
+			 : cert_store_add(&s, blob.p, blob.len, why);
 
-	if (err == 0)
+	if (err == 0 && is_sev)
+		*ret_n = sev.n;
+	else if (err == 0)
 		*ret_n = s.n + s.n_crls;
 	return err;
 }

@@ -25,6 +25,25 @@ static const struct {
 			0x33, 0x9c, 0x70, 0xe9, 0xd7, 0xad, 0x08 } },
 };
 
+/*
+ * Root keys of SEV and SEV-ES that no X.509 certificate holds; the same digest, over the key as
+ * SubjectPublicKeyInfo. Computed from AMD's ARK certificates in its own format for Naples and Rome
+ * (attestation.md, 5), whose chains down to a machine's PDH were verified with them.
+ */
+static const struct {
+	const char *product;
+	uint8_t spki[32];
+} sev_pins[] = {
+	{ "Naples",
+		{ 0x3a, 0x04, 0xf8, 0xf1, 0x34, 0x7d, 0xe2, 0x06, 0xc9, 0x20, 0x6a, 0x81, 0x14,
+			0x8b, 0xa4, 0xef, 0x0a, 0x23, 0x3b, 0x24, 0x5d, 0x43, 0xa1, 0x5d, 0xd8,
+			0x2d, 0xe0, 0x43, 0xbb, 0x3e, 0x4f, 0x69 } },
+	{ "Rome",
+		{ 0x74, 0x47, 0xff, 0xa2, 0x1e, 0x2b, 0x93, 0x8b, 0xfa, 0xde, 0x89, 0xf5, 0xe9,
+			0x06, 0x6c, 0x00, 0xa3, 0x28, 0x81, 0x3b, 0xfc, 0x43, 0x68, 0x56, 0x05,
+			0xcc, 0xea, 0xbd, 0x18, 0xda, 0x6f, 0xde } },
+};
+
 /* The first SEV-Genoa (serial 131073): on every CRL of ARK-Genoa since 2022-10-31 (2.3, 2.4). */
 static const uint8_t revoked_sha256[][32] = {
 	{ 0x54, 0x46, 0x7b, 0x96, 0xb8, 0xba, 0xf2, 0x1d, 0xd4, 0x2e, 0xf7, 0x16, 0x2a, 0x62, 0xec,
@@ -54,16 +73,29 @@ static const struct {
 };
 #undef ROW
 
+static enum snp_product pin_find(const uint8_t spki[32])
+{
+	for (size_t i = 0; i < ARRAY_LEN(pins); i++)
+		if (memcmp(pins[i].spki, spki, sizeof pins[i].spki) == 0)
+			return pins[i].product;
+	return SNP_PRODUCT_UNKNOWN;
+}
+
 enum snp_product vendor_root_product(const X509 *root)
 {
 	uint8_t spki[32];
 
-	if (cert_spki_sha256(root, spki) < 0)
-		return SNP_PRODUCT_UNKNOWN;
-	for (size_t i = 0; i < ARRAY_LEN(pins); i++)
-		if (memcmp(pins[i].spki, spki, sizeof spki) == 0)
-			return pins[i].product;
-	return SNP_PRODUCT_UNKNOWN;
+	return cert_spki_sha256(root, spki) < 0 ? SNP_PRODUCT_UNKNOWN : pin_find(spki);
+}
+
+const char *vendor_sev_root(const uint8_t spki[32])
+{
+	enum snp_product product = pin_find(spki);
+
+	for (size_t i = 0; i < ARRAY_LEN(sev_pins); i++)
+		if (memcmp(sev_pins[i].spki, spki, sizeof sev_pins[i].spki) == 0)
+			return sev_pins[i].product;
+	return product == SNP_PRODUCT_UNKNOWN ? NULL : snp_product_name(product);
 }
 
 /* Parsed on first use and kept for the life of the process. */

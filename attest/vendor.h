@@ -20,6 +20,10 @@
 /* The product whose ARK has this key, SNP_PRODUCT_UNKNOWN for a root that is not pinned. */
 enum snp_product vendor_root_product(const X509 *root);
 
+/* The product ("Naples" ... "Turin") whose SEV root has the key with this SHA-256 of its
+ * SubjectPublicKeyInfo; NULL for a root that is not pinned. */
+const char *vendor_sev_root(const uint8_t spki[32]);
+
 /*
  * Add the built-in certificates a leaf issued by this common name ("SEV-Milan") chains through.
  * An unknown name adds nothing.

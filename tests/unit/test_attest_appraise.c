@@ -5,9 +5,11 @@
 #include <string.h>
 
 #include "attest/evidence.h"
+#include "attest/id_block.h"
 #include "attest/sha384.h"
 #include "policy/policy.h"
 #include "tests/unit/cm.h"
+#include "tests/unit/sev_maker.h"
 #include "tests/unit/snp_maker.h"
 
 #define TCB_MILAN 0xDB18000000000004u
@@ -500,6 +502,28 @@ static void products_and_chips_are_those_of_the_policy(void **state)
 	fixture_free(f);
 }
 
+/* A signed block for what the fixture's report says; the report names its keys. */
+static void id_block_sign(struct fixture *f)
+{
+	struct policy_snp *s = &f->policy->tee.snp;
+	struct id_block b;
+
+	memcpy(s->id_block.block, f->report + 0x90, 48);       /* launch digest */
+	memset(s->id_block.block + 0x30, 0x11, 16);            /* family id */
+	memcpy(s->id_block.block + 0x58, f->report + 0x08, 8); /* guest policy */
+	maker_put32(s->id_block.block + 0x54, 0);              /* guest SVN */
+	memset(f->report + 0x10, 0x11, 16);
+	memset(f->report + 0x20, 0, 16);
+	maker_put32(f->report + 0x04, 0);
+	maker_id_block(s->id_block.block, s->id_block.auth, 1);
+	assert_int_equal(id_block_verify(s->id_block.block, s->id_block.auth, &b, NULL), 0);
+	memcpy(f->report + 0xE0, b.id_key_digest, 48);
+	memcpy(f->report + 0x110, b.author_key_digest, 48);
+	memcpy(s->author_key, b.author_key_digest, 48);
+	maker_put32(f->report + 0x48, SNP_KEY_AUTHOR_KEY_EN);
+	resign_and_judge(f);
+}
+
 static void id_blocks_are_compared_by_key_and_content(void **state)
 {
 	struct fixture *f = fixture_new(3);
@@ -507,17 +531,43 @@ static void id_blocks_are_compared_by_key_and_content(void **state)
 
 	f->in.policy = f->policy;
 	s->has_id_block = true;
-	memset(s->id_block.auth + 0x240, 0x5A, 0x404);
-	memset(s->id_block.block + 0x30, 0x11, 16);
-	judge(f);
-	expect_row(f, ROW_ID_KEY, VERDICT_CONTRAINDICATED); /* launched without one */
-	assert_int_equal(sha384_once(s->id_block.auth + 0x240, 0x404, f->report + 0xE0), 0);
-	memset(f->report + 0x10, 0x11, 16);
-	resign_and_judge(f);
+	id_block_sign(f);
 	expect_row(f, ROW_ID_KEY, VERDICT_AFFIRMING);
-	maker_put32(s->id_block.block + 0x54, 2); /* guest SVN */
+	f->report[0x20] = 1; /* image id */
+	resign_and_judge(f);
+	expect_row(f, ROW_ID_KEY, VERDICT_CONTRAINDICATED);
+	f->report[0x20] = 0;
+	memset(f->report + 0xE0, 0, 48);
+	resign_and_judge(f);
+	expect_row(f, ROW_ID_KEY, VERDICT_CONTRAINDICATED); /* launched without one */
+	fixture_free(f);
+}
+
+/* One byte of each field of block and page: nothing of a forged block is believed. */
+static void id_blocks_whose_signature_fails_are_refused(void **state)
+{
+	static const size_t auth_at[] = { 0, 4, 0x40, 0x40 + 72, 0x240, 0x244, 0x680, 0x884, 4095 };
+	struct fixture *f = fixture_new(3);
+	struct policy_snp *s = &f->policy->tee.snp;
+
+	f->in.policy = f->policy;
+	s->has_id_block = true;
+	s->has_author_key = true;
+	id_block_sign(f);
+	expect_row(f, ROW_AUTHOR_KEY, VERDICT_AFFIRMING);
+	for (size_t i = 0; i < ARRAY_LEN(auth_at); i++) {
+		s->id_block.auth[auth_at[i]] ^= 1;
+		judge(f);
+		expect_row(f, ROW_ID_KEY, VERDICT_CONTRAINDICATED);
+		s->id_block.auth[auth_at[i]] ^= 1;
+	}
+	s->id_block.block[0] ^= 1;
 	judge(f);
 	expect_row(f, ROW_ID_KEY, VERDICT_CONTRAINDICATED);
+	s->id_block.block[0] ^= 1;
+	s->author_key[0] ^= 1;
+	judge(f);
+	expect_row(f, ROW_AUTHOR_KEY, VERDICT_CONTRAINDICATED);
 	fixture_free(f);
 }
 
@@ -961,6 +1011,7 @@ int main(void)
 		cmocka_unit_test(platform_bits_are_required_and_forbidden),
 		cmocka_unit_test(products_and_chips_are_those_of_the_policy),
 		cmocka_unit_test(id_blocks_are_compared_by_key_and_content),
+		cmocka_unit_test(id_blocks_whose_signature_fails_are_refused),
 		cmocka_unit_test(author_keys_have_to_be_enabled),
 		cmocka_unit_test(id_values_are_those_of_the_policy),
 		cmocka_unit_test(firmware_is_as_new_and_as_final_as_the_policy_wants),

@@ -1,0 +1,260 @@
+#include "attest/ovmf.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "base/num.h"
+#include "base/rd.h"
+
+#define IMAGE_END_GPA 0x100000000ull
+#define TABLE_TAIL    32u /* bytes of reset vector behind the table */
+#define ENTRY_BYTES   18u /* u16 length of all of the entry, GUID; the data stand before */
+#define GUID_BYTES    16u
+
+/* On disk: the first three fields little-endian. */
+static const uint8_t guid_footer[] = { 0xde, 0x82, 0xb5, 0x96, 0xb2, 0x1f, 0xf7, 0x45, 0xba, 0xea,
+	0xa3, 0x66, 0xc5, 0x5a, 0x08, 0x2d };
+static const uint8_t guid_reset[] = { 0xde, 0x71, 0xf7, 0x00, 0x7e, 0x1a, 0xcb, 0x4f, 0x89, 0x0e,
+	0x68, 0xc7, 0x7e, 0x2f, 0xb4, 0x4e };
+static const uint8_t guid_hashes[] = { 0x1f, 0x37, 0x55, 0x72, 0x3b, 0x3a, 0x04, 0x4b, 0x92, 0x7b,
+	0x1d, 0xa6, 0xef, 0xa8, 0xd4, 0x54 };
+static const uint8_t guid_sev[] = { 0x66, 0x65, 0x88, 0xdc, 0x4a, 0x98, 0x98, 0x47, 0xa7, 0x5e,
+	0x55, 0x85, 0xa7, 0xbf, 0x67, 0xcc };
+static const uint8_t guid_tdx[] = { 0x35, 0x65, 0x7a, 0xe4, 0x4a, 0x98, 0x98, 0x47, 0x86, 0x5e,
+	0x46, 0x85, 0xa7, 0xbf, 0x8e, 0xc2 };
+
+/* Work that an image can ask for, in pages. */
+struct budget {
+	uint64_t pages;
+};
+
+static bool budget_take(struct budget *b, uint64_t bytes)
+{
+	uint64_t pages = bytes / PAGE_BYTES;
+
+	if (pages > LIMIT_FIRMWARE_PAGES - b->pages)
+		return false;
+	b->pages += pages;
+	return true;
+}
+
+/* --- SEV metadata ----------------------------------------------------------------------------- */
+
+static MUST_USE int section_check(
+	const struct ovmf_section *s, size_t i, struct budget *b, struct why *why)
+{
+	bool is_page = s->type == OVMF_SNP_SECRETS || s->type == OVMF_CPUID;
+	bool is_known = is_page || s->type == OVMF_SNP_SEC_MEM || s->type == OVMF_SVSM_CAA ||
+			s->type == OVMF_KERNEL_HASHES;
+
+	if (!is_known)
+		return why_set(
+			why, -EPROTONOSUPPORT, "SEV metadata, section %zu: type 0x%x", i, s->type);
+	if (!num_is_aligned(s->gpa, PAGE_BYTES) || !num_is_aligned(s->size, PAGE_BYTES) ||
+		s->size == 0 || (is_page && s->size != PAGE_BYTES) ||
+		!num_fits(s->gpa, s->size, IMAGE_END_GPA))
+		return why_set(why, -EBADMSG,
+			"SEV metadata, section %zu: 0x%x bytes at 0x%x are not the pages its type "
+			"0x%x has",
+			i, s->size, s->gpa, s->type);
+	if (!budget_take(b, s->size))
+		return why_set(why, -EMSGSIZE, "SEV metadata name more than %u pages",
+			LIMIT_FIRMWARE_PAGES);
+	return 0;
+}
+
+static MUST_USE int metadata_parse(struct ovmf *o, struct rd r, struct budget *b, struct why *why)
+{
+	uint32_t signature = rd_le32(&r), size = rd_le32(&r), version = rd_le32(&r);
+	uint32_t n = rd_le32(&r);
+
+	if (rd_check(&r) < 0 || signature != 0x56455341u) /* "ASEV" */
+		return why_set(why, -EBADMSG, "SEV metadata: not where the table says");
+	if (version != 1)
+		return why_set(why, -EPROTONOSUPPORT, "SEV metadata: version %u, want 1", version);
+	if (n > LIMIT_FIRMWARE_SECTIONS)
+		return why_set(why, -EMSGSIZE, "SEV metadata: %u sections, at most %u", n,
+			LIMIT_FIRMWARE_SECTIONS);
+	if (size < 16 + 12 * n)
+		return why_set(why, -EBADMSG, "SEV metadata: %u bytes for %u sections", size, n);
+	for (size_t i = 0; i < n; i++) {
+		struct ovmf_section s = { 0 };
+		s.gpa = rd_le32(&r);
+		s.size = rd_le32(&r);
+		s.type = rd_le32(&r);
+		if (rd_check(&r) < 0)
+			return why_set(why, -EBADMSG, "SEV metadata: past the image's end");
+		int err = section_check(&s, i, b, why);
+		if (err < 0)
+			return err;
+		o->sections[o->n_sections++] = s;
+	}
+	o->has_metadata = true;
+	return 0;
+}
+
+/* --- TDVF descriptor --------------------------------------------------------------------------- */
+
+static MUST_USE int tdvf_check(const struct ovmf *o, const struct tdvf_section *s, size_t i,
+	struct budget *b, struct why *why)
+{
+	bool is_volume = s->type == TDVF_BFV || s->type == TDVF_CFV;
+	bool is_memory = s->type == TDVF_TD_HOB || s->type == TDVF_TEMP_MEM;
+
+	if (s->type > TDVF_TYPE_MAX)
+		return why_set(why, -EPROTONOSUPPORT, "TDVF, section %zu: type %u", i, s->type);
+	if (!num_is_aligned(s->gpa, PAGE_BYTES) || !num_is_aligned(s->size, PAGE_BYTES) ||
+		s->gpa >> 52 != 0 || s->size > (1ull << 52) - s->gpa || s->raw_size > s->size ||
+		!num_fits(s->offset, s->raw_size, o->len) || (is_volume && s->raw_size == 0) ||
+		(is_memory && s->raw_size != 0))
+		return why_set(why, -EBADMSG,
+			"TDVF, section %zu: 0x%x bytes at 0x%x of the image, 0x%llx at 0x%llx in "
+			"memory make no sense",
+			i, s->raw_size, s->offset, (unsigned long long)s->size,
+			(unsigned long long)s->gpa);
+	if ((s->attributes & TDVF_PAGE_AUG) == 0 && !budget_take(b, s->size))
+		return why_set(
+			why, -EMSGSIZE, "TDVF names more than %u pages", LIMIT_FIRMWARE_PAGES);
+	return 0;
+}
+
+static MUST_USE int descriptor_parse(struct ovmf *o, struct rd r, struct budget *b, struct why *why)
+{
+	uint32_t signature = rd_le32(&r), size = rd_le32(&r), version = rd_le32(&r);
+	uint32_t n = rd_le32(&r);
+
+	if (rd_check(&r) < 0 || signature != 0x46564454u) /* "TDVF" */
+		return why_set(why, -EBADMSG, "TDVF descriptor: not where the table says");
+	if (version != 1)
+		return why_set(
+			why, -EPROTONOSUPPORT, "TDVF descriptor: version %u, want 1", version);
+	if (n > LIMIT_FIRMWARE_SECTIONS)
+		return why_set(why, -EMSGSIZE, "TDVF descriptor: %u sections, at most %u", n,
+			LIMIT_FIRMWARE_SECTIONS);
+	if (size != 16 + 32 * n)
+		return why_set(why, -EBADMSG, "TDVF descriptor: %u bytes for %u sections", size, n);
+	for (size_t i = 0; i < n; i++) {
+		struct tdvf_section s = { 0 };
+		s.offset = rd_le32(&r);
+		s.raw_size = rd_le32(&r);
+		s.gpa = rd_le64(&r);
+		s.size = rd_le64(&r);
+		s.type = rd_le32(&r);
+		s.attributes = rd_le32(&r);
+		if (rd_check(&r) < 0)
+			return why_set(why, -EBADMSG, "TDVF descriptor: past the image's end");
+		int err = tdvf_check(o, &s, i, b, why);
+		if (err < 0)
+			return err;
+		o->tdvf[o->n_tdvf++] = s;
+	}
+	o->has_tdvf = true;
+	return 0;
+}
+
+/* --- the table -------------------------------------------------------------------------------- */
+
+/* What stands `back` bytes before the image's end, to the end. */
+static struct rd image_from_end(const struct ovmf *o, uint32_t back)
+{
+	struct rd none = rd_of(NULL, 0);
+
+	return back > o->len ? none : rd_of(o->image + o->len - back, back);
+}
+
+static MUST_USE int entry_parse(struct ovmf *o, const uint8_t guid[GUID_BYTES], const uint8_t *data,
+	size_t len, struct why *why)
+{
+	struct budget budget = { 0 };
+	struct rd r = rd_of(data, len);
+	bool is_reset = memcmp(guid, guid_reset, GUID_BYTES) == 0;
+	bool is_hashes = memcmp(guid, guid_hashes, GUID_BYTES) == 0;
+	bool is_sev = memcmp(guid, guid_sev, GUID_BYTES) == 0;
+	bool is_tdx = memcmp(guid, guid_tdx, GUID_BYTES) == 0;
+	uint32_t value = rd_le32(&r);
+
+	if (!is_reset && !is_hashes && !is_sev && !is_tdx)
+		return 0;
+	if (rd_check(&r) < 0 || (is_reset && o->has_reset) || (is_hashes && o->has_hashes) ||
+		(is_sev && o->has_metadata) || (is_tdx && o->has_tdvf))
+		return why_set(
+			why, -EBADMSG, "firmware table: an entry is too short or comes twice");
+	if (is_reset)
+		o->has_reset = true, o->ap_reset = value;
+	if (is_hashes)
+		o->has_hashes = value != 0, o->hashes_gpa = value;
+	if (is_sev)
+		return metadata_parse(o, image_from_end(o, value), &budget, why);
+	if (is_tdx)
+		return descriptor_parse(o, image_from_end(o, value), &budget, why);
+	return 0;
+}
+
+/* Backwards, from the footer: data, u16 length, GUID. */
+static MUST_USE int table_parse(struct ovmf *o, struct why *why)
+{
+	const uint8_t *end = o->image + o->len - TABLE_TAIL;
+	struct rd r = rd_of(end - ENTRY_BYTES, ENTRY_BYTES);
+	size_t total = rd_le16(&r);
+
+	if (memcmp(end - GUID_BYTES, guid_footer, GUID_BYTES) != 0)
+		return 0;
+	if (total < ENTRY_BYTES || total > o->len - TABLE_TAIL)
+		return why_set(why, -EBADMSG, "firmware table: %zu bytes do not fit", total);
+	const uint8_t *at = end - ENTRY_BYTES;
+	size_t left = total - ENTRY_BYTES;
+	while (left > 0) {
+		if (left < ENTRY_BYTES)
+			return why_set(why, -EBADMSG, "firmware table: %zu bytes too many", left);
+		struct rd e = rd_of(at - ENTRY_BYTES, ENTRY_BYTES);
+		size_t len = rd_le16(&e);
+		if (len < ENTRY_BYTES || len > left)
+			return why_set(why, -EBADMSG,
+				"firmware table: an entry of %zu bytes where %zu are left", len,
+				left);
+		int err = entry_parse(o, at - GUID_BYTES, at - len, len - ENTRY_BYTES, why);
+		if (err < 0)
+			return err;
+		at -= len;
+		left -= len;
+	}
+	return 0;
+}
+
+/* td-shim has no table: 32 bytes before the end stands the descriptor's offset. */
+static MUST_USE int shim_parse(struct ovmf *o, struct why *why)
+{
+	struct budget budget = { 0 };
+	struct rd r = image_from_end(o, TABLE_TAIL);
+	uint32_t offset = rd_le32(&r);
+
+	if (offset >= o->len || o->len - offset < 4 || memcmp(o->image + offset, "TDVF", 4) != 0)
+		return 0;
+	return descriptor_parse(o, rd_of(o->image + offset, o->len - offset), &budget, why);
+}
+
+int ovmf_parse(struct ovmf *ret, const uint8_t *image, size_t len, struct why *why)
+{
+	struct ovmf o = { .image = image, .len = len, .gpa = IMAGE_END_GPA - len };
+
+	if (len == 0 || len % PAGE_BYTES != 0)
+		return why_set(why, -EBADMSG,
+			"firmware: %zu bytes, want a multiple of 4096 (the whole image)", len);
+	if (len > LIMIT_FIRMWARE_BYTES)
+		return why_set(why, -EMSGSIZE, "firmware: %zu bytes, at most %u", len,
+			LIMIT_FIRMWARE_BYTES);
+	int err = table_parse(&o, why);
+	if (err == 0 && !o.has_tdvf)
+		err = shim_parse(&o, why);
+	if (err == 0)
+		*ret = o;
+	return err;
+}
+
+bool ovmf_has_section(const struct ovmf *o, enum ovmf_section_type type)
+{
+	for (size_t i = 0; i < o->n_sections; i++)
+		if (o->sections[i].type == type)
+			return true;
+	return false;
+}
