@@ -160,7 +160,7 @@ int cert_store_add(struct cert_store *s, const uint8_t *buf, size_t len, struct 
 	return table_add(s, buf, len, why);
 }
 
-static void name_cn(const X509_NAME *name, char ret[CERT_NAME_MAX])
+void cert_name_cn(const X509_NAME *name, char ret[CERT_NAME_MAX])
 {
 	int at = X509_NAME_get_index_by_NID(name, NID_commonName, -1);
 	const ASN1_STRING *cn =
@@ -176,12 +176,12 @@ static void name_cn(const X509_NAME *name, char ret[CERT_NAME_MAX])
 
 void cert_subject_cn(const X509 *x, char ret[CERT_NAME_MAX])
 {
-	name_cn(X509_get_subject_name(x), ret);
+	cert_name_cn(X509_get_subject_name(x), ret);
 }
 
 void cert_issuer_cn(const X509 *x, char ret[CERT_NAME_MAX])
 {
-	name_cn(X509_get_issuer_name(x), ret);
+	cert_name_cn(X509_get_issuer_name(x), ret);
 }
 
 int cert_sha256(const X509 *x, uint8_t ret[32])
@@ -242,30 +242,68 @@ static bool algorithm_is_pss_sha384(const X509_ALGOR *a)
 	return ok;
 }
 
-/* libcrypto itself demands that the algorithm inside and outside the signed part agree. */
-static MUST_USE int pss_check(const X509_ALGOR *a, const char *what, struct why *why)
+static bool algorithm_is_ecdsa_sha256(const X509_ALGOR *a)
 {
-	if (algorithm_is_pss_sha384(a))
-		return 0;
-	return why_set(why, -EKEYREJECTED,
-		"%s is not signed with RSASSA-PSS, SHA-384, MGF1-SHA-384, salt 48 (AMD 57230)",
-		what);
+	return algorithm_nid(a) == NID_ecdsa_with_SHA256;
 }
 
-/* Also what keeps a stranger's certificate from choosing how long a verification takes. */
-static MUST_USE int key_check(const X509 *x, struct why *why)
+static bool key_is_rsa4096(EVP_PKEY *key)
+{
+	return EVP_PKEY_get_base_id(key) == EVP_PKEY_RSA && EVP_PKEY_get_bits(key) == RSA_BITS;
+}
+
+static bool key_is_on(EVP_PKEY *key, const char *curve)
+{
+	char group[32] = "";
+
+	bool ok = key != NULL && EVP_PKEY_get_base_id(key) == EVP_PKEY_EC &&
+		  EVP_PKEY_get_group_name(key, group, sizeof group, NULL) == 1 &&
+		  strcmp(group, curve) == 0;
+	ERR_clear_error();
+	return ok;
+}
+
+static bool key_is_p256(EVP_PKEY *key)
+{
+	return key_is_on(key, "prime256v1");
+}
+
+/* The key check is also what keeps a stranger's certificate from choosing how long this takes. */
+static const struct {
+	bool (*algorithm_is_right)(const X509_ALGOR *);
+	const char *algorithm;
+	bool (*key_is_right)(EVP_PKEY *);
+	const char *key;
+} rules_of[CERT_RULES_COUNT] = {
+	[CERT_AMD] = { algorithm_is_pss_sha384,
+		"RSASSA-PSS, SHA-384, MGF1-SHA-384, salt 48 (AMD 57230)", key_is_rsa4096,
+		"RSA-4096" },
+	[CERT_INTEL] = { algorithm_is_ecdsa_sha256, "ECDSA, SHA-256 (Intel SGX PKI)", key_is_p256,
+		"on P-256" },
+};
+
+/* libcrypto itself demands that the algorithm inside and outside the signed part agree. */
+static MUST_USE int algorithm_check(
+	enum cert_rules rules, const X509_ALGOR *a, const char *what, struct why *why)
+{
+	if (rules_of[rules].algorithm_is_right(a))
+		return 0;
+	return why_set(
+		why, -EKEYREJECTED, "%s is not signed with %s", what, rules_of[rules].algorithm);
+}
+
+static MUST_USE int key_check(enum cert_rules rules, const X509 *x, struct why *why)
 {
 	char cn[CERT_NAME_MAX];
 	EVP_PKEY *key = X509_get0_pubkey(x);
 
-	if (key != NULL && EVP_PKEY_get_base_id(key) == EVP_PKEY_RSA &&
-		EVP_PKEY_get_bits(key) == RSA_BITS)
+	if (key != NULL && rules_of[rules].key_is_right(key))
 		return 0;
 	cert_subject_cn(x, cn);
-	return why_set(why, -EKEYREJECTED, "the key of %s is not RSA-%d", cn, RSA_BITS);
+	return why_set(why, -EKEYREJECTED, "the key of %s is not %s", cn, rules_of[rules].key);
 }
 
-int cert_verify_issued(X509 *child, X509 *issuer, struct why *why)
+int cert_verify_issued_by(enum cert_rules rules, X509 *child, X509 *issuer, struct why *why)
 {
 	char child_cn[CERT_NAME_MAX], issuer_cn[CERT_NAME_MAX];
 	const X509_ALGOR *algo = NULL;
@@ -275,9 +313,9 @@ int cert_verify_issued(X509 *child, X509 *issuer, struct why *why)
 	cert_subject_cn(child, child_cn);
 	cert_subject_cn(issuer, issuer_cn);
 	X509_get0_signature(NULL, &algo, child);
-	int err = pss_check(algo, child_cn, why);
+	int err = algorithm_check(rules, algo, child_cn, why);
 	if (err == 0)
-		err = key_check(issuer, why);
+		err = key_check(rules, issuer, why);
 	if (err < 0)
 		return err;
 	bool ok = X509_verify(child, X509_get0_pubkey(issuer)) == 1;
@@ -288,10 +326,10 @@ int cert_verify_issued(X509 *child, X509 *issuer, struct why *why)
 	return 0;
 }
 
-int cert_check_ca(X509 *x, struct why *why)
+int cert_check_ca_of(enum cert_rules rules, X509 *x, struct why *why)
 {
 	char cn[CERT_NAME_MAX];
-	int err = key_check(x, why);
+	int err = key_check(rules, x, why);
 
 	if (err < 0)
 		return err;
@@ -324,31 +362,29 @@ int cert_check_time(const X509 *x, time_t at, struct why *why)
 
 bool cert_is_p384(X509 *x)
 {
-	char group[32] = "";
-	EVP_PKEY *key = X509_get0_pubkey(x);
-
-	bool ok = key != NULL && EVP_PKEY_get_base_id(key) == EVP_PKEY_EC &&
-		  EVP_PKEY_get_group_name(key, group, sizeof group, NULL) == 1 &&
-		  strcmp(group, "secp384r1") == 0;
-	ERR_clear_error();
-	return ok;
+	return key_is_on(X509_get0_pubkey(x), "secp384r1");
 }
 
-int crl_verify(X509_CRL *crl, X509 *root, time_t at, struct why *why)
+bool cert_is_p256(X509 *x)
+{
+	return key_is_p256(X509_get0_pubkey(x));
+}
+
+int crl_verify_by(enum cert_rules rules, X509_CRL *crl, X509 *issuer, time_t at, struct why *why)
 {
 	const X509_ALGOR *algo = NULL;
 
-	if (X509_NAME_cmp(X509_CRL_get_issuer(crl), X509_get_subject_name(root)) != 0)
+	if (X509_NAME_cmp(X509_CRL_get_issuer(crl), X509_get_subject_name(issuer)) != 0)
 		return -ENOENT;
 	X509_CRL_get0_signature(crl, NULL, &algo);
-	int err = pss_check(algo, "the CRL", why);
+	int err = algorithm_check(rules, algo, "the CRL", why);
 	if (err < 0)
 		return err;
-	bool ok = X509_CRL_verify(crl, X509_get0_pubkey(root)) == 1;
+	bool ok = X509_CRL_verify(crl, X509_get0_pubkey(issuer)) == 1;
 	ERR_clear_error();
 	if (!ok)
-		return why_set(
-			why, -EKEYREJECTED, "the CRL's signature does not fit the root's key");
+		return why_set(why, -EKEYREJECTED,
+			"the CRL's signature does not fit the key of its issuer");
 	const ASN1_TIME *next = X509_CRL_get0_nextUpdate(crl);
 	if (X509_cmp_time(X509_CRL_get0_lastUpdate(crl), &at) >= 0)
 		return why_set(why, -ESTALE, "the CRL is younger than the time asked for");

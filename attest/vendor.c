@@ -44,6 +44,11 @@ static const struct {
 			0xcc, 0xea, 0xbd, 0x18, 0xda, 0x6f, 0xde } },
 };
 
+/* Intel SGX Root CA, whose certificate has SHA-256 44a0196b...b674d3 (attestation.md, 7.1). */
+static const uint8_t intel_pin[32] = { 0xa0, 0xaf, 0x03, 0x12, 0x89, 0xf5, 0xd5, 0xd4, 0x13, 0x2f,
+	0x91, 0x86, 0x06, 0x8a, 0x7f, 0xc1, 0x36, 0x28, 0x63, 0x3b, 0xa2, 0x35, 0x77, 0x74, 0x72,
+	0xe2, 0x9b, 0x6b, 0x6c, 0x67, 0xa4, 0x9e };
+
 /* The first SEV-Genoa (serial 131073): on every CRL of ARK-Genoa since 2022-10-31 (2.3, 2.4). */
 static const uint8_t revoked_sha256[][32] = {
 	{ 0x54, 0x46, 0x7b, 0x96, 0xb8, 0xba, 0xf2, 0x1d, 0xd4, 0x2e, 0xf7, 0x16, 0x2a, 0x62, 0xec,
@@ -70,6 +75,10 @@ static const struct {
 	ROW("ARK-Turin", NULL, ark_turin),
 	ROW("SEV-Turin", "ARK-Turin", ask_turin),
 	ROW("SEV-VLEK-Turin", "ARK-Turin", asvk_turin),
+	ROW("Intel SGX Root CA", NULL, intel_root),
+	ROW("Intel SGX PCK Platform CA", "Intel SGX Root CA", intel_platform_ca),
+	ROW("Intel SGX TCB Signing", "Intel SGX Root CA", intel_tcb_signing_2018),
+	ROW("Intel SGX TCB Signing", "Intel SGX Root CA", intel_tcb_signing_2025),
 };
 #undef ROW
 
@@ -98,6 +107,13 @@ const char *vendor_sev_root(const uint8_t spki[32])
 	return product == SNP_PRODUCT_UNKNOWN ? NULL : snp_product_name(product);
 }
 
+bool vendor_is_intel_root(const X509 *root)
+{
+	uint8_t spki[32];
+
+	return cert_spki_sha256(root, spki) == 0 && memcmp(spki, intel_pin, sizeof spki) == 0;
+}
+
 /* Parsed on first use and kept for the life of the process. */
 static X509 *parsed[ARRAY_LEN(built_in)];
 static pthread_once_t parsed_once = PTHREAD_ONCE_INIT;
@@ -113,14 +129,16 @@ static void built_in_parse(void)
 static MUST_USE int built_in_add(
 	struct cert_store *s, const char *cn, const char **ret_root_cn, struct why *why)
 {
+	int err = 0;
+
 	(void)pthread_once(&parsed_once, built_in_parse);
-	for (size_t i = 0; i < ARRAY_LEN(built_in); i++) {
+	for (size_t i = 0; i < ARRAY_LEN(built_in) && err == 0; i++) {
 		if (strcmp(built_in[i].cn, cn) != 0)
 			continue;
 		*ret_root_cn = built_in[i].root_cn;
-		return parsed[i] == NULL ? -ENOMEM : cert_store_add_x509(s, parsed[i], why);
+		err = parsed[i] == NULL ? -ENOMEM : cert_store_add_x509(s, parsed[i], why);
 	}
-	return 0;
+	return err;
 }
 
 X509 *vendor_find_der(const uint8_t *der, size_t len)

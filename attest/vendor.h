@@ -24,6 +24,9 @@ enum snp_product vendor_root_product(const X509 *root);
  * SubjectPublicKeyInfo; NULL for a root that is not pinned. */
 const char *vendor_sev_root(const uint8_t spki[32]);
 
+/* Has this root Intel's key, under which every PCK and all collateral is? */
+bool vendor_is_intel_root(const X509 *root);
+
 /*
  * Add the built-in certificates a leaf issued by this common name ("SEV-Milan") chains through.
  * An unknown name adds nothing.

@@ -118,6 +118,10 @@
 #define LIMIT_CERTS 32u
 /* CRLs of one verification: VCEK and VLEK path of four products. */
 #define LIMIT_CRLS 8u
+/* TCB infos and QE identities of one verification: one of each counts, caches give some of each. */
+#define LIMIT_TDX_DOCS 8u
+/* Advisories of one platform's TCB: the oldest levels of 2026 name a dozen. */
+#define LIMIT_TDX_ADVISORIES 64u
 /* Entries of a certificate table: six GUIDs are defined. */
 #define LIMIT_CERT_TABLE_ENTRIES 16u
 /* Certificates of one SEV verification: the platform's four, AMD's two, for a few products. */
@@ -128,23 +132,42 @@
  * areas are 10 MiB; every page is a hash. */
 #define LIMIT_FIRMWARE_SECTIONS 32u
 #define LIMIT_FIRMWARE_PAGES    65536u
+/* One piece given to libattest: an IMA list of months is the longest. */
+#define LIMIT_ATTEST_BYTES (16u << 20)
 /* vCPUs of a prediction: what KVM takes; each is a page hashed. */
 #define LIMIT_DIGEST_VCPUS 4096u
 /* Evidence of any kind: a TDX quote buffer is 16 KiB, a TPM event log 1 MiB. */
 #define LIMIT_EVIDENCE_BYTES (1u << 20)
-/* One piece given to libattest: an IMA list of months is the longest. */
-#define LIMIT_ATTEST_BYTES (16u << 20)
+/* Files of an endorsement cache and members of a bundle: four a product, a VCEK a machine and TCB. */
+#define LIMIT_ENDORSE_FILES 16384u
+/* A bundle: that many VCEKs of 1.4 KiB in blocks of 512, their headers, their digests. */
+#define LIMIT_ENDORSE_BUNDLE_BYTES (64u << 20)
+/* An answer of AMD's or Intel's service, and the issuer chain in its header: TCB info is 20 KiB, two
+ * certificates URL-encoded 4 KiB. */
+#define LIMIT_ENDORSE_BODY_BYTES   262144u
+#define LIMIT_ENDORSE_HEADER_BYTES 32768u
 /* Nesting of JSON and CBOR from outside: a reference value in a CoRIM is 11 deep, a token's key 7. */
 #define LIMIT_JSON_DEPTH 16u
 #define LIMIT_CBOR_DEPTH 16u
 /* Members of one CBOR map, compared pairwise for names that come twice: tokens have ten. */
 #define LIMIT_CBOR_PAIRS 256u
+/* Reference values of one CoRIM: AMD's profile has 20 for a guest, a vendor's file a few dozen guests. */
+#define LIMIT_CORIM_VALUES 512u
+/* Files of reference values, and launch digests from them. */
+#define LIMIT_CORIM_FILES   8u
+#define LIMIT_CORIM_DIGESTS 64u
 /* Keys that check tokens: a cloud's attestation service publishes a dozen. */
 #define LIMIT_TOKEN_KEYS 32u
 /* One token: a CoCo token with an event log's claims is 30 KiB. */
 #define LIMIT_TOKEN_BYTES 262144u
 /* Digest algorithms of one event log: SHA-1, the three SHA-2, SM3, and some to come. */
 #define LIMIT_EVENTLOG_BANKS 8u
+/* Register banks of one quote: TPM_ALG_SHA1 and what came after it. */
+#define LIMIT_TPM_BANKS 6u
+/* Quotes in one piece of evidence: one a bank. */
+#define LIMIT_TPM_QUOTES 6u
+/* Services of an SVSM manifest: two are defined. */
+#define LIMIT_SVSM_SERVICES 16u
 /* Boots whose logs come in one blob: Windows keeps about ten files. */
 #define LIMIT_EVENTLOG_BOOTS 16u
 /* Data of the first event of a log without a header: firmware versions are some dozen bytes. */
@@ -175,8 +198,8 @@
 /* Certificates with one piece of evidence, and their bytes: what a certificate table holds. */
 #define LIMIT_KBS_CERTS      8u
 #define LIMIT_KBS_CERT_BYTES 16384u
-/* Request headers: ours are 300 bytes. */
-#define LIMIT_KBS_HEADER_BYTES 8192u
+/* Request headers: ours are 300 bytes; a token as bearer is 4 to 10 KiB. */
+#define LIMIT_KBS_HEADER_BYTES 32768u
 /* Sessions at a time: each is 3 KiB; a guest needs one for a second. */
 #define LIMIT_KBS_SESSIONS 256u
 /* A session's age: what the protocol's servers use, five minutes. */

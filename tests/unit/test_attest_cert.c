@@ -188,6 +188,13 @@ static const struct {
 	{ "SEV-VLEK-Milan", "c5e081f59b7efab1fe2f8b505e159704e72f29cab7ef7cf628a05a42439082f5" },
 	{ "SEV-VLEK-Genoa", "197e610743a917d6b9bb982a5a9226ccc0a15b611be0619e626aca9151457372" },
 	{ "SEV-VLEK-Turin", "104e10a8bd060a3c20a434261a57d0588fd65a88915b4f65b08bdecaf8df1a3c" },
+	{ "Intel SGX Root CA", "44a0196b2b99f889b8e149e95b807a350e7424964399e885a7cbb8ccfab674d3" },
+	{ "Intel SGX PCK Platform CA",
+		"22eb770dca215b607b5ccfc21a672b1da5cc660b1ad0365020567979edcaa0e1" },
+	{ "Intel SGX TCB Signing",
+		"ec37d98107bfb7dab6ff8de4d4dda6fde30a6f50b0d7b03eefb5652f1e652969" },
+	{ "Intel SGX TCB Signing",
+		"c0575e76d0303b61d09cde8cbdb70db34a74f38318300d7c0e6ba8cf4bf45aea" },
 };
 
 static void built_in_certificates_have_their_published_fingerprints(void **state)
@@ -203,17 +210,19 @@ static void built_in_certificates_have_their_published_fingerprints(void **state
 		assert_int_equal(cert_store_add(&s, der, len, NULL), 0);
 		cert_subject_cn(s.at[0], subject);
 		assert_string_equal(subject, cn);
-		while (i < ARRAY_LEN(published) && strcmp(published[i].cn, cn) != 0)
-			i++;
-		assert_in_range(i, 0, ARRAY_LEN(published) - 1);
-		assert_int_equal(opts_parse_hex(published[i].sha256, want, 32), 0);
 		assert_int_equal(cert_sha256(s.at[0], got), 0);
-		assert_memory_equal(got, want, 32);
+		for (bool is_it = false; !is_it; i += !is_it) {
+			assert_in_range(i, 0, ARRAY_LEN(published) - 1);
+			assert_int_equal(opts_parse_hex(published[i].sha256, want, 32), 0);
+			is_it = strcmp(published[i].cn, cn) == 0 && memcmp(got, want, 32) == 0;
+		}
 		assert_false(vendor_is_revoked(s.at[0]));
 		/* Only the roots are pinned, each for its product. */
 		enum snp_product product = vendor_root_product(s.at[0]);
 		assert_string_equal(snp_product_name(product),
 			strncmp(cn, "ARK-", 4) == 0 ? cn + 4 : "unknown");
+		assert_int_equal(
+			vendor_is_intel_root(s.at[0]), strcmp(cn, "Intel SGX Root CA") == 0);
 	}
 	assert_int_equal(n, ARRAY_LEN(published));
 }
