@@ -13,6 +13,7 @@
 #define OF_VARIABLE 0x02u /* the value in UEFI_VARIABLE_DATA */
 #define OF_TAGGED   0x04u /* the data behind a tag and its length */
 #define OF_COMMAND  0x08u /* the text without its "grub_cmd: " and without its final NUL */
+#define OF_SHORTER  0x20u /* the data without its last byte: shim counts one too many */
 #define OF_STRICT   0x10u /* and of nothing else */
 
 enum event_text {
@@ -34,6 +35,7 @@ struct event_type {
 
 #define EVENT_SEPARATOR     0x00000004u
 #define EVENT_DRIVER_CONFIG 0x80000001u
+#define EVENT_AUTHORITY     0x800000E0u
 
 static const struct event_type types[] = {
 	{ 0x00000000, "EV_PREBOOT_CERT", 0, TEXT_NONE },
@@ -68,7 +70,8 @@ static const struct event_type types[] = {
 	{ 0x8000000B, "EV_EFI_HANDOFF_TABLES2", 0, TEXT_BLOB2 },
 	{ 0x8000000C, "EV_EFI_VARIABLE_BOOT2", OF_DATA | OF_VARIABLE, TEXT_VARIABLE },
 	{ 0x80000010, "EV_EFI_HCRTM_EVENT", OF_DATA, TEXT_PLAIN },
-	{ 0x800000E0, "EV_EFI_VARIABLE_AUTHORITY", OF_DATA | OF_VARIABLE, TEXT_VARIABLE },
+	{ EVENT_AUTHORITY, "EV_EFI_VARIABLE_AUTHORITY",
+		OF_DATA | OF_VARIABLE | OF_SHORTER | OF_STRICT, TEXT_VARIABLE },
 	{ 0x800000E1, "EV_EFI_SPDM_FIRMWARE_BLOB", 0, TEXT_NONE },
 	{ 0x800000E2, "EV_EFI_SPDM_FIRMWARE_CONFIG", 0, TEXT_NONE },
 };
@@ -293,7 +296,7 @@ static MUST_USE int variable_parse(const struct eventlog_event *e, struct variab
 	v.name = rd_bytes(&r, v.name_bytes);
 	v.len = (size_t)len;
 	v.value = rd_bytes(&r, v.len);
-	if (rd_end(&r) < 0)
+	if (rd_check(&r) < 0 || r.left > (e->type == EVENT_AUTHORITY ? 1 : 0))
 		return -EBADMSG;
 	*ret = v;
 	return 0;
@@ -320,22 +323,38 @@ static bool digest_is(const struct tpm_alg *alg, const uint8_t *digest, const vo
 	return tpm_hash(alg, &part, 1, got) == 0 && memcmp(got, digest, alg->size) == 0;
 }
 
-/* The bootloader's text: what it measured is the text behind one of these, without the NUL. */
+/*
+ * The bootloader's text: what it measured is the text behind one of these, without the last byte (a
+ * NUL, or what follows it). The first three are always of text that was measured that way.
+ */
+static const char *const commands[] = {
+	"grub_cmd: ", "kernel_cmdline: ", "module_cmdline: ", "grub_cmd ", ""
+};
+
+#define COMMANDS_STRICT 3u
+
+static size_t command_find(const uint8_t *p, size_t len)
+{
+	size_t i = 0;
+
+	while (strlen(commands[i]) > len || memcmp(p, commands[i], strlen(commands[i])) != 0)
+		i++;
+	return i;
+}
+
 static bool digest_is_command(
 	const struct tpm_alg *alg, const uint8_t *digest, const uint8_t *p, size_t len)
 {
-	static const char *const prefixes[] = { "",
-		"grub_cmd: ", "kernel_cmdline: ", "module_cmdline: " };
+	size_t n = strlen(commands[command_find(p, len)]);
 
-	if (len > 0 && p[len - 1] == 0)
-		len--;
-	for (size_t i = 0; i < ARRAY_LEN(prefixes); i++) {
-		size_t n = strlen(prefixes[i]);
-		if (len >= n && memcmp(p, prefixes[i], n) == 0 &&
-			digest_is(alg, digest, p + n, len - n))
-			return true;
-	}
-	return false;
+	return digest_is(alg, digest, p + n, len - n) ||
+	       (len > n && digest_is(alg, digest, p + n, len - n - 1));
+}
+
+static bool is_strict(const struct event_type *t, const struct eventlog_event *e)
+{
+	return (t->of & OF_STRICT) != 0 ||
+	       ((t->of & OF_COMMAND) != 0 && command_find(e->data, e->len) < COMMANDS_STRICT);
 }
 
 static bool tag_parse(const struct eventlog_event *e, uint32_t *ret_id, struct rd *ret_data)
@@ -363,9 +382,11 @@ enum eventlog_proof eventlog_prove(const struct eventlog_event *e, uint16_t alg_
 			digest_is(alg, digest, v.value, v.len)) ||
 		((t->of & OF_TAGGED) && tag_parse(e, &tag, &tagged) &&
 			digest_is(alg, digest, tagged.at, tagged.left)) ||
+		((t->of & OF_SHORTER) && e->len > 0 &&
+			digest_is(alg, digest, e->data, e->len - 1)) ||
 		((t->of & OF_COMMAND) && digest_is_command(alg, digest, e->data, e->len)))
 		return EVENTLOG_PROVEN;
-	return t->of & OF_STRICT ? EVENTLOG_EDITED : EVENTLOG_UNPROVEN;
+	return is_strict(t, e) ? EVENTLOG_EDITED : EVENTLOG_UNPROVEN;
 }
 
 void eventlog_register_name(uint32_t reg, enum eventlog_kind kind, char ret[EVENTLOG_NAME_MAX])

@@ -14,6 +14,7 @@
 #include "attest/snp_report.h"
 #include "attest/snp_signature.h"
 #include "attest/tcb.h"
+#include "attest/tpm_evidence.h"
 #include "attest/vendor.h"
 #include "base/rd.h"
 #include "base/wr.h"
@@ -501,8 +502,8 @@ enum evidence_kind attest_recognise_bare(const uint8_t *bytes, size_t len)
 		return EVIDENCE_SNP;
 	if (len >= 632 && ((first & 0xFFFF) == 4 || (first & 0xFFFF) == 5) && second == 0x81)
 		return EVIDENCE_TDX; /* quote header: version, key type, TEE type (6.1) */
-	if (len >= 6 && first == 0x474354FFu)
-		return EVIDENCE_TPM; /* TPMS_ATTEST: magic "\xFFTCG" (9.1) */
+	if (tpm_evidence_recognise((struct attest_blob){ bytes, len }))
+		return EVIDENCE_TPM;
 	if (len == SEV_MEASURE_BYTES || sev_cert_recognise(bytes, len))
 		return EVIDENCE_SEV; /* MAC and MNONCE; or the platform's certificates (5) */
 	return EVIDENCE_UNKNOWN;

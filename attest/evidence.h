@@ -34,6 +34,7 @@ struct attest_tpm {
 	/* The TEE's report that speaks for the AK: an HCL report, an SVSM manifest, an SNP report or
 	 * TDX quote. Without one the trust class is `host`. */
 	struct attest_blob tee;
+	struct attest_blob tee_quote; /* what proves it: HCL: TDX quote; SVSM: SNP report */
 };
 
 /* What an owner knows of a SEV or SEV-ES launch (attestation.md, 4.7 and 5). */
