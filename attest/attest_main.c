@@ -17,6 +17,8 @@ static const struct {
 	{ "show", cmd_show, "decode a report, a certificate table or certificates" },
 	{ "verify", cmd_verify, "verify and appraise evidence; one row a claim" },
 	{ "measure", cmd_measure, "predict the launch digest of a policy" },
+	{ "endorsements", cmd_endorsements, "the cache of certificates, CRLs and collateral" },
+	{ "refvalues", cmd_refvalues, "decode reference values: CoRIM, or a measurement of ours" },
 	{ "digest", cmd_digest, "compute the launch digest of a guest with a firmware image" },
 	{ "id-block", cmd_id_block, "verify an SNP ID block" },
 };
@@ -25,7 +27,7 @@ static void help_print(void)
 {
 	printf("usage: casemate-attest COMMAND ...\n\ncommands:\n");
 	for (size_t i = 0; i < ARRAY_LEN(commands); i++)
-		printf("  %-8s %s\n", commands[i].name, commands[i].about);
+		printf("  %-12s %s\n", commands[i].name, commands[i].about);
 	printf("\n'casemate-attest COMMAND --help' lists the options.\n");
 }
 

@@ -21,6 +21,7 @@
 int cmd_show(int argc, char **argv);
 int cmd_verify(int argc, char **argv);
 int cmd_measure(int argc, char **argv);
+int cmd_endorsements(int argc, char **argv); /* attest/endorse/ */
 int cmd_digest(int argc, char **argv);
 int cmd_id_block(int argc, char **argv);
 
@@ -55,3 +56,11 @@ MUST_USE int cmd_parse_time(const char *text, time_t *ret, struct why *why);
 
 /* The folder of a path: "." without a slash. */
 MUST_USE int cmd_folder_of(const char *path, char *ret, size_t size, struct why *why);
+
+/*
+ * Append what an endorsement cache has for in->evidence under the pinned roots and in->roots, judged
+ * (attest/endorse/). -ENOENT with why when there is no such folder.
+ */
+MUST_USE int cmd_endorsements_pick(const char *cache, const struct attest_inputs *in,
+	struct cmd_files *certs, struct cmd_files *crls, struct cmd_files *collateral,
+	struct why *why);

@@ -12,8 +12,8 @@
 #include "policy/policy.h"
 
 struct args {
-	const char *evidence, *kind, *policy, *report_data, *at;
-	const char *signature, *ak, *pcrs, *ima, *tee, *tik, *sev_api, *sev_policy, *sev_digest;
+	const char *evidence, *kind, *policy, *report_data, *at, *endorsements;
+	const char *signature, *ak, *pcrs, *ima, *tee, *tee_quote, *tik, *sev_api, *sev_policy, *sev_digest;
 	struct opt_list certs, crls, roots, collateral, event_logs, require;
 	struct token_args token;
 	bool as_json, accept_warning;
@@ -284,6 +284,8 @@ static MUST_USE int companions_load(const struct args *a, struct loaded *l, stru
 		err = single_load(l, a->tik, &in->sev.tik, why);
 	in->collateral = l->collateral.at, in->n_collateral = l->collateral.n;
 	in->event_logs = l->event_logs.at, in->n_event_logs = l->event_logs.n;
+	if (err == 0)
+		err = single_load(l, a->tee_quote, &in->tpm.tee_quote, why);
 	return err;
 }
 
@@ -307,8 +309,14 @@ static MUST_USE int inputs_load(const struct args *a, struct loaded *l, struct w
 	in->evidence = l->evidence.at[0];
 	in->certs = l->certs.at, in->n_certs = l->certs.n;
 	in->crls = l->crls.at, in->n_crls = l->crls.n;
-	in->roots = l->roots.at, in->n_roots = l->roots.n;
 	in->report_data = a->report_data == NULL ? NULL : l->report_data;
+	in->roots = l->roots.at, in->n_roots = l->roots.n;
+	if (a->endorsements != NULL)
+		err = cmd_endorsements_pick(
+			a->endorsements, in, &l->certs, &l->crls, &l->collateral, why);
+	if (err < 0)
+		return err;
+	in->collateral = l->collateral.at, in->n_collateral = l->collateral.n;
 	return 0;
 }
 
@@ -421,6 +429,8 @@ int cmd_verify(int argc, char **argv)
 			"SEV: the firmware's version" },
 		{ "sev-policy", OPT_TEXT, &a.sev_policy, "HEX", "SEV: the guest policy at launch" },
 		{ "sev-digest", OPT_TEXT, &a.sev_digest, "HEX", "SEV: the expected launch digest" },
+		{ "endorsements", OPT_TEXT, &a.endorsements, "DIR",
+			"cache of endorsements to take what is missing from" },
 		{ "policy", OPT_TEXT, &a.policy, "POLICY", "appraise against this launch policy" },
 		{ "report-data", OPT_TEXT, &a.report_data, "HEX|@FILE",
 			"the value asked for; filled up with zeros to 64 bytes" },
@@ -428,6 +438,8 @@ int cmd_verify(int argc, char **argv)
 			"an extra trust root (trust class simulated)" },
 		{ "at", OPT_TEXT, &a.at, "TIME", "judge validity at this time instead of now" },
 		{ "require", OPT_LIST, &a.require, "ROW", "this row must not be 'none'" },
+		{ "tee-quote", OPT_TEXT, &a.tee_quote, "FILE",
+			"TPM: what proves it: TDX quote of an HCL report, SNP report of an SVSM's" },
 		{ "token", OPT_TEXT, &a.token.token, "FILE",
 			"check this attestation result instead of evidence" },
 		{ "keys", OPT_LIST, &a.token.keys, "FILE",

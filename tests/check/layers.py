@@ -27,6 +27,8 @@ ROWS = {
     # The two implementations of the launch digest stay apart: of sev only its tables of structs.
     # jansson: TCB info, QE identity, tokens are JSON (docs/decisions/0004).
     "attest":        (["base", "policy"], ["sev/abi_*.h"], ["openssl/", "jansson.h"]),
+    # The cache of endorsements; curl for casemate-endorse alone.
+    "attest/endorse": (["base", "policy", "sandbox", "attest"], ["sev/abi_*.h"], ["openssl/", "jansson.h", "curl/"]),
     "attest/ledger": (["base", "policy", "sandbox", "attest"], ["sev/abi_*.h"], ["openssl/", "jansson.h"]),
     "attest/broker": (["base", "policy", "sandbox", "attest"], ["sev/abi_*.h", "attest/ledger/ledger_proto.h"],
                       ["openssl/", "jansson.h", "jose/", "event2/", "sqlite3.h"]),

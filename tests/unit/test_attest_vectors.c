@@ -10,6 +10,7 @@
 #include <time.h>
 
 #include "attest/digest_snp.h"
+#include "attest/endorse/endorse_item.h"
 #include "attest/evidence.h"
 #include "base/fd.h"
 
@@ -154,10 +155,54 @@ static const struct row rows[] = {
 	TURIN("report-good.bin", "vcek-lower-tcb.der", REJECT, ROW_TCB),
 	TURIN("report-good.bin", "vcek-no-hwid.der", REJECT, ROW_CHAIN),
 	TURIN("report-good.bin", "vcek-wrong-issuer.der", REJECT, ROW_CHAIN),
+	TURIN("report-vlek-masked.bin", "vcek.der", REJECT, ROW_CHAIN),
+	TURIN("report-good.bin", "certs-overflow.bin", REJECT, ROW_CHAIN),
+	TURIN("report-good.bin", "certs-offset-in-header.bin", REJECT, ROW_CHAIN),
+	TURIN("report-good.bin", "certs-no-terminator.bin", REJECT, ROW_CHAIN),
+	{ T "report-good.bin", T "certs.bin", NULL, T "ark.der", ACCEPT, NO_ROW, AT_2026 },
+	{ T "report-good.bin", T "certs.bin", NULL, NULL, REJECT, ROW_CHAIN, AT_2026 },
+	{ T "report-good.bin", T "certs.bin", T "crl-empty.crl", T "ark.der", ACCEPT, NO_ROW,
+		AT_2026 },
 	{ T "report-good.bin", T "certs.bin", T "crl-ask-revoked.crl", T "ark.der", REJECT,
 		ROW_REVOCATION, AT_2026 },
 	{ T "report-vlek-masked.bin", T "vlek.der", T "asvk.der", T "ark.der", ACCEPT, NO_ROW,
 		AT_2026 },
+};
+
+/* Certificates and CRLs by themselves, as the cache of endorsements judges them. */
+static const struct {
+	const char *file, *root;
+	bool is_good;
+} items[] = {
+	{ "amd-certs/ark_genoa.der", NULL, true },
+	{ "amd-certs/ark_milan.der", NULL, true },
+	{ "amd-certs/ark_turin.der", NULL, true },
+	{ "amd-certs/ask_genoa.der", NULL, true },
+	{ "amd-certs/ask_genoa_old_revoked.der", NULL, false },
+	{ "amd-certs/ask_milan.der", NULL, true },
+	{ "amd-certs/ask_turin.der", NULL, true },
+	{ "amd-certs/asvk_genoa.der", NULL, true },
+	{ "amd-certs/asvk_milan.der", NULL, true },
+	{ "amd-certs/asvk_turin.der", NULL, true },
+	{ "amd-certs/crl_ark_genoa_2022-10-31.crl", NULL, true },
+	{ "amd-certs/crl_ark_milan_2022-05-09.crl", NULL, true },
+	{ "amd-certs/vcek_turin_no_report.der", NULL, true },
+	{ "bad/milan-v2-vcek-bitflip-sig.der", NULL, false },
+	{ "bad/milan-v2-vcek-hwid-changed.der", NULL, false },
+	{ "bad/trustee-vcek-invalid-legacy.der", NULL, false },
+	{ G "ark.der", NULL, false },
+	{ G "ark.der", T "ark.der", false },
+	{ G "ark.der", G "ark.der", true },
+	{ G "ask.der", G "ark.der", true },
+	{ G "asvk.der", G "ark.der", true },
+	{ G "asvk.der", NULL, false },
+	{ G "crl-empty.crl", G "ark.der", true },
+	{ G "crl-empty.crl", T "ark.der", false },
+	{ T "ark.der", NULL, false },
+	{ T "ark.der", T "ark.der", true },
+	{ T "ask.der", T "ark.der", true },
+	{ T "asvk.der", T "ark.der", true },
+	{ T "crl-ask-revoked.crl", T "ark.der", true },
 };
 
 /* VMSA pages as QEMU has them measured: EPYC-v4 (RDX), SEV_FEATURES 1, AP reset address. */
@@ -254,6 +299,63 @@ static bool vmsa_check(size_t i)
 	return ok;
 }
 
+static bool item_check(size_t i)
+{
+	AUTO(endorse_trust) struct endorse_trust trust = { 0 };
+	struct attest_blob item = file_load("snp/", items[i].file);
+	struct attest_blob anchor = file_load("snp/", items[i].root);
+	struct endorse_item ret;
+	int err = anchor.len == 0 ? 0 : endorse_trust_add_root(&trust, anchor.p, anchor.len, NULL);
+
+	if (err == 0)
+		err = endorse_judge(&trust, item.p, item.len, &ret, NULL);
+	blob_free(item);
+	blob_free(anchor);
+	return items[i].is_good ? err == 0 && ret.is_hardware == (items[i].root == NULL)
+				: err == -EKEYREJECTED;
+}
+
+/* Is this file of the list in a row above? */
+static bool file_is_covered(const char *file)
+{
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		const char *const names[] = { rows[i].report, rows[i].leaf, rows[i].extra,
+			rows[i].root };
+		for (size_t k = 0; k < ARRAY_LEN(names); k++)
+			if (names[k] != NULL && strcmp(names[k], file) == 0)
+				return true;
+	}
+	for (size_t i = 0; i < ARRAY_LEN(items); i++)
+		if (strcmp(items[i].file, file) == 0)
+			return true;
+	return false;
+}
+
+/* Every snp/ line of the collection's list, by its first column. */
+static bool list_is_covered(void)
+{
+	struct attest_blob list = file_load("", "MANIFEST.tsv");
+	char *text = (char *)(uintptr_t)list.p, *save = NULL;
+	bool ok = true;
+
+	for (char *line = strtok_r(text, "\n", &save); line != NULL;
+		line = strtok_r(NULL, "\n", &save)) {
+		line[strcspn(line, "\t")] = '\0';
+		if (strncmp(line, "snp/", 4) != 0 || file_is_covered(line + 4))
+			continue;
+		printf("# no row for %s\n", line);
+		ok = false;
+	}
+	blob_free(list);
+	return ok;
+}
+
+static size_t line_print(size_t number, bool ok, const char *what, const char *says)
+{
+	printf("%sok %zu - %s %s\n", ok ? "" : "not ", number, what, says);
+	return !ok;
+}
+
 int main(int argc, char **argv)
 {
 	struct stat st;
@@ -264,8 +366,8 @@ int main(int argc, char **argv)
 		printf("1..0 # SKIP no collection of real reports at '%s'\n", root);
 		return 0;
 	}
-	printf("1..%zu\n", n + ARRAY_LEN(vmsas));
-	for (size_t i = 0; i < n; i++) {
+	printf("1..%zu\n", n + ARRAY_LEN(vmsas) + ARRAY_LEN(items) + 1);
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
 		char line[512] = "";
 		const char *fault = row_check(&rows[i], line, sizeof line);
 		printf("%sok %zu - %s with %s%s%s%s\n", fault[0] == '\0' ? "" : "not ", i + 1,
@@ -276,11 +378,11 @@ int main(int argc, char **argv)
 		if (fault[0] != '\0')
 			printf("# %s (%s)\n", fault, line), n_bad++;
 	}
-	for (size_t i = 0; i < ARRAY_LEN(vmsas); i++) {
-		bool ok = vmsa_check(i);
-		printf("%sok %zu - %s is laid out the same\n", ok ? "" : "not ", n + i + 1,
-			vmsas[i].file);
-		n_bad += !ok;
-	}
+	for (size_t i = 0; i < ARRAY_LEN(vmsas); i++)
+		n_bad += line_print(++n, vmsa_check(i), vmsas[i].file, "is laid out the same");
+	for (size_t i = 0; i < ARRAY_LEN(items); i++)
+		n_bad += line_print(++n, item_check(i), items[i].file,
+			items[i].is_good ? "is an endorsement" : "is refused");
+	n_bad += line_print(++n, list_is_covered(), "snp/ of MANIFEST.tsv", "has a row for each");
 	return n_bad > 0;
 }
