@@ -35,8 +35,13 @@ bool atls_recognise(const uint8_t *bytes, size_t len)
 {
 	static const char pem[] = "-----BEGIN CERTIFICATE-----";
 
-	return (len > 4 && bytes[0] == 0x30 && bytes[1] == 0x82) ||
-	       (len > sizeof pem && memmem(bytes, MIN(len, 4096), pem, sizeof pem - 1) != NULL);
+	if (len <= sizeof pem)
+		return false;
+	if (bytes[0] == 0x30 && bytes[1] == 0x82)
+		return true;
+	/* Text before it is a comment; a quote and evidence in JSON hold a chain, too. */
+	const uint8_t *at = memmem(bytes, MIN(len, 4096), pem, sizeof pem - 1);
+	return at != NULL && bytes[0] != '{' && memchr(bytes, 0, (size_t)(at - bytes)) == NULL;
 }
 
 /* --- the extension's value --------------------------------------------------------------------- */
