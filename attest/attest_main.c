@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "attest/cmd.h"
+#include "attest/cmd_refvalues.h"
 #include "base/log.h"
 #include "base/opts.h"
 

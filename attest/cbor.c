@@ -205,18 +205,23 @@ void cbor_text(const struct cbor *c, char *ret, size_t size)
 
 /* --- as JSON ----------------------------------------------------------------------------------- */
 
-static json_t *bytes_json(const struct cbor *c)
+static json_t *bytes_json(const struct cbor *c, enum cbor_bytes bytes)
 {
-	char *text = malloc(B64_TEXT_LEN(c->len) + 1);
-	struct wr w = wr_of(text, text != NULL ? B64_TEXT_LEN(c->len) : 0);
+	size_t size = bytes == CBOR_AS_HEX ? 2 * c->len : B64_TEXT_LEN(c->len);
+	char *text = malloc(size + 1);
+	struct wr w = wr_of(text, text != NULL ? size : 0);
 
-	b64url_print(&w, c->p, c->len);
+	if (bytes == CBOR_AS_HEX)
+		wr_hex(&w, c->p, c->len);
+	else
+		b64url_print(&w, c->p, c->len);
 	json_t *j = text != NULL ? json_stringn(text, w.len) : NULL;
 	free(text);
 	return j;
 }
 
-static MUST_USE int map_json(const struct cbor *c, json_t *j, struct why *why)
+static MUST_USE int map_json(
+	const struct cbor *c, enum cbor_bytes bytes, json_t *j, struct why *why)
 {
 	struct cbor_iter it = cbor_items(c);
 	struct cbor key, value;
@@ -235,14 +240,15 @@ static MUST_USE int map_json(const struct cbor *c, json_t *j, struct why *why)
 			return why_set(why, -EBADMSG,
 				"CBOR: a name that is neither number nor short text, or twice the "
 				"same");
-		err = cbor_to_json(&value, &below, why);
+		err = cbor_to_json(&value, bytes, &below, why);
 		if (err == 0 && json_object_set_new(j, name, below) < 0)
 			err = -ENOMEM;
 	}
 	return err;
 }
 
-static MUST_USE int array_json(const struct cbor *c, json_t *j, struct why *why)
+static MUST_USE int array_json(
+	const struct cbor *c, enum cbor_bytes bytes, json_t *j, struct why *why)
 {
 	struct cbor_iter it = cbor_items(c);
 	struct cbor x;
@@ -250,14 +256,14 @@ static MUST_USE int array_json(const struct cbor *c, json_t *j, struct why *why)
 
 	while (err == 0 && cbor_next(&it, &x)) {
 		json_t *below = NULL;
-		err = cbor_to_json(&x, &below, why);
+		err = cbor_to_json(&x, bytes, &below, why);
 		if (err == 0 && json_array_append_new(j, below) < 0)
 			err = -ENOMEM;
 	}
 	return err;
 }
 
-int cbor_to_json(const struct cbor *c, json_t **ret, struct why *why)
+int cbor_to_json(const struct cbor *c, enum cbor_bytes bytes, json_t **ret, struct why *why)
 {
 	json_t *j = NULL;
 	struct cbor inner;
@@ -267,12 +273,12 @@ int cbor_to_json(const struct cbor *c, json_t **ret, struct why *why)
 	switch (c->type) {
 	case CBOR_UINT:
 	case CBOR_NINT:
-		if (!cbor_int(c, &n))
-			return why_set(why, -EBADMSG, "CBOR: a number beyond 63 bits");
-		j = json_integer(n);
+		j = cbor_int(c, &n) ? json_integer(n)
+				    : json_sprintf("%s%llu", c->type == CBOR_NINT ? "-1-" : "",
+					      (unsigned long long)c->n);
 		break;
 	case CBOR_BYTES:
-		j = bytes_json(c);
+		j = bytes_json(c, bytes);
 		break;
 	case CBOR_TEXT:
 		j = json_stringn((const char *)c->p, c->len);
@@ -281,14 +287,14 @@ int cbor_to_json(const struct cbor *c, json_t **ret, struct why *why)
 		break;
 	case CBOR_ARRAY:
 		j = json_array();
-		err = array_json(c, j, why);
+		err = array_json(c, bytes, j, why);
 		break;
 	case CBOR_MAP:
 		j = json_object();
-		err = map_json(c, j, why);
+		err = map_json(c, bytes, j, why);
 		break;
 	case CBOR_TAG:
-		return cbor_at(c, 0, &inner) ? cbor_to_json(&inner, ret, why) : -EBADMSG;
+		return cbor_at(c, 0, &inner) ? cbor_to_json(&inner, bytes, ret, why) : -EBADMSG;
 	case CBOR_SIMPLE:
 		if (c->raw_len > 1 || (c->n != 20 && c->n != 21 && c->n != 22))
 			return why_set(

@@ -65,10 +65,12 @@ bool cbor_untag(const struct cbor *c, uint64_t tag, struct cbor *inner);
 void cbor_text(const struct cbor *c, char *ret, size_t size);
 
 /*
- * As JSON: numbers as names become their digits, bytes base64url; tags fall away. -EBADMSG with why
- * for what JSON cannot hold; -ENOMEM.
+ * As JSON: numbers as names become their digits, bytes base64url or (for people) hexadecimal, tags
+ * fall away, numbers beyond 63 bits become text. -EBADMSG with why for what JSON cannot hold; -ENOMEM.
  */
-MUST_USE int cbor_to_json(const struct cbor *c, json_t **ret, struct why *why);
+enum cbor_bytes { CBOR_AS_B64URL, CBOR_AS_HEX };
+MUST_USE int cbor_to_json(
+	const struct cbor *c, enum cbor_bytes bytes, json_t **ret, struct why *why);
 
 struct wr;
 /* A head: the first bytes of an item (type and value or count). */

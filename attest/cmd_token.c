@@ -42,12 +42,12 @@ static MUST_USE int format_parse(const char *name, enum ear_form *ret, struct wh
 				      name);
 }
 
-int cmd_token_usage(const struct token_args *a, struct why *why)
+int cmd_token_usage(const struct token_args *a, bool has_references, struct why *why)
 {
 	enum ear_form form;
 
-	if (a->token == NULL && a->keys.n > 0)
-		return why_set(why, -EINVAL, "--keys goes with --token");
+	if (a->token == NULL && !has_references && a->keys.n > 0)
+		return why_set(why, -EINVAL, "--keys goes with --token or --reference");
 	if ((a->out == NULL) != (a->key == NULL))
 		return why_set(why, -EINVAL, "--token-out and --token-key go together");
 	if (a->out == NULL && (a->format != NULL || a->policy_id != NULL))

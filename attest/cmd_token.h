@@ -22,7 +22,7 @@ struct token_args {
 };
 
 /* What is wrong with the options: -EINVAL with why. */
-MUST_USE int cmd_token_usage(const struct token_args *a, struct why *why);
+MUST_USE int cmd_token_usage(const struct token_args *a, bool has_references, struct why *why);
 
 /* Check the token: roots, time and the value asked for are those of in. Exit status. */
 int cmd_token_verify(const struct token_args *a, const struct attest_inputs *in, bool as_json,

@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 
 #include "attest/cmd.h"
+#include "attest/cmd_refvalues.h"
 #include "attest/cmd_token.h"
 #include "attest/verdict.h"
 #include "policy/policy.h"
@@ -16,6 +17,7 @@ struct args {
 	const char *signature, *ak, *pcrs, *ima, *tee, *tee_quote, *tik, *sev_api, *sev_policy, *sev_digest;
 	struct opt_list certs, crls, roots, collateral, event_logs, require;
 	struct token_args token;
+	struct opt_list references;
 	bool as_json, accept_warning;
 };
 
@@ -27,6 +29,7 @@ struct loaded {
 	struct boot_digest predicted;
 	uint8_t digests[1][SHA384_BYTES];
 	uint8_t report_data[SNP_REPORT_DATA_BYTES];
+	struct refvalues references;
 	struct attest_inputs in;
 };
 
@@ -39,6 +42,7 @@ static void loaded_done(struct loaded *l)
 	cmd_files_done(&l->collateral);
 	cmd_files_done(&l->event_logs);
 	cmd_files_done(&l->single);
+	cmd_refvalues_done(&l->references);
 }
 
 /* --- certificates ----------------------------------------------------------------------------- */
@@ -200,7 +204,7 @@ static MUST_USE int usage_check(const struct args *a, struct loaded *l, struct w
 {
 	if ((a->evidence == NULL) == (a->token.token == NULL))
 		return why_set(why, -EINVAL, "--evidence FILE is missing, or --token FILE");
-	if (cmd_token_usage(&a->token, why) < 0)
+	if (cmd_token_usage(&a->token, a->references.n > 0, why) < 0)
 		return -EINVAL;
 	if (a->kind != NULL && strcmp(a->kind, "snp") != 0 && strcmp(a->kind, "tdx") != 0 &&
 		strcmp(a->kind, "sev") != 0 && strcmp(a->kind, "tpm") != 0)
@@ -392,9 +396,19 @@ static int verify_run(const struct args *a, struct loaded *l)
 							 : EXIT_INPUT,
 				err, &why);
 	}
+	if (a->references.n > 0) {
+		err = cmd_refvalues_load(
+			&l->references, &a->references, &a->token.keys, &l->in, &why);
+		if (err == -EKEYREJECTED || err == -ESTALE)
+			return cmd_fail(EXIT_NO, err, &why);
+		if (err < 0)
+			return cmd_fail(err == -ENOMEM ? EXIT_OURS : EXIT_INPUT, err, &why);
+	}
 	err = evidence_verify(a, l, &verdict, &why);
 	if (err < 0)
 		return cmd_fail(err == -ENOMEM ? EXIT_OURS : EXIT_INPUT, err, &why);
+	if (a->references.n > 0)
+		cmd_refvalues_appraise(&l->references, &l->in, &verdict);
 	if (a->token.out != NULL) {
 		err = cmd_token_write(&a->token, &l->in, &verdict, &why);
 		if (err < 0)
@@ -440,10 +454,12 @@ int cmd_verify(int argc, char **argv)
 		{ "require", OPT_LIST, &a.require, "ROW", "this row must not be 'none'" },
 		{ "tee-quote", OPT_TEXT, &a.tee_quote, "FILE",
 			"TPM: what proves it: TDX quote of an HCL report, SNP report of an SVSM's" },
+		{ "reference", OPT_LIST, &a.references, "FILE",
+			"reference values: CoRIM, or casemate measure --json" },
 		{ "token", OPT_TEXT, &a.token.token, "FILE",
 			"check this attestation result instead of evidence" },
 		{ "keys", OPT_LIST, &a.token.keys, "FILE",
-			"JWK set or PEM: who may have signed the token" },
+			"JWK set or PEM: who may have signed token or reference" },
 		{ "token-out", OPT_TEXT, &a.token.out, "FILE", "write the verdict as a signed token" },
 		{ "token-key", OPT_TEXT, &a.token.key, "FILE", "private key that signs it, PEM" },
 		{ "token-format", OPT_TEXT, &a.token.format, "FORM",

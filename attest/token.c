@@ -128,7 +128,7 @@ static MUST_USE int cwt_read(const struct token_inputs *in, struct token *t, str
 	if (err == 0 && c.type != CBOR_MAP)
 		err = why_set(why, -EBADMSG, "no map of claims");
 	if (err == 0)
-		err = cbor_to_json(&c, &t->body, why);
+		err = cbor_to_json(&c, CBOR_AS_B64URL, &t->body, why);
 	if (err < 0)
 		return why_prefix(why, err, "the token's claims");
 	token_judge_ear(in, true, t);
