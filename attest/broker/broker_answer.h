@@ -3,8 +3,9 @@
  *                network: a request in, a reply out.
  *
  *   POST /kbs/v0/auth                       -> challenge, session cookie
- *   POST /kbs/v0/attest                     -> verdict
- *   GET  /kbs/v0/resource/REPOSITORY/TYPE/TAG -> JWE
+ *   POST /kbs/v0/attest                     -> token
+ *   GET  /kbs/v0/resource/REPOSITORY/TYPE/TAG -> JWE; by cookie or token
+ *   GET  /.well-known/jwks.json             -> the key tokens are checked with
  *
  * Trust:   none in a request. A reply's detail tells the one who asked why: it quotes only what he
  *          sent, the policy he named and the verdict on it.
@@ -16,39 +17,42 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "attest/broker/broker_config.h"
 #include "attest/broker/broker_judge.h"
 #include "attest/broker/broker_ledger.h"
+#include "attest/broker/broker_rate.h"
+#include "attest/broker/broker_reply.h"
 #include "attest/broker/broker_session.h"
 #include "attest/broker/broker_store.h"
+#include "attest/broker/broker_token.h"
 #include "base/cdefs.h"
 
 struct broker {
+	struct broker_config config;
 	struct store store;
 	struct judge judge;
 	struct sessions sessions;
+	struct tokens tokens;
+	struct rate rate;
+	struct metrics metrics;
 	struct broker_ledger ledger;
 	unsigned int n_evidence_proven; /* kept in this run, LIMIT_BROKER_EVIDENCE each */
 	unsigned int n_evidence_refused;
 };
 
-enum broker_method { BROKER_GET, BROKER_POST, BROKER_METHOD_COUNT };
+enum broker_method { BROKER_GET, BROKER_POST, BROKER_DELETE, BROKER_METHOD_COUNT };
 
 struct broker_request {
 	enum broker_method method;
-	const char *path;   /* as sent, with a query if there is one */
-	const char *cookie; /* the Cookie header, NULL: none */
+	const char *path;          /* as sent, with a query if there is one */
+	const char *cookie;        /* the Cookie header, NULL: none */
+	const char *authorization; /* likewise */
+	const void *peer;          /* address, for rates; len 0: a Unix socket's */
+	size_t peer_len;
 	const void *body;
 	size_t body_len;
 	uint64_t now_ms; /* CLOCK_MONOTONIC */
 	int64_t now;     /* seconds since 1970 */
-};
-
-#define BROKER_COOKIE_MAX 160
-
-struct broker_reply {
-	int status;
-	char *body; /* JSON, for kbs_text_free(); NULL when memory is short */
-	char set_cookie[BROKER_COOKIE_MAX]; /* empty: none */
 };
 
 /* Answer; there is always a status. */

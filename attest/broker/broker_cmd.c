@@ -7,8 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "attest/broker/broker_config.h"
-#include "attest/broker/broker_store.h"
+#include "attest/broker/broker_admin.h"
 #include "attest/broker/kbs_json.h"
 #include "base/fd.h"
 #include "base/log.h"
@@ -30,23 +29,82 @@ static int usage(const struct why *why)
 	return EXIT_USAGE;
 }
 
-/* The store: named itself, or by the configuration. */
-static MUST_USE int store_take(const char *folder, const char *config_path, bool is_making,
-	struct store *ret, struct why *why)
-{
-	AUTO(broker_config) struct broker_config config = { 0 };
+/* --- both ---------------------------------------------------------------------------------------- */
 
-	if ((folder == NULL) == (config_path == NULL))
+/* What `secret` and `policy` have in common: their options, the store, the words. */
+struct verb {
+	const char *folder, *config_path, *tenant, *file;
+	bool is_json;
+	struct opt_list digests;
+	const char *init_data, *below, *serial;
+
+	struct broker_config config;
+	bool has_config;
+	struct store store;
+	char **args;
+	size_t n;
+	bool is_list, is_put;
+};
+
+static void verb_auto(struct verb *v)
+{
+	store_close(&v->store);
+	broker_config_done(&v->config);
+}
+
+/* The store: named itself, or by the configuration. */
+static MUST_USE int store_take(struct verb *v, struct why *why)
+{
+	const char *folder = v->folder;
+	struct kek kek = { 0 };
+
+	if ((v->folder == NULL) == (v->config_path == NULL))
 		return why_set(why, -EINVAL, "give one of --store and --config");
 	if (folder == NULL) {
-		int err = broker_config_read(config_path, &config, why);
+		int err = broker_config_read(v->config_path, &v->config, why);
 		if (err < 0)
 			return err == -ENOENT ? -EIO
 					      : err; /* -ENOENT is for what a store does not hold */
-		folder = config.store;
+		v->has_config = true;
+		kek = broker_config_kek(&v->config);
+		folder = v->config.store;
 	}
-	return is_making ? store_open(folder, ret, why) : store_find(folder, ret, why);
+	return v->is_put ? store_open(folder, &kek, &v->store, why)
+			 : store_find(folder, &kek, &v->store, why);
 }
+
+/*
+ * Parse the line "put X | list | END X", open the store. EXIT_YES with v->args NULL: help was shown;
+ * else the status to end with, or -1: go on.
+ */
+static MUST_USE int verb_begin(struct verb *v, const struct opt_spec *spec, const char *end,
+	int argc, char **argv, struct why *why)
+{
+	int err = opts_parse(spec, argc, argv, &v->args, &v->n, why);
+
+	if (err != 0)
+		return err > 0 ? EXIT_YES : usage(why);
+	v->is_list = strcmp(v->args[0], "list") == 0;
+	v->is_put = strcmp(v->args[0], "put") == 0;
+	if (v->n != (v->is_list ? 1 : 2) ||
+		(!v->is_list && !v->is_put && strcmp(v->args[0], end) != 0)) {
+		(void)why_set(why, 0, "want: %s", spec->usage);
+		return usage(why);
+	}
+	err = store_take(v, why);
+	if (err == -EINVAL)
+		return usage(why);
+	return err < 0 ? report(err, why) : -1;
+}
+
+#define STORE_OPTIONS(v)                                                                           \
+	{ "config", OPT_TEXT, &(v).config_path, "FILE",                                            \
+		"the broker's configuration, which names the store" },                             \
+		{ "store", OPT_TEXT, &(v).folder, "FOLDER", "the store itself" },                  \
+		{ "tenant", OPT_TEXT, &(v).tenant, "NAME", "whose; without it: no tenant's" },     \
+	{                                                                                          \
+		"json", OPT_FLAG, &(v).is_json, NULL, "one JSON object"                            \
+	}
 
 static MUST_USE int json_answer(json_t *j)
 {
@@ -88,146 +146,110 @@ static MUST_USE int secret_input(const char *path, struct secret *ret, struct wh
 		       : secret_init_copy(ret, room.p, len);
 }
 
-static MUST_USE int secret_put(
-	const struct store *s, const char *path, const char *file, struct why *why)
+static MUST_USE int secret_change(const struct verb *v, const char *tenant, struct why *why)
 {
 	AUTO(secret) struct secret secret = { 0 };
-	struct kbs_path parsed;
+	struct kbs_path path;
 
-	int err = kbs_path_parse(path, &parsed, why);
+	int err = kbs_path_parse(v->args[1], &path, why);
+	if (err == 0 && !v->is_put)
+		return store_remove_secret(&v->store, tenant, &path, why);
 	if (err == 0)
-		err = secret_input(file, &secret, why);
-	if (err == 0)
-		err = store_write_secret(s, &parsed, &secret, why);
-	return err;
+		err = secret_input(v->file, &secret, why);
+	return err < 0 ? err : store_write_secret(&v->store, tenant, &path, &secret, why);
 }
 
-static MUST_USE int secret_remove(const struct store *s, const char *path, struct why *why)
+/* Names, one a line. */
+static MUST_USE int lines_answer(json_t *names)
 {
-	struct kbs_path parsed;
+	size_t i;
+	const json_t *name;
+	int status = EXIT_YES;
 
-	int err = kbs_path_parse(path, &parsed, why);
-	return err < 0 ? err : store_remove_secret(s, &parsed, why);
-}
-
-static int name_print(void *owner, const char *name)
-{
-	return owner != NULL    ? json_array_append_new(owner, json_string(name)) < 0 ? -ENOMEM : 0
-	       : puts(name) < 0 ? -EIO
-				: 0;
-}
-
-static int secret_list(const struct store *s, bool is_json, struct why *why)
-{
-	json_t *names = is_json ? json_array() : NULL;
-	int err = store_list_secrets(s, name_print, names, why);
-
-	if (err < 0) {
-		json_decref(names);
-		return report(err, why);
-	}
-	return is_json ? json_answer(json_pack("{s:s,s:o}", "schema", "casemate.broker.secrets/1",
-				 "secrets", names))
-		       : EXIT_YES;
+	json_array_foreach(names, i, name)
+		if (puts(json_string_value(name)) < 0) status =
+		EXIT_OURS;
+	json_decref(names);
+	return status;
 }
 
 int broker_cmd_secret(int argc, char **argv)
 {
-	const char *folder = NULL;
-	const char *config = NULL;
-	const char *file = NULL;
-	bool is_json = false;
+	AUTO(verb) struct verb v = { .store = STORE_NONE };
 	const struct opt options[] = {
-		{ "config", OPT_TEXT, &config, "FILE",
-			"the broker's configuration, which names the store" },
-		{ "store", OPT_TEXT, &folder, "FOLDER", "the store itself" },
-		{ "file", OPT_TEXT, &file, "FILE",
+		STORE_OPTIONS(v),
+		{ "file", OPT_TEXT, &v.file, "FILE",
 			"put: read the secret from here, not standard input" },
-		{ "json", OPT_FLAG, &is_json, NULL, "list: one JSON object" },
 		{ 0 },
 	};
 	const struct opt_spec spec = { "casemate-broker secret put|rm REPOSITORY/TYPE/TAG | list",
 		"Keep, list or remove the secrets that proven guests may get.", options, 1, 2 };
-	AUTO(store) struct store s = STORE_NONE;
+	json_t *names = NULL;
 	struct why why = { 0 };
-	char **args;
-	size_t n;
 
-	int err = opts_parse(&spec, argc, argv, &args, &n, &why);
-	if (err != 0)
-		return err > 0 ? EXIT_YES : usage(&why);
-	bool is_list = strcmp(args[0], "list") == 0;
-	bool is_put = strcmp(args[0], "put") == 0;
-	if (n != (is_list ? 1 : 2) || (!is_list && !is_put && strcmp(args[0], "rm") != 0)) {
-		(void)why_set(&why, 0, "want secret put PATH, secret rm PATH or secret list");
-		return usage(&why);
-	}
-	err = store_take(folder, config, is_put, &s, &why);
-	if (err == -EINVAL)
-		return usage(&why);
+	int status = verb_begin(&v, &spec, "rm", argc, argv, &why);
+	if (status >= 0)
+		return status;
+	const char *tenant = v.tenant != NULL ? v.tenant : "";
+	int err = v.is_list ? broker_list_secrets(&v.store, tenant, &names, &why)
+			    : secret_change(&v, tenant, &why);
 	if (err < 0)
 		return report(err, &why);
-	if (is_list)
-		return secret_list(&s, is_json, &why);
-	err = is_put ? secret_put(&s, args[1], file, &why) : secret_remove(&s, args[1], &why);
-	return err < 0 ? report(err, &why) : EXIT_YES;
+	if (!v.is_list)
+		return EXIT_YES;
+	return v.is_json ? json_answer(json_pack("{s:s,s:o}", "schema", "casemate.broker.secrets/1",
+				   "secrets", names))
+			 : lines_answer(names);
 }
 
-/* --- policy ------------------------------------------------------------------------------------ */
+/* --- policy -------------------------------------------------------------------------------------- */
 
-static void hex_print(const uint8_t *bytes, size_t len, char *ret, size_t size)
+/* The digest of the init-data whose guests carry it instead of the policy's hash. */
+static MUST_USE int init_data_read(const char *path, uint8_t ret[64], struct why *why)
 {
-	struct wr w = wr_of(ret, size);
+	uint8_t *bytes = NULL;
+	size_t len = 0;
+	int err = fd_read_path(path, LIMIT_KBS_BODY_BYTES, &bytes, &len, why);
 
-	wr_hex(&w, bytes, len);
-	if (wr_end_str(&w) < 0)
-		ret[0] = '\0';
-}
-
-static MUST_USE int digests_parse(const struct opt_list *list,
-	uint8_t ret[LIMIT_BROKER_DIGESTS][STORE_DIGEST_BYTES], struct why *why)
-{
-	if (list->n > LIMIT_BROKER_DIGESTS)
-		return why_set(why, -EINVAL, "at most %u launch digests", LIMIT_BROKER_DIGESTS);
-	for (size_t i = 0; i < list->n; i++)
-		if (opts_parse_hex(list->at[i], ret[i], STORE_DIGEST_BYTES) < 0)
-			return why_set(why, -EINVAL,
-				"--launch-digest: want 96 hexadecimal digits, not \"%s\"",
-				list->at[i]);
-	return 0;
+	if (err == 0)
+		err = initdata_digest(bytes, len, ret, why);
+	free(bytes);
+	return err;
 }
 
 /* What is put must be a policy that the broker will be able to use. */
-static int policy_put(const struct store *s, const char *path, const struct opt_list *list,
-	bool is_json, struct why *why)
+static int policy_put(const struct verb *v, struct why *why)
 {
-	uint8_t digests[LIMIT_BROKER_DIGESTS][STORE_DIGEST_BYTES];
 	uint8_t hash[STORE_HASH_BYTES];
+	uint8_t init[64];
 	char hex[2 * STORE_HASH_BYTES + 1];
-	struct policy *policy = NULL;
 	uint8_t *bytes = NULL;
 	size_t len = 0;
+	struct policy *policy = malloc(sizeof *policy);
+	const char *path = v->args[1];
 
-	int err = digests_parse(list, digests, why);
-	if (err < 0)
-		return usage(why);
-	policy = malloc(sizeof *policy);
-	err = policy == NULL ? -ENOMEM : fd_read_path(path, LIMIT_POLICY_BYTES, &bytes, &len, why);
+	int err = policy == NULL ? -ENOMEM
+				 : fd_read_path(path, LIMIT_POLICY_BYTES, &bytes, &len, why);
+	if (err == -ENOENT)
+		err = -EIO;
+	if (err == 0 && v->init_data != NULL)
+		err = init_data_read(v->init_data, init, why);
 	if (err == 0)
-		err = policy_parse(bytes, len, path, policy, why);
-	if (err < 0)
-		log_err("%s", why_text(why, err));
-	int status = err < 0 ? policy_exit_status(err) : EXIT_YES;
-	if (err == 0 && list->n == 0 && policy->boot.n_launch_digests == 0)
-		log_warn("no launch digest, here or in the policy: nothing will ever be proven "
-			 "with it");
+		err = broker_put_policy(&v->store, v->has_config ? &v->config : NULL, v->tenant,
+			bytes, len, path, v->digests.at, v->digests.n,
+			v->init_data != NULL ? init : NULL, policy, hash, why);
+	int status = EXIT_YES;
+	if (err == -EINVAL) {
+		(void)why_prefix(why, 0, "--launch-digest");
+		status = usage(why);
+	} else if (err < 0)
+		status = report(err, why);
 	if (err == 0) {
-		err = store_write_policy(s, bytes, len, digests, list->n, hash, why);
-		status = err < 0 ? report(err, why) : EXIT_YES;
-	}
-	if (err == 0) {
-		hex_print(hash, sizeof hash, hex, sizeof hex);
-		status = is_json         ? json_answer(json_pack("{s:s,s:s,s:s,s:I}", "schema",
+		if (v->digests.n == 0 && policy->boot.n_launch_digests == 0)
+			log_warn("no launch digest, here or in the policy: nothing will ever be "
+				 "proven with it");
+		wr_hex_str(hex, sizeof hex, hash, sizeof hash);
+		status = v->is_json      ? json_answer(json_pack("{s:s,s:s,s:s,s:I}", "schema",
 						   "casemate.broker.policy/1", "hash", hex, "name",
 						   policy->name, "serial", (json_int_t)policy->serial))
 			 : puts(hex) < 0 ? EXIT_OURS
@@ -238,113 +260,85 @@ static int policy_put(const struct store *s, const char *path, const struct opt_
 	return status;
 }
 
-static int policy_revoke(const struct store *s, const char *hex, struct why *why)
+/* By hash; or by name: one serial, or all below one. */
+static int policy_revoke(const struct verb *v, struct why *why)
 {
 	uint8_t hash[STORE_HASH_BYTES];
+	unsigned long long serial = 0;
+	const char *what = v->args[1];
+	const char *tenant = v->tenant != NULL ? v->tenant : "";
+	const char *number = v->below != NULL ? v->below : v->serial;
 
-	if (opts_parse_hex(hex, hash, sizeof hash) < 0) {
-		(void)why_set(
-			why, 0, "want the policy's hash, 64 hexadecimal digits, not \"%s\"", hex);
+	if (number == NULL && opts_parse_hex(what, hash, sizeof hash) < 0) {
+		(void)why_set(why, 0,
+			"want the policy's hash, 64 hexadecimal digits, not \"%s\"; or a name with "
+			"--serial or --below",
+			what);
 		return usage(why);
 	}
-	int err = store_revoke_policy(s, hash, why);
+	if ((v->below != NULL && v->serial != NULL) ||
+		(number != NULL && opts_parse_u64(v->below != NULL ? "--below" : "--serial", number,
+					   0, INT64_MAX, &serial, why) < 0)) {
+		if (v->below != NULL && v->serial != NULL)
+			(void)why_set(why, 0, "give one of --serial and --below");
+		return usage(why);
+	}
+	int err = v->below != NULL    ? store_set_minimum(&v->store, tenant, what, serial, why)
+		  : v->serial != NULL ? store_revoke_serial(&v->store, tenant, what, serial, why)
+				      : store_revoke_policy(&v->store, tenant, hash, why);
 	return err < 0 ? report(err, why) : EXIT_YES;
 }
 
-struct policy_lister {
-	const struct store *store;
-	struct policy *policy;
-	json_t *rows; /* NULL: text */
-};
-
-static int policy_print(void *owner, const char *hex)
+static int policy_list(const struct verb *v, struct why *why)
 {
-	struct policy_lister *l = owner;
-	AUTO(store_policy) struct store_policy p = { 0 };
-	uint8_t hash[STORE_HASH_BYTES];
-	const char *name = "(damaged)";
-	const char *state = "damaged";
-	json_int_t serial = 0;
+	json_t *rows = NULL;
+	const json_t *row;
+	size_t i;
+	int err = broker_list_policies(&v->store, v->tenant != NULL ? v->tenant : "", &rows, why);
 
-	int err = opts_parse_hex(hex, hash, sizeof hash);
 	if (err < 0)
-		return 0; /* not a file of ours */
-	err = store_read_policy(l->store, hash, &p, NULL);
-	if (err == 0)
-		err = policy_parse(p.bytes, p.len, hex, l->policy, NULL);
-	if (err == 0) {
-		name = l->policy->name;
-		serial = (json_int_t)l->policy->serial;
-		state = p.is_revoked ? "revoked" : "active";
-	}
-	if (l->rows == NULL)
-		return printf("%s  %-8s %s serial %lld, %zu launch digests\n", hex, state, name,
-			       (long long)serial, p.n_digests) < 0
-			       ? -EIO
-			       : 0;
-	return json_array_append_new(l->rows,
-		       json_pack("{s:s,s:s,s:s,s:I,s:I}", "hash", hex, "state", state, "name", name,
-			       "serial", serial, "launch_digests", (json_int_t)p.n_digests)) < 0
-		       ? -ENOMEM
-		       : 0;
-}
-
-static int policy_list(const struct store *s, bool is_json, struct why *why)
-{
-	struct policy_lister l = { .store = s, .rows = is_json ? json_array() : NULL };
-
-	l.policy = malloc(sizeof *l.policy);
-	int err = l.policy == NULL ? -ENOMEM : store_list_policies(s, policy_print, &l, why);
-	free(l.policy);
-	if (err < 0) {
-		json_decref(l.rows);
 		return report(err, why);
+	if (v->is_json)
+		return json_answer(json_pack(
+			"{s:s,s:o}", "schema", "casemate.broker.policies/1", "policies", rows));
+	json_array_foreach(rows, i, row)
+	{
+		const char *hash, *state, *name;
+		json_int_t serial, n;
+		if (json_unpack((json_t *)(uintptr_t)row, "{s:s,s:s,s:s,s:I,s:I}", "hash", &hash,
+			    "state", &state, "name", &name, "serial", &serial, "launch_digests",
+			    &n) == 0 &&
+			printf("%s  %-8s %s serial %lld, %lld launch digests\n", hash, state, name,
+				(long long)serial, (long long)n) < 0)
+			err = -EIO;
 	}
-	return is_json ? json_answer(json_pack("{s:s,s:o}", "schema", "casemate.broker.policies/1",
-				 "policies", l.rows))
-		       : EXIT_YES;
+	json_decref(rows);
+	return err < 0 ? EXIT_OURS : EXIT_YES;
 }
 
 int broker_cmd_policy(int argc, char **argv)
 {
-	const char *folder = NULL;
-	const char *config = NULL;
-	struct opt_list digests = { 0 };
-	bool is_json = false;
+	AUTO(verb) struct verb v = { .store = STORE_NONE };
 	const struct opt options[] = {
-		{ "config", OPT_TEXT, &config, "FILE",
-			"the broker's configuration, which names the store" },
-		{ "store", OPT_TEXT, &folder, "FOLDER", "the store itself" },
-		{ "launch-digest", OPT_LIST, &digests, "HEX",
+		STORE_OPTIONS(v),
+		{ "launch-digest", OPT_LIST, &v.digests, "HEX",
 			"put: a launch digest the guest may have, as `casemate measure` prints "
 			"it" },
-		{ "json", OPT_FLAG, &is_json, NULL, "one JSON object" },
+		{ "init-data", OPT_TEXT, &v.init_data, "FILE",
+			"put: guests carry the digest of this init-data, not the policy's hash" },
+		{ "serial", OPT_TEXT, &v.serial, "N", "revoke NAME: this serial, kept or not yet" },
+		{ "below", OPT_TEXT, &v.below, "N", "revoke NAME: every serial below this one" },
 		{ 0 },
 	};
-	const struct opt_spec spec = { "casemate-broker policy put FILE | list | revoke HASH",
+	const struct opt_spec spec = { "casemate-broker policy put FILE | list | revoke HASH|NAME",
 		"Keep, list or revoke the launch policies whose guests may get secrets.", options,
 		1, 2 };
-	AUTO(store) struct store s = STORE_NONE;
 	struct why why = { 0 };
-	char **args;
-	size_t n;
 
-	int err = opts_parse(&spec, argc, argv, &args, &n, &why);
-	if (err != 0)
-		return err > 0 ? EXIT_YES : usage(&why);
-	bool is_list = strcmp(args[0], "list") == 0;
-	bool is_put = strcmp(args[0], "put") == 0;
-	if (n != (is_list ? 1 : 2) || (!is_list && !is_put && strcmp(args[0], "revoke") != 0)) {
-		(void)why_set(&why, 0, "want policy put FILE, policy list or policy revoke HASH");
-		return usage(&why);
-	}
-	err = store_take(folder, config, is_put, &s, &why);
-	if (err == -EINVAL)
-		return usage(&why);
-	if (err < 0)
-		return report(err, &why);
-	if (is_list)
-		return policy_list(&s, is_json, &why);
-	return is_put ? policy_put(&s, args[1], &digests, is_json, &why)
-		      : policy_revoke(&s, args[1], &why);
+	int status = verb_begin(&v, &spec, "revoke", argc, argv, &why);
+	if (status >= 0)
+		return status;
+	return v.is_list  ? policy_list(&v, &why)
+	       : v.is_put ? policy_put(&v, &why)
+			  : policy_revoke(&v, &why);
 }

@@ -1,8 +1,8 @@
 /*
  * broker_judge: does this evidence prove a guest that a stored policy lets have secrets?
  *
- * Trust:   evidence and certificates: none. The store's policies, the roots and CRLs: the
- *          operator's.
+ * Trust:   evidence and certificates: none. The store's policies, the roots, CRLs and collateral:
+ *          the operator's.
  * Owns:    scratch space for a policy and a verdict, and the operator's certificates.
  * Threads: one.
  */
@@ -12,36 +12,50 @@
 #include <stdint.h>
 #include <time.h>
 
+#include "attest/broker/broker_evidence.h"
 #include "attest/broker/broker_session.h"
 #include "attest/broker/broker_store.h"
-#include "attest/broker/kbs_snp.h"
 #include "attest/evidence.h"
 #include "base/cdefs.h"
 #include "base/limits.h"
 #include "base/why.h"
 #include "policy/policy.h"
 
+/* Files of one kind that the operator gave; blobs_done() frees them. */
+struct blobs {
+	struct attest_blob at[LIMIT_BROKER_BLOBS];
+	size_t n;
+};
+void blobs_done(struct blobs *b);
+
 struct judge {
-	struct attest_blob roots[LIMIT_BROKER_BLOBS];
-	size_t n_roots;
-	struct attest_blob certs[LIMIT_BROKER_BLOBS]; /* where guests bring none */
-	size_t n_certs;
-	struct attest_blob crls[LIMIT_BROKER_BLOBS]; /* any: no proof without a current one */
-	size_t n_crls;
+	struct blobs roots;
+	struct blobs certs; /* where guests bring none */
+	struct blobs crls;  /* any: no SEV-SNP proof without a current one */
+	struct blobs collateral;
 
 	bool is_genuine; /* the last evidence: signature and chain hold, whatever else does not */
 	struct policy policy;
 	struct verdict verdict;
-	struct kbs_snp evidence;
+	struct evidence evidence;
+};
+
+/* What a session asks of evidence. */
+struct judge_question {
+	const uint8_t *report_data; /* 64 bytes */
+	size_t report_data_len;     /* without the zeros behind */
+	int64_t now;
+	const uint8_t *policy_hash; /* NULL: by its host data */
+	const uint8_t *init_data;   /* NULL, or 64 bytes: digest of the init-data that was sent */
 };
 
 /*
  * Judge j->evidence. 0: every row that was asked for is affirming, *ret says for whom. -EACCES:
- * refused, why has the first failing row, *ret what is known (all of it only claimed). -EBADMSG:
- * the bytes are no report, *ret is untouched. Other errors are ours.
+ * refused, why has the first failing row, *ret what is known (all of it only claimed). -EBADMSG,
+ * -EPROTONOSUPPORT: the bytes are no evidence, *ret is untouched. Other errors are ours.
  */
 MUST_USE int judge_evidence(struct judge *j, const struct store *store,
-	const uint8_t report_data[64], int64_t now, struct proof *ret, struct why *why);
+	const struct judge_question *q, struct proof *ret, struct why *why);
 
 /*
  * The policy of a proven session, read again because it may have been revoked or have run out

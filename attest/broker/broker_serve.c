@@ -10,46 +10,14 @@
 
 #include "attest/broker/broker_answer.h"
 #include "attest/broker/broker_cmd.h"
-#include "attest/broker/broker_config.h"
+#include "attest/broker/broker_notify.h"
+#include "attest/broker/broker_reload.h"
 #include "attest/broker/broker_server.h"
 #include "base/fd.h"
 #include "base/log.h"
 #include "base/opts.h"
 #include "sandbox/sandbox.h"
 #include "sandbox/stage.h"
-
-static MUST_USE int blobs_read(
-	char *const paths[], size_t n, struct attest_blob *ret, size_t *ret_n, struct why *why)
-{
-	for (size_t i = 0; i < n; i++) {
-		uint8_t *bytes = NULL;
-		size_t len = 0;
-		size_t n_certs = 0;
-		int err = fd_read_path(paths[i], LIMIT_CERT_BLOB_BYTES, &bytes, &len, why);
-		if (err < 0)
-			return err;
-		ret[i] = (struct attest_blob){ bytes, len };
-		err = attest_check_certs(ret[i], &n_certs, why);
-		if (err == 0 && n_certs == 0)
-			err = why_set(why, -EBADMSG, "no certificate or CRL in it");
-		if (err < 0)
-			return why_prefix(why, err, "%s", paths[i]);
-	}
-	*ret_n = n;
-	return 0;
-}
-
-/* All of them must be readable; a CRL's age shows in the verdict. */
-static MUST_USE int judge_open(struct judge *j, const struct broker_config *config, struct why *why)
-{
-	int err = blobs_read(config->roots, config->n_roots, j->roots, &j->n_roots, why);
-
-	if (err == 0)
-		err = blobs_read(config->certs, config->n_certs, j->certs, &j->n_certs, why);
-	if (err == 0)
-		err = blobs_read(config->crls, config->n_crls, j->crls, &j->n_crls, why);
-	return err;
-}
 
 /*
  * Root is for binding sockets only: become the store's owner. A store of root's is given to a user
@@ -75,32 +43,40 @@ static MUST_USE int root_leave(const struct store *store, struct why *why)
 }
 
 /* In this order: what needs rights and a file system first, the sandbox last. */
-static MUST_USE int serve(struct broker *b, const struct broker_config *config, struct why *why)
+static MUST_USE int serve(
+	struct broker *b, const char *path, struct reader *reader, struct why *why)
 {
-	struct server_config net = { config->listen, config->listen_tcp, config->certificate,
-		config->key };
+	const struct broker_config *c = &b->config;
+	const struct kek kek = broker_config_kek(c);
+	const struct server_config net = { c->listen, c->listen_tcp, c->certificate, c->key,
+		c->admin_listen, c->admin_listen_tcp, c->admin_ca,
+		notify_open(getenv("NOTIFY_SOCKET")), reader, path };
 	struct server *server = NULL;
 
-	int err = store_find(config->store, &b->store, why);
+	int err = broker_ledger_start(
+		&b->ledger, c->ledger_folder, c->ledger_key, c->ledger_origin, why);
 	if (err == 0)
-		err = judge_open(&b->judge, config, why);
+		err = reader_start(reader, path, why);
 	if (err == 0)
-		err = broker_ledger_start(&b->ledger, config->ledger_folder, config->ledger_key,
-			config->ledger_origin, why);
+		err = store_find(c->store, &kek, &b->store, why);
+	if (err == 0)
+		err = tokens_open(&b->tokens, c->token_key, c->token_issuer, c->token_s, why);
 	if (err == 0)
 		err = server_open(&net, b, &server, why);
 	if (err == 0)
 		err = root_leave(&b->store, why);
 	if (err == 0)
 		err = sandbox_enter(ROLE_BROKER, why);
-	if (err < 0) {
-		broker_ledger_stop(&b->ledger);
+	if (err < 0)
 		return err;
-	}
-	log_info("serving on %s%s%s", config->listen != NULL ? config->listen : "",
-		config->listen != NULL && config->listen_tcp != NULL ? " and " : "",
-		config->listen_tcp != NULL ? config->listen_tcp : "");
-	return server_run(server);
+	rate_init(&b->rate, c->rate_peer, c->rate_all);
+	log_info("serving on %s%s%s", c->listen != NULL ? c->listen : "",
+		c->listen != NULL && c->listen_tcp != NULL ? " and " : "",
+		c->listen_tcp != NULL ? c->listen_tcp : "");
+	notify_send(net.notify_fd, "READY=1");
+	err = server_run(server);
+	notify_send(net.notify_fd, "STOPPING=1");
+	return err;
 }
 
 int broker_cmd_serve(int argc, char **argv)
@@ -112,7 +88,7 @@ int broker_cmd_serve(int argc, char **argv)
 	};
 	const struct opt_spec spec = { "casemate-broker serve --config FILE",
 		"Release secrets to guests that prove what they are.", options, 0, 0 };
-	AUTO(broker_config) struct broker_config config = { 0 };
+	struct reader reader = READER_NONE;
 	struct broker *b = NULL;
 	struct why why = { 0 };
 	char **args;
@@ -127,17 +103,18 @@ int broker_cmd_serve(int argc, char **argv)
 		log_err("%s", why_text(&why, err));
 		return EXIT_USAGE;
 	}
-	err = broker_config_read(path, &config, &why);
-	if (err == 0) {
-		b = calloc(1, sizeof *b);
-		err = b == NULL ? -ENOMEM : 0;
-	}
+	b = calloc(1, sizeof *b);
+	err = b == NULL ? -ENOMEM : 0;
 	if (err == 0) {
 		b->store = STORE_NONE;
 		b->ledger = BROKER_LEDGER_NONE;
-		err = serve(b, &config, &why);
+		err = files_load(b, path, &why);
 	}
+	if (err == 0)
+		err = serve(b, path, &reader, &why);
 	if (err < 0)
 		log_err("%s", why_text(&why, err));
+	if (err < 0 && b != NULL)
+		broker_ledger_stop(&b->ledger);
 	return err < 0 ? opts_exit_status(err) : EXIT_YES;
 }

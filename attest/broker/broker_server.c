@@ -9,6 +9,7 @@
 #include <event2/keyvalq_struct.h>
 #include <event2/listener.h>
 #include <fcntl.h>
+#include <netinet/in.h>
 #include <openssl/err.h>
 #include <openssl/ssl.h>
 #include <signal.h>
@@ -21,21 +22,32 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "attest/broker/broker_admin.h"
+#include "attest/broker/broker_notify.h"
 #include "attest/broker/kbs_json.h"
 #include "attest/broker/kbs_jwe.h"
+#include "attest/cert.h"
 #include "base/fd.h"
 #include "base/limits.h"
 #include "base/log.h"
 
-#define LISTENERS_MAX 2u
+#define LISTENERS_MAX 4u
 #define BACKLOG       64
 #define LOG_CHUNK     512
 
-struct server {
-	struct broker *broker;
-	struct event_base *base;
+/* Guests' side or administrators': own sockets, own TLS settings. */
+struct front {
+	struct server *server;
 	struct evhttp *http;
 	SSL_CTX *tls;
+	bool is_admin;
+};
+
+struct server {
+	struct broker *broker;
+	struct server_config config;
+	struct event_base *base;
+	struct front guests, admins;
 	struct evconnlistener *listeners[LISTENERS_MAX];
 	size_t n_listeners;
 	unsigned int n_conns;
@@ -69,7 +81,7 @@ static MUST_USE int stale_remove(const struct sockaddr_un *sa, struct why *why)
 		       : 0;
 }
 
-static MUST_USE int unix_listen(const char *path, int *ret, struct why *why)
+static MUST_USE int unix_listen(const char *path, mode_t mode, int *ret, struct why *why)
 {
 	struct sockaddr_un sa = { .sun_family = AF_UNIX };
 
@@ -81,8 +93,7 @@ static MUST_USE int unix_listen(const char *path, int *ret, struct why *why)
 	if (err < 0)
 		return err;
 	AUTO(fd) int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	/* Anybody may ask; what he gets depends on what he proves. */
-	if (fd < 0 || bind(fd, (struct sockaddr *)&sa, sizeof sa) < 0 || chmod(path, 0666) < 0 ||
+	if (fd < 0 || bind(fd, (struct sockaddr *)&sa, sizeof sa) < 0 || chmod(path, mode) < 0 ||
 		listen(fd, BACKLOG) < 0) {
 		err = -errno;
 		return why_set(why, err, "cannot listen on %s: %s", path, strerrordesc_np(-err));
@@ -110,12 +121,13 @@ static MUST_USE int tcp_listen(const char *address, int *ret, struct why *why)
 	return 0;
 }
 
-static MUST_USE int listener_add(struct server *s, int fd)
+static MUST_USE int listener_add(struct front *f, int fd)
 {
+	struct server *s = f->server;
 	struct evconnlistener *l = evconnlistener_new(
 		s->base, NULL, NULL, LEV_OPT_CLOSE_ON_FREE | LEV_OPT_CLOSE_ON_EXEC, 0, fd);
 
-	if (l == NULL || evhttp_bind_listener(s->http, l) == NULL)
+	if (l == NULL || evhttp_bind_listener(f->http, l) == NULL)
 		return -ENOMEM;
 	s->listeners[s->n_listeners++] = l;
 	return 0;
@@ -158,9 +170,10 @@ static void conn_end(void *parent, void *ptr, CRYPTO_EX_DATA *ad, int idx, long 
 static struct bufferevent *conn_open(struct event_base *base, void *arg)
 {
 	static const struct timeval life = { .tv_sec = LIMIT_KBS_CONNECTION_MS / 1000 };
-	struct server *s = arg;
+	struct front *f = arg;
+	struct server *s = f->server;
 	struct conn *c = calloc(1, sizeof *c);
-	SSL *ssl = SSL_new(s->tls);
+	SSL *ssl = SSL_new(f->tls);
 
 	if (c == NULL || ssl == NULL)
 		abort();
@@ -171,6 +184,7 @@ static struct bufferevent *conn_open(struct event_base *base, void *arg)
 	if (c->bev == NULL || c->deadline == NULL || event_add(c->deadline, &life) < 0 ||
 		SSL_set_ex_data(ssl, conn_index, c) != 1)
 		abort();
+	s->broker->metrics.n[METRIC_CONNECTIONS]++;
 	if (++s->n_conns == LIMIT_KBS_CONNECTIONS)
 		listeners_set(s, false);
 	return c->bev;
@@ -181,7 +195,8 @@ static void reply_send(struct evhttp_request *rq, struct broker_reply *r)
 	struct evkeyvalq *headers = evhttp_request_get_output_headers(rq);
 	struct evbuffer *out = evhttp_request_get_output_buffer(rq);
 
-	(void)evhttp_add_header(headers, "Content-Type", "application/json");
+	(void)evhttp_add_header(headers, "Content-Type",
+		r->is_text ? "text/plain; version=0.0.4" : "application/json");
 	(void)evhttp_add_header(headers, "Cache-Control", "no-store");
 	if (r->set_cookie[0] != '\0')
 		(void)evhttp_add_header(headers, "Set-Cookie", r->set_cookie);
@@ -191,17 +206,51 @@ static void reply_send(struct evhttp_request *rq, struct broker_reply *r)
 	evhttp_send_reply(rq, r->status, NULL, NULL);
 }
 
+/* A peer's address without its port; of IPv6 the network, since hosts choose the rest. */
+static const void *peer_of(struct evhttp_connection *c, size_t *ret_len)
+{
+	const struct sockaddr *sa = evhttp_connection_get_addr(c);
+
+	*ret_len = 0;
+	if (sa != NULL && sa->sa_family == AF_INET) {
+		*ret_len = sizeof(struct in_addr);
+		return &((const struct sockaddr_in *)(const void *)sa)->sin_addr;
+	}
+	if (sa != NULL && sa->sa_family == AF_INET6) {
+		*ret_len = sizeof(struct in6_addr) / 2;
+		return &((const struct sockaddr_in6 *)(const void *)sa)->sin6_addr;
+	}
+	return NULL;
+}
+
+/* SHA-256 of the client's public key, which the handshake has proven. */
+static MUST_USE int spki_of(struct evhttp_connection *c, uint8_t ret[32])
+{
+	SSL *ssl = bufferevent_openssl_get_ssl(evhttp_connection_get_bufferevent(c));
+	X509 *x = ssl != NULL ? SSL_get1_peer_certificate(ssl) : NULL;
+	int err = x != NULL ? cert_spki_sha256(x, ret) : -EACCES;
+
+	X509_free(x);
+	return err;
+}
+
 static void request_take(struct evhttp_request *rq, void *arg)
 {
-	struct server *s = arg;
+	struct front *f = arg;
 	struct evbuffer *in = evhttp_request_get_input_buffer(rq);
+	struct evkeyvalq *headers = evhttp_request_get_input_headers(rq);
+	struct evhttp_connection *c = evhttp_request_get_connection(rq);
+	enum evhttp_cmd_type command = evhttp_request_get_command(rq);
 	struct timespec t = { 0 };
+	uint8_t spki[32] = { 0 };
 	struct broker_reply reply;
 	struct broker_request r = {
-		.method = evhttp_request_get_command(rq) == EVHTTP_REQ_POST ? BROKER_POST
-									    : BROKER_GET,
+		.method = command == EVHTTP_REQ_POST     ? BROKER_POST
+			  : command == EVHTTP_REQ_DELETE ? BROKER_DELETE
+							 : BROKER_GET,
 		.path = evhttp_request_get_uri(rq),
-		.cookie = evhttp_find_header(evhttp_request_get_input_headers(rq), "Cookie"),
+		.cookie = evhttp_find_header(headers, "Cookie"),
+		.authorization = evhttp_find_header(headers, "Authorization"),
 		.body_len = evbuffer_get_length(in),
 		.body = evbuffer_pullup(in, -1),
 		.now = time(NULL),
@@ -209,36 +258,54 @@ static void request_take(struct evhttp_request *rq, void *arg)
 
 	(void)clock_gettime(CLOCK_MONOTONIC, &t);
 	r.now_ms = (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
+	r.peer = peer_of(c, &r.peer_len);
 	if (r.body == NULL)
 		r.body = "";
-	broker_answer(s->broker, &r, &reply);
+	if (!f->is_admin)
+		broker_answer(f->server->broker, &r, &reply);
+	else if (spki_of(c, spki) == 0)
+		broker_admin_answer(f->server->broker, &r, spki, &reply);
+	else
+		reply = (struct broker_reply){ .status = 403 };
 	reply_send(rq, &reply);
 }
 
 /* --- start ------------------------------------------------------------------------------------- */
 
-static MUST_USE int tls_open(struct server *s, const struct server_config *config, struct why *why)
+/* Any key will do here: which ones administer what is judged with each request. */
+static int client_accept(int is_ok, X509_STORE_CTX *ctx)
 {
-	/* The system's OpenSSL configuration is not ours: the same settings everywhere. */
-	if (OPENSSL_init_ssl(OPENSSL_INIT_NO_LOAD_CONFIG, NULL) != 1)
+	return 1;
+}
+
+/* Certificates of administrators: of a CA where one is given, else of any; a key is proven anyhow. */
+static MUST_USE int clients_demand(SSL_CTX *tls, const char *ca, struct why *why)
+{
+	SSL_CTX_set_verify(tls, SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT,
+		ca != NULL ? NULL : client_accept);
+	return ca != NULL && SSL_CTX_load_verify_file(tls, ca) != 1
+		       ? why_set(why, -EBADMSG, "%s: no PEM certificate that can be read", ca)
+		       : 0;
+}
+
+static MUST_USE int tls_open(struct front *f, const struct server_config *config, struct why *why)
+{
+	f->tls = SSL_CTX_new(TLS_server_method());
+	if (f->tls == NULL)
 		return -ENOMEM;
-	s->tls = SSL_CTX_new(TLS_server_method());
-	conn_index = SSL_get_ex_new_index(0, NULL, NULL, NULL, conn_end);
-	if (s->tls == NULL || conn_index < 0)
-		return -ENOMEM;
-	(void)SSL_CTX_set_session_cache_mode(s->tls, SSL_SESS_CACHE_OFF);
-	(void)SSL_CTX_set_options(s->tls, SSL_OP_NO_TICKET);
-	if (SSL_CTX_set_min_proto_version(s->tls, TLS1_3_VERSION) != 1 ||
-		SSL_CTX_set_num_tickets(s->tls, 0) != 1)
+	(void)SSL_CTX_set_session_cache_mode(f->tls, SSL_SESS_CACHE_OFF);
+	(void)SSL_CTX_set_options(f->tls, SSL_OP_NO_TICKET);
+	if (SSL_CTX_set_min_proto_version(f->tls, TLS1_3_VERSION) != 1 ||
+		SSL_CTX_set_num_tickets(f->tls, 0) != 1)
 		return why_set(why, -EIO, "cannot demand TLS 1.3");
-	if (SSL_CTX_use_certificate_chain_file(s->tls, config->certificate) != 1)
+	if (SSL_CTX_use_certificate_chain_file(f->tls, config->certificate) != 1)
 		return why_set(why, -EBADMSG, "%s: not a PEM certificate chain that can be read",
 			config->certificate);
-	if (SSL_CTX_use_PrivateKey_file(s->tls, config->key, SSL_FILETYPE_PEM) != 1 ||
-		SSL_CTX_check_private_key(s->tls) != 1)
+	if (SSL_CTX_use_PrivateKey_file(f->tls, config->key, SSL_FILETYPE_PEM) != 1 ||
+		SSL_CTX_check_private_key(f->tls) != 1)
 		return why_set(why, -EBADMSG, "%s: not the PEM private key of %s", config->key,
 			config->certificate);
-	return 0;
+	return f->is_admin ? clients_demand(f->tls, config->admin_ca, why) : 0;
 }
 
 /* Run each piece of cryptography once: what it loads or seeds, it does here and not later. */
@@ -296,7 +363,27 @@ static MUST_USE int event_watch(
 	return e == NULL || event_add(e, NULL) < 0 ? -ENOMEM : 0;
 }
 
-static MUST_USE int http_open(struct server *s)
+/* The operator's files have changed; what does not work leaves everything as it is. */
+static void reload_fire(evutil_socket_t fd, short what, void *arg)
+{
+	struct server *s = arg;
+	struct metrics *m = &s->broker->metrics;
+	struct why why = { 0 };
+
+	notify_reloading(s->config.notify_fd);
+	int err = files_reload(s->broker, s->config.reader, s->config.config_path, &why);
+	m->n[err < 0 ? METRIC_RELOADS_FAILED : METRIC_RELOADS]++;
+	if (err < 0)
+		log_err("reload: %s; going on with what was there", why_text(&why, err));
+	else
+		log_info("reloaded: %zu roots, %zu certificates, %zu CRLs, %zu collateral, %zu "
+			 "tenants",
+			s->broker->judge.roots.n, s->broker->judge.certs.n, s->broker->judge.crls.n,
+			s->broker->judge.collateral.n, s->broker->config.n_tenants - 1);
+	notify_send(s->config.notify_fd, "READY=1");
+}
+
+static MUST_USE int base_open(struct server *s)
 {
 	struct event_config *config = event_config_new();
 
@@ -305,36 +392,55 @@ static MUST_USE int http_open(struct server *s)
 	(void)event_config_set_flag(config, EVENT_BASE_FLAG_NOLOCK | EVENT_BASE_FLAG_IGNORE_ENV);
 	s->base = event_base_new_with_config(config);
 	event_config_free(config);
-	s->http = s->base != NULL ? evhttp_new(s->base) : NULL;
-	if (s->http == NULL)
+	return s->base == NULL ? -ENOMEM : 0;
+}
+
+static MUST_USE int http_open(struct front *f)
+{
+	f->http = evhttp_new(f->server->base);
+	if (f->http == NULL)
 		return -ENOMEM;
-	evhttp_set_max_headers_size(s->http, LIMIT_KBS_HEADER_BYTES);
-	evhttp_set_max_body_size(s->http, LIMIT_KBS_BODY_BYTES);
-	evhttp_set_timeout(s->http, LIMIT_KBS_SILENCE_MS / 1000);
-	evhttp_set_allowed_methods(s->http, EVHTTP_REQ_GET | EVHTTP_REQ_POST);
-	evhttp_set_bevcb(s->http, conn_open, s);
-	evhttp_set_gencb(s->http, request_take, s);
+	evhttp_set_max_headers_size(f->http, LIMIT_KBS_HEADER_BYTES);
+	evhttp_set_max_body_size(f->http, LIMIT_KBS_BODY_BYTES);
+	evhttp_set_timeout(f->http, LIMIT_KBS_SILENCE_MS / 1000);
+	evhttp_set_allowed_methods(
+		f->http, EVHTTP_REQ_GET | EVHTTP_REQ_POST | (f->is_admin ? EVHTTP_REQ_DELETE : 0));
+	evhttp_set_bevcb(f->http, conn_open, f);
+	evhttp_set_gencb(f->http, request_take, f);
 	return 0;
 }
 
-static MUST_USE int sockets_open(
-	struct server *s, const struct server_config *config, struct why *why)
+/* Anybody may ask for secrets: what he gets depends on what he proves. */
+static MUST_USE int front_open(struct front *f, const struct server_config *config,
+	const char *unix_path, const char *tcp, struct why *why)
 {
 	AUTO(fd) int unix_fd = -1;
 	AUTO(fd) int tcp_fd = -1;
-	int err = 0;
 
-	if (config->unix_path == NULL && config->tcp == NULL)
+	int err = tls_open(f, config, why);
+	if (err == 0)
+		err = http_open(f);
+	if (err == 0 && unix_path != NULL)
+		err = unix_listen(unix_path, f->is_admin ? 0660 : 0666, &unix_fd, why);
+	if (err == 0 && unix_fd >= 0)
+		err = listener_add(f, fd_take(&unix_fd));
+	if (err == 0 && tcp != NULL)
+		err = tcp_listen(tcp, &tcp_fd, why);
+	if (err == 0 && tcp_fd >= 0)
+		err = listener_add(f, fd_take(&tcp_fd));
+	return err;
+}
+
+static MUST_USE int fronts_open(struct server *s, struct why *why)
+{
+	const struct server_config *c = &s->config;
+
+	if (c->unix_path == NULL && c->tcp == NULL)
 		return why_set(why, -EBADMSG,
 			"the configuration has neither \"listen\" nor \"listen_tcp\"");
-	if (config->unix_path != NULL)
-		err = unix_listen(config->unix_path, &unix_fd, why);
-	if (err == 0 && unix_fd >= 0)
-		err = listener_add(s, fd_take(&unix_fd));
-	if (err == 0 && config->tcp != NULL)
-		err = tcp_listen(config->tcp, &tcp_fd, why);
-	if (err == 0 && tcp_fd >= 0)
-		err = listener_add(s, fd_take(&tcp_fd));
+	int err = front_open(&s->guests, c, c->unix_path, c->tcp, why);
+	if (err == 0 && (c->admin_unix_path != NULL || c->admin_tcp != NULL))
+		err = front_open(&s->admins, c, c->admin_unix_path, c->admin_tcp, why);
 	return err;
 }
 
@@ -346,20 +452,29 @@ int server_open(const struct server_config *config, struct broker *broker, struc
 	if (s == NULL)
 		return -ENOMEM;
 	s->broker = broker;
+	s->config = *config;
+	s->guests.server = s->admins.server = s;
+	s->admins.is_admin = true;
 	(void)signal(SIGPIPE, SIG_IGN);
-	int err = tls_open(s, config, why);
+	/* The system's OpenSSL configuration is not ours: the same settings everywhere. */
+	int err = OPENSSL_init_ssl(OPENSSL_INIT_NO_LOAD_CONFIG, NULL) == 1 ? 0 : -ENOMEM;
+	conn_index = SSL_get_ex_new_index(0, NULL, NULL, NULL, conn_end);
+	if (err == 0 && conn_index < 0)
+		err = -ENOMEM;
 	if (err == 0)
 		err = crypto_prime(why);
 	if (err == 0)
-		err = http_open(s);
+		err = base_open(s);
 	if (err == 0)
 		err = event_watch(s, SIGTERM, EV_SIGNAL, stop_fire, s->base);
 	if (err == 0)
 		err = event_watch(s, SIGINT, EV_SIGNAL, stop_fire, s->base);
+	if (err == 0)
+		err = event_watch(s, SIGHUP, EV_SIGNAL, reload_fire, s);
 	if (err == 0 && broker->ledger.child.log_fd >= 0)
 		err = event_watch(s, broker->ledger.child.log_fd, EV_READ, log_fire, NULL);
 	if (err == 0)
-		err = sockets_open(s, config, why);
+		err = fronts_open(s, why);
 	ERR_clear_error();
 	if (err < 0)
 		return err; /* the process ends with it */

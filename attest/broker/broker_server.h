@@ -7,7 +7,7 @@
  */
 #pragma once
 
-#include "attest/broker/broker_answer.h"
+#include "attest/broker/broker_reload.h"
 #include "base/cdefs.h"
 #include "base/why.h"
 
@@ -18,6 +18,14 @@ struct server_config {
 	const char *tcp;         /* "127.0.0.1:7001", "[::1]:7001"; NULL: none */
 	const char *certificate; /* PEM, leaf first */
 	const char *key;         /* PEM */
+	/* The same for administrators: sockets (both NULL: none), and a CA for their certificates
+	 * (NULL: the keys that tenants name are enough). */
+	const char *admin_unix_path;
+	const char *admin_tcp;
+	const char *admin_ca;
+	int notify_fd;         /* broker_notify.h */
+	struct reader *reader; /* asked at SIGHUP, for config_path */
+	const char *config_path;
 };
 
 /*
@@ -27,5 +35,5 @@ struct server_config {
 MUST_USE int server_open(const struct server_config *config, struct broker *broker,
 	struct server **ret, struct why *why);
 
-/* Serve until SIGTERM or SIGINT. */
+/* Serve until SIGTERM or SIGINT; SIGHUP: take over changed files. */
 MUST_USE int server_run(struct server *s);

@@ -39,7 +39,25 @@ static struct session *place_find(struct sessions *all)
 	return oldest;
 }
 
-struct session *sessions_new(struct sessions *all, uint64_t now_ms)
+void sessions_thin(struct sessions *all, const struct session *s)
+{
+	struct session *oldest = NULL;
+	unsigned int n = 0;
+
+	for (size_t i = 0; i < ARRAY_LEN(all->at); i++) {
+		struct session *o = &all->at[i];
+		if (o == s || o->state != SESSION_PROVEN ||
+			memcmp(o->proof.policy_hash, s->proof.policy_hash, 32) != 0)
+			continue;
+		n++;
+		if (oldest == NULL || o->since_ms < oldest->since_ms)
+			oldest = o;
+	}
+	if (n >= LIMIT_BROKER_SESSIONS_POLICY)
+		session_drop(oldest);
+}
+
+struct session *sessions_new(struct sessions *all, uint64_t now_ms, int64_t now)
 {
 	uint8_t nonce[SESSION_NONCE_BYTES];
 
@@ -54,6 +72,7 @@ struct session *sessions_new(struct sessions *all, uint64_t now_ms)
 		return NULL;
 	s->state = SESSION_CHALLENGED;
 	s->since_ms = now_ms;
+	s->since = now;
 	return s;
 }
 

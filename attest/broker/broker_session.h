@@ -11,6 +11,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "attest/broker/broker_evidence.h"
 #include "base/cdefs.h"
 #include "base/limits.h"
 
@@ -27,15 +28,17 @@ enum session_state {
 	SESSION_STATE_COUNT
 };
 
-/* What a verified report said. */
+/* What verified evidence said. */
 struct proof {
 	uint8_t policy_hash[32];
 	uint8_t launch_digest[48];
-	uint8_t evidence_hash[32]; /* SHA-256 of the report */
-	uint8_t report_id[32];     /* one a boot (attestation.md 1.1) */
+	uint8_t evidence_hash[32]; /* SHA-256 of what was judged: report, quote, JSON */
+	uint8_t boot_id[32]; /* one a boot (attestation.md 1.1, 9.1); zeros: it does not say */
 	char guest[LIMIT_NAME_BYTES];
+	char tenant[LIMIT_POLICY_LABEL_BYTES]; /* of the policy; "": none */
 	uint64_t serial;
-	bool is_tcb_met; /* min_tcb is in the policy, and the tcb row is affirming */
+	int64_t since;   /* when its nonce was made, seconds since 1970 */
+	bool is_tcb_met; /* the policy asks for a TCB, and the tcb row is affirming */
 	bool is_debug_off;
 };
 
@@ -44,7 +47,12 @@ struct session {
 	uint8_t id[SESSION_ID_BYTES];
 	char nonce[SESSION_NONCE_TEXT + 1];
 	uint64_t since_ms; /* when the nonce was made: no evidence for it is older */
-	json_t *key;       /* the guest's, once proven */
+	int64_t since;
+	enum broker_tee tee;
+	bool has_policy; /* the client named one (extra-params): for evidence without host data */
+	uint8_t policy_hash[32];
+	unsigned int n_requests;
+	json_t *key; /* the guest's, once proven */
 	struct proof proof;
 };
 
@@ -57,7 +65,11 @@ struct sessions {
  * proven anything makes room: a flood costs a guest its place only if it is all through within the
  * second between a challenge and its proof. NULL when all have proven something, or randomness fails.
  */
-struct session *sessions_new(struct sessions *all, uint64_t now_ms);
+struct session *sessions_new(struct sessions *all, uint64_t now_ms, int64_t now);
+
+/* Of more than LIMIT_BROKER_SESSIONS_POLICY proven ones with s's policy, the oldest goes: one guest's
+ * flood costs nobody else a place. */
+void sessions_thin(struct sessions *all, const struct session *s);
 
 /* The session of this id, NULL when there is none or it is too old. */
 struct session *sessions_find(

@@ -3,24 +3,44 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <openssl/rand.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
+#include "attest/broker/broker_db.h"
 #include "base/fd.h"
-#include "base/opts.h"
 #include "base/wr.h"
 #include "policy/policy.h"
 
 #define FOLDER_FLAGS  (O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)
+#define DB_NAME       "store.db"
+#define EVIDENCE      "evidence"
 #define HEX_HASH      (2 * STORE_HASH_BYTES)
-#define HEX_DIGEST    (2 * STORE_DIGEST_BYTES)
 #define FILE_NAME_MAX (HEX_HASH + 16)
-#define TREE_DEPTH    4u /* secrets/REPOSITORY/TYPE/TAG */
+#define PATH_TEXT_MAX (3 * (KBS_NAME_MAX + 1))
+#define SEALED_MAX    KEK_SEALED(LIMIT_SECRET_BYTES)
 
-static const char *const folders[] = { "secrets", "policies", "released", "evidence" };
+/* user_version says which of these a database has. */
+static const char schema[] =
+	"CREATE TABLE store_key(kind TEXT NOT NULL, sealed BLOB NOT NULL);"
+	"CREATE TABLE secret(tenant TEXT, path TEXT, version INTEGER NOT NULL, sealed BLOB NOT "
+	"NULL, PRIMARY KEY(tenant, path)) WITHOUT ROWID;"
+	"CREATE TABLE policy(hash BLOB PRIMARY KEY, tenant TEXT NOT NULL, revoked INTEGER NOT NULL "
+	"DEFAULT 0, bytes BLOB NOT NULL) WITHOUT ROWID;"
+	"CREATE TABLE digest(hash BLOB, digest BLOB, PRIMARY KEY(hash, digest)) WITHOUT ROWID;"
+	"CREATE TABLE host_data(host_data BLOB PRIMARY KEY, hash BLOB NOT NULL) WITHOUT ROWID;"
+	"CREATE TABLE minimum(tenant TEXT, name TEXT, serial INTEGER NOT NULL, PRIMARY KEY(tenant, "
+	"name)) WITHOUT ROWID;"
+	"CREATE TABLE revoked(tenant TEXT, name TEXT, serial INTEGER, PRIMARY KEY(tenant, name, "
+	"serial)) WITHOUT ROWID;"
+	"CREATE TABLE released(id BLOB PRIMARY KEY, at INTEGER NOT NULL) WITHOUT ROWID;"
+	"PRAGMA user_version=1;";
+
+/* --- opening ------------------------------------------------------------------------------------- */
 
 static MUST_USE int folder_open(int dir_fd, const char *name, bool is_making, int *ret)
 {
@@ -33,222 +53,305 @@ static MUST_USE int folder_open(int dir_fd, const char *name, bool is_making, in
 	return 0;
 }
 
-static MUST_USE int folders_open(const char *path, bool is_making, struct store *ret)
+/* One number that a statement gives; fallback when it gives no row. */
+static MUST_USE int number_read(const struct store *s, const char *sql,
+	const struct db_value *values, size_t n, int64_t fallback, int64_t *ret, struct why *why)
 {
-	AUTO(fd) int dir_fd = -1;
+	AUTO(db_stmt) sqlite3_stmt *q = NULL;
+	int err = db_bind(s->db, sql, values, n, &q, why);
+	int row = err < 0 ? err : db_step(q, why);
 
-	int err = folder_open(AT_FDCWD, path, is_making, &dir_fd);
-	for (size_t i = 0; err == 0 && i < ARRAY_LEN(folders); i++) {
-		AUTO(fd) int fd = -1;
-		err = folder_open(dir_fd, folders[i], is_making, &fd);
-	}
-	if (err == 0)
-		ret->dir_fd = fd_take(&dir_fd);
-	return err;
-}
-
-/* What a path is not able to be is -EIO: -EACCES and -ENOENT are answers of a store that is there. */
-int store_open(const char *path, struct store *ret, struct why *why)
-{
-	int err = folders_open(path, true, ret);
-
-	if (err < 0)
-		return why_set(why, err == -EACCES || err == -ENOENT ? -EIO : err, "store %s: %s",
-			path, strerrordesc_np(-err));
+	if (row < 0)
+		return row;
+	*ret = row == 1 ? sqlite3_column_int64(q, 0) : fallback;
 	return 0;
 }
 
-int store_find(const char *path, struct store *ret, struct why *why)
+/* Tables and the data key, in one transaction. */
+static MUST_USE int tables_make(struct store *s, const struct kek *kek, struct why *why)
 {
-	int err = folders_open(path, false, ret);
+	AUTO(secret) struct secret key = { 0 };
+	uint8_t sealed[KEK_SEALED(KEK_DATA_BYTES)];
 
-	if (err == -ENOENT)
+	int err = secret_init(&key, KEK_DATA_BYTES);
+	if (err == 0 && RAND_priv_bytes(key.p, (int)key.len) != 1)
+		err = -EIO;
+	if (err == 0)
+		err = kek_seal(kek, s->dir_fd, &key, sealed, why);
+	if (err == 0)
+		err = db_script(s->db, schema, why);
+	if (err == 0)
+		err = db_run(s->db, "INSERT INTO store_key VALUES(?, ?)",
+			DB_VALUES(DB_TEXT(kek_kind(kek)), DB_BLOB(sealed, sizeof sealed)), NULL,
+			why);
+	return err;
+}
+
+static MUST_USE int key_read(struct store *s, const struct kek *kek, struct why *why)
+{
+	AUTO(db_stmt) sqlite3_stmt *q = NULL;
+	uint8_t sealed[KEK_SEALED(KEK_DATA_BYTES)];
+
+	int err = db_bind(s->db, "SELECT kind, sealed FROM store_key", NULL, 0, &q, why);
+	if (err == 0 && db_step(q, why) != 1)
+		err = -EIO;
+	const char *kind = err == 0 ? (const char *)sqlite3_column_text(q, 0) : NULL;
+	if (err == 0 && (kind == NULL || db_column(q, 1, sealed, sizeof sealed) < 0))
+		err = why_set(why, -EBADMSG, "store: its sealed key is damaged");
+	if (err == 0 && strcmp(kind, kek_kind(kek)) != 0)
+		err = why_set(why, -EIO,
+			"the store's key is \"%.16s\", not \"%s\": give --config, and in it the "
+			"store_key it was made with",
+			kind, kek_kind(kek));
+	return err < 0 ? err : kek_open(kek, s->dir_fd, sealed, &s->key, why);
+}
+
+/* Another process may make the tables at the same time: one of the two transactions waits. */
+static MUST_USE int tables_find(
+	struct store *s, const struct kek *kek, bool is_making, struct why *why)
+{
+	int64_t version = 0;
+	int err = is_making ? db_script(s->db, "BEGIN IMMEDIATE", why) : 0;
+
+	if (err == 0)
+		err = number_read(s, "PRAGMA user_version", NULL, 0, 0, &version, why);
+	if (err == 0 && version == 0)
+		err = is_making ? tables_make(s, kek, why)
+				: why_set(why, -EBADMSG, "store: " DB_NAME " holds nothing");
+	if (err == 0 && version > 1)
+		err = why_set(why, -EPROTONOSUPPORT, "store: made by a later version");
+	if (err == 0 && is_making)
+		err = db_script(s->db, "COMMIT", why);
+	return err < 0 ? err : key_read(s, kek, why);
+}
+
+static MUST_USE int parts_open(
+	struct store *s, const char *path, const struct kek *kek, bool is_making, struct why *why)
+{
+	static const struct kek local = { 0 };
+	AUTO(fd) int evidence = -1;
+
+	int err = folder_open(AT_FDCWD, path, is_making, &s->dir_fd);
+	if (err == 0)
+		err = folder_open(s->dir_fd, EVIDENCE, is_making, &evidence);
+	if (err < 0)
+		return why_set(why, err, "%s", strerrordesc_np(-err));
+	if (is_making && faccessat(s->dir_fd, DB_NAME, F_OK, 0) < 0 &&
+		faccessat(s->dir_fd, "policies", F_OK, 0) == 0)
+		return why_set(why, -EIO,
+			"it is of a version before 0.2: make a new one with casemate broker store "
+			"import");
+	err = db_open(s->dir_fd, DB_NAME, is_making, &s->db, why);
+	return err < 0 ? err : tables_find(s, kek != NULL ? kek : &local, is_making, why);
+}
+
+/* What a path is not able to be is -EIO: -EACCES and -ENOENT are answers of a store that is there. */
+static MUST_USE int store_start(
+	const char *path, const struct kek *kek, bool is_making, struct store *ret, struct why *why)
+{
+	AUTO(store) struct store s = STORE_NONE;
+	struct why cause = { 0 };
+	int err = parts_open(&s, path, kek, is_making, &cause);
+
+	if (err == -ENOENT && !is_making)
 		return why_set(why, -EIO,
 			"store %s: there is none; casemate broker secret put and policy put "
 			"make one",
 			path);
-	return err < 0 ? why_set(why, -EIO, "store %s: %s", path, strerrordesc_np(-err)) : 0;
+	if (err < 0)
+		return why_set(why, err == -EACCES || err == -ENOENT ? -EIO : err, "store %s: %s",
+			path, why_text(&cause, err));
+	*ret = s;
+	s = STORE_NONE;
+	return 0;
+}
+
+int store_open(const char *path, const struct kek *kek, struct store *ret, struct why *why)
+{
+	return store_start(path, kek, true, ret, why);
+}
+
+int store_find(const char *path, const struct kek *kek, struct store *ret, struct why *why)
+{
+	return store_start(path, kek, false, ret, why);
 }
 
 void store_close(struct store *s)
 {
+	db_auto(&s->db);
+	s->db = NULL;
+	secret_done(&s->key);
 	fd_drop(&s->dir_fd);
 }
 
-/* Files and folders made by root belong to whoever the store belongs to. */
-static MUST_USE int owner_copy(const struct store *s, int fd)
-{
-	struct stat st;
+/* --- secrets ------------------------------------------------------------------------------------- */
 
-	if (geteuid() != 0)
-		return 0;
-	if (fstat(s->dir_fd, &st) < 0 || fchown(fd, st.st_uid, st.st_gid) < 0)
-		return -errno;
-	return 0;
+/* What a sealed secret is bound to: no row can take another's place, no version an earlier one's. */
+struct binding {
+	uint8_t bytes[LIMIT_POLICY_LABEL_BYTES + PATH_TEXT_MAX + 8];
+	size_t len;
+	char path[PATH_TEXT_MAX];
+};
+
+static MUST_USE int binding_make(
+	struct binding *b, const char *tenant, const struct kbs_path *path, int64_t version)
+{
+	struct wr w = wr_of(b->bytes, sizeof b->bytes);
+
+	(void)snprintf(
+		b->path, sizeof b->path, "%s/%s/%s", path->part[0], path->part[1], path->part[2]);
+	wr_copy(&w, tenant, strlen(tenant) + 1);
+	wr_copy(&w, b->path, strlen(b->path) + 1);
+	wr_le64(&w, (uint64_t)version);
+	b->len = w.len;
+	return wr_check(&w);
 }
 
-/* --- secrets ----------------------------------------------------------------------------------- */
-
-/* The folder secrets/REPOSITORY/TYPE. */
-static MUST_USE int secret_folder(
-	const struct store *s, const struct kbs_path *path, bool is_making, int *ret)
+static MUST_USE int secret_write(const struct store *s, const char *tenant,
+	const struct kbs_path *path, const struct secret *secret, struct why *why)
 {
-	const char *const names[] = { folders[0], path->part[0], path->part[1] };
-	AUTO(fd) int fd = dup(s->dir_fd);
+	uint8_t sealed[SEALED_MAX];
+	struct binding b;
+	int64_t version = 0;
 
-	if (fd < 0)
-		return -errno;
-	for (size_t i = 0; i < ARRAY_LEN(names); i++) {
-		AUTO(fd) int next = -1;
-		int err = folder_open(fd, names[i], is_making, &next);
-		if (err == 0 && is_making)
-			err = owner_copy(s, next);
-		if (err < 0)
-			return err;
-		fd_drop(&fd);
-		fd = fd_take(&next);
-	}
-
-	*ret = fd_take(&fd);
-	return 0;
+	int err = secret->len <= LIMIT_SECRET_BYTES ? binding_make(&b, tenant, path, 0) : -EMSGSIZE;
+	if (err == 0)
+		err = number_read(s, "SELECT version FROM secret WHERE tenant=? AND path=?",
+			DB_VALUES(DB_TEXT(tenant), DB_TEXT(b.path)), 0, &version, why);
+	if (err == 0)
+		err = binding_make(&b, tenant, path, version + 1);
+	if (err == 0)
+		err = seal_bytes(s->key.p, b.bytes, b.len, secret->p, secret->len, sealed);
+	return err < 0 ? err
+		       : db_run(s->db, "INSERT OR REPLACE INTO secret VALUES(?, ?, ?, ?)",
+				 DB_VALUES(DB_TEXT(tenant), DB_TEXT(b.path), DB_INT(version + 1),
+					 DB_BLOB(sealed, KEK_SEALED(secret->len))),
+				 NULL, why);
 }
 
-static MUST_USE int owner_copy_at(const struct store *s, int folder, const char *name)
+/* Run between BEGIN and COMMIT; after an error nothing has changed. */
+static MUST_USE int change_end(const struct store *s, int err, struct why *why)
 {
-	AUTO(fd) int fd = openat(folder, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
-
-	return fd < 0 ? -errno : owner_copy(s, fd);
+	if (err == 0)
+		err = db_script(s->db, "COMMIT", why);
+	if (err < 0)
+		(void)!db_script(s->db, "ROLLBACK", NULL);
+	return err;
 }
 
-int store_write_secret(const struct store *s, const struct kbs_path *path,
+int store_write_secret(const struct store *s, const char *tenant, const struct kbs_path *path,
 	const struct secret *secret, struct why *why)
 {
-	AUTO(fd) int folder = -1;
+	int err = db_script(s->db, "BEGIN IMMEDIATE", why);
 
-	int err = secret_folder(s, path, true, &folder);
 	if (err == 0)
-		err = fd_replace_file(folder, path->part[2], secret->p, secret->len, 0600, why);
-	if (err == 0)
-		err = owner_copy_at(s, folder, path->part[2]);
-	return err < 0 ? why_set(why, err, "cannot keep the secret: %s", strerrordesc_np(-err)) : 0;
+		err = change_end(s, secret_write(s, tenant, path, secret, why), why);
+	return err < 0 ? why_prefix(why, err, "cannot keep the secret") : 0;
 }
 
-int store_read_secret(
-	const struct store *s, const struct kbs_path *path, struct secret *ret, struct why *why)
+int store_read_secret(const struct store *s, const char *tenant, const struct kbs_path *path,
+	struct secret *ret, struct why *why)
 {
-	AUTO(fd) int folder = -1;
+	AUTO(db_stmt) sqlite3_stmt *q = NULL;
 	AUTO(secret) struct secret got = { 0 };
-	struct stat st;
+	struct binding b;
 
-	int err = secret_folder(s, path, false, &folder);
-	AUTO(fd)
-	int fd = err == 0 ? openat(folder, path->part[2], O_RDONLY | O_NOFOLLOW | O_CLOEXEC) : -1;
-	if (err == 0 && (fd < 0 || fstat(fd, &st) < 0))
-		err = -errno;
-	if (err == 0 && !S_ISREG(st.st_mode))
-		err = -ENOENT;
+	int err = binding_make(&b, tenant, path, 0);
 	if (err == 0)
-		err = secret_init(&got, st.st_size > 0 ? (size_t)st.st_size : 0);
+		err = db_bind(s->db, "SELECT version, sealed FROM secret WHERE tenant=? AND path=?",
+			DB_VALUES(DB_TEXT(tenant), DB_TEXT(b.path)), &q, why);
+	int row = err < 0 ? err : db_step(q, why);
+	if (row <= 0)
+		return row < 0 ? row : why_set(why, -ENOENT, "secret %s: there is none", b.path);
+	err = binding_make(&b, tenant, path, sqlite3_column_int64(q, 0));
+	int len = sqlite3_column_bytes(q, 1);
 	if (err == 0)
-		err = fd_pread_all(fd, got.p, got.len, 0);
+		err = len > (int)KEK_SEALED(0) && len <= (int)SEALED_MAX
+			      ? secret_init(&got, (size_t)len - KEK_SEALED(0))
+			      : -EKEYREJECTED;
+	if (err == 0)
+		err = open_bytes(
+			s->key.p, b.bytes, b.len, sqlite3_column_blob(q, 1), (size_t)len, got.p);
 	if (err < 0)
-		return why_set(why, err, "secret %s/%s/%s: %s", path->part[0], path->part[1],
-			path->part[2], strerrordesc_np(-err));
+		return why_set(why, err, "secret %s: damaged in the store", b.path);
 
 	*ret = secret_take(&got);
 	return 0;
 }
 
-int store_remove_secret(const struct store *s, const struct kbs_path *path, struct why *why)
+int store_remove_secret(
+	const struct store *s, const char *tenant, const struct kbs_path *path, struct why *why)
 {
-	AUTO(fd) int folder = -1;
+	struct binding b;
+	int n = 0;
 
-	int err = secret_folder(s, path, false, &folder);
-	if (err == 0 && (unlinkat(folder, path->part[2], 0) < 0 || fsync(folder) < 0))
-		err = -errno;
-	return err < 0 ? why_set(why, err, "cannot remove secret %s/%s/%s: %s", path->part[0],
-				 path->part[1], path->part[2], strerrordesc_np(-err))
-		       : 0;
+	int err = binding_make(&b, tenant, path, 0);
+	if (err == 0)
+		err = db_run(s->db, "DELETE FROM secret WHERE tenant=? AND path=?",
+			DB_VALUES(DB_TEXT(tenant), DB_TEXT(b.path)), &n, why);
+	return err == 0 && n == 0
+		       ? why_set(why, -ENOENT, "cannot remove secret %s: there is none", b.path)
+		       : err;
 }
 
-/* --- policies ---------------------------------------------------------------------------------- */
+/* --- policies ------------------------------------------------------------------------------------ */
 
-static void policy_name(
-	const uint8_t hash[STORE_HASH_BYTES], const char *suffix, char ret[FILE_NAME_MAX])
+static MUST_USE int digests_read(const struct store *s, const uint8_t hash[STORE_HASH_BYTES],
+	struct store_policy *p, struct why *why)
 {
-	struct wr w = wr_of(ret, FILE_NAME_MAX);
+	AUTO(db_stmt) sqlite3_stmt *q = NULL;
+	int err = db_bind(s->db, "SELECT digest FROM digest WHERE hash=? ORDER BY digest",
+		DB_VALUES(DB_BLOB(hash, STORE_HASH_BYTES)), &q, why);
 
-	wr_hex(&w, hash, STORE_HASH_BYTES);
-	wr_str(&w, suffix);
-	if (wr_end_str(&w) < 0)
-		ret[0] = '\0'; /* cannot be: suffixes are ours */
-}
-
-static MUST_USE int file_read(
-	int folder, const char *name, size_t max, uint8_t **ret, size_t *ret_len)
-{
-	AUTO(fd) int fd = openat(folder, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
-
-	return fd < 0 ? -errno : fd_read_file(fd, max, ret, ret_len);
-}
-
-static MUST_USE int file_write(const struct store *s, int folder, const char *name,
-	const void *bytes, size_t len, struct why *why)
-{
-	int err = fd_replace_file(folder, name, bytes, len, 0600, why);
-
-	return err < 0 ? err : owner_copy_at(s, folder, name);
-}
-
-/* Lines of 96 hexadecimal digits. A missing file is an empty list. */
-static MUST_USE int digests_read(int folder, const char *name, struct store_policy *p)
-{
-	char *text = NULL;
-	size_t len = 0;
-
-	int err = file_read(
-		folder, name, LIMIT_BROKER_DIGESTS * (HEX_DIGEST + 1), (uint8_t **)&text, &len);
-	if (err == -ENOENT)
-		return 0;
-	if (err == 0 && len % (HEX_DIGEST + 1) != 0)
-		err = -EBADMSG;
-	for (size_t at = 0; err == 0 && at < len; at += HEX_DIGEST + 1) {
-		if (text[at + HEX_DIGEST] != '\n')
-			err = -EBADMSG;
-		text[at + HEX_DIGEST] = '\0';
-		if (err == 0)
-			err = opts_parse_hex(
-				text + at, p->digests[p->n_digests++], STORE_DIGEST_BYTES);
+	for (int row = err; row >= 0;) {
+		row = db_step(q, why);
+		if (row <= 0)
+			return row;
+		if (p->n_digests == ARRAY_LEN(p->digests) ||
+			db_column(q, 0, p->digests[p->n_digests++], STORE_DIGEST_BYTES) < 0)
+			return -EBADMSG;
 	}
-	free(text);
 	return err;
+}
+
+static MUST_USE int policy_take(
+	sqlite3_stmt *q, const uint8_t hash[STORE_HASH_BYTES], struct store_policy *p)
+{
+	uint8_t got[STORE_HASH_BYTES];
+	const char *tenant = (const char *)sqlite3_column_text(q, 0);
+
+	p->is_revoked = sqlite3_column_int64(q, 1) != 0;
+	p->len = (size_t)sqlite3_column_bytes(q, 2);
+	if (tenant == NULL || strlen(tenant) >= sizeof p->tenant || p->len > LIMIT_POLICY_BYTES)
+		return -EBADMSG;
+	memcpy(p->tenant, tenant, strlen(tenant) + 1);
+	p->bytes = malloc(p->len + 1);
+	if (p->bytes == NULL)
+		return -ENOMEM;
+	memcpy(p->bytes, sqlite3_column_blob(q, 2), p->len);
+	p->bytes[p->len] = '\0';
+	int err = policy_hash(p->bytes, p->len, got);
+	return err == 0 && memcmp(got, hash, sizeof got) != 0 ? -EBADMSG : err;
 }
 
 int store_read_policy(const struct store *s, const uint8_t hash[STORE_HASH_BYTES],
 	struct store_policy *ret, struct why *why)
 {
 	AUTO(store_policy) struct store_policy p = { 0 };
-	AUTO(fd) int folder = -1;
-	char name[FILE_NAME_MAX];
-	uint8_t got[STORE_HASH_BYTES];
+	AUTO(db_stmt) sqlite3_stmt *q = NULL;
+	char hex[HEX_HASH + 1];
 
-	int err = folder_open(s->dir_fd, folders[1], false, &folder);
-	policy_name(hash, ".jsonc", name);
+	wr_hex_str(hex, sizeof hex, hash, STORE_HASH_BYTES);
+	int err = db_bind(s->db, "SELECT tenant, revoked, bytes FROM policy WHERE hash=?",
+		DB_VALUES(DB_BLOB(hash, STORE_HASH_BYTES)), &q, why);
+	int row = err < 0 ? err : db_step(q, why);
+	if (row <= 0)
+		return row < 0 ? row : why_set(why, -ENOENT, "policy %s: not known here", hex);
+	err = policy_take(q, hash, &p);
 	if (err == 0)
-		err = file_read(folder, name, LIMIT_POLICY_BYTES, &p.bytes, &p.len);
+		err = digests_read(s, hash, &p, NULL);
 	if (err < 0)
-		return why_set(why, err, "policy %.64s: %s", name,
-			err == -ENOENT ? "not known here" : strerrordesc_np(-err));
-	err = policy_hash(p.bytes, p.len, got);
-	if (err == 0 && memcmp(got, hash, sizeof got) != 0)
-		err = -EBADMSG;
-	policy_name(hash, ".digests", name);
-	if (err == 0)
-		err = digests_read(folder, name, &p);
-	if (err < 0)
-		return why_set(why, err, "policy %.64s: damaged in the store", name);
-	policy_name(hash, ".revoked", name);
-	p.is_revoked = faccessat(folder, name, F_OK, AT_SYMLINK_NOFOLLOW) == 0 || errno != ENOENT;
+		return why_set(why, err, "policy %s: damaged in the store", hex);
 
 	*ret = p;
 	p = (struct store_policy){ 0 };
@@ -261,111 +364,164 @@ void store_policy_done(struct store_policy *p)
 	p->bytes = NULL;
 }
 
-static bool digest_is_there(const struct store_policy *p, const uint8_t digest[STORE_DIGEST_BYTES])
-{
-	for (size_t i = 0; i < p->n_digests; i++)
-		if (memcmp(p->digests[i], digest, STORE_DIGEST_BYTES) == 0)
-			return true;
-	return false;
-}
-
-static MUST_USE int digests_write(const struct store *s, int folder, const char *name,
-	const struct store_policy *p, struct why *why)
-{
-	char text[LIMIT_BROKER_DIGESTS * (HEX_DIGEST + 1)];
-	struct wr w = wr_of(text, sizeof text);
-
-	for (size_t i = 0; i < p->n_digests; i++) {
-		wr_hex(&w, p->digests[i], STORE_DIGEST_BYTES);
-		wr_str(&w, "\n");
-	}
-	return file_write(s, folder, name, text, w.len, why);
-}
-
-int store_write_policy(const struct store *s, const void *bytes, size_t len,
-	const uint8_t digests[][STORE_DIGEST_BYTES], size_t n_digests,
+int store_find_policy(const struct store *s, const uint8_t host_data[32],
 	uint8_t ret_hash[STORE_HASH_BYTES], struct why *why)
 {
-	AUTO(store_policy) struct store_policy p = { 0 };
-	AUTO(fd) int folder = -1;
-	char name[FILE_NAME_MAX];
-	uint8_t hash[STORE_HASH_BYTES];
+	AUTO(db_stmt) sqlite3_stmt *q = NULL;
+	int err = db_bind(s->db,
+		"SELECT hash FROM policy WHERE hash=?1 UNION ALL SELECT hash FROM host_data WHERE "
+		"host_data=?1 LIMIT 1",
+		DB_VALUES(DB_BLOB(host_data, 32)), &q, why);
+	int row = err < 0 ? err : db_step(q, why);
 
-	int err = policy_hash(bytes, len, hash);
-	if (err == 0)
-		err = folder_open(s->dir_fd, folders[1], false, &folder);
-	if (err < 0)
-		return why_set(why, err, "cannot keep the policy: %s", strerrordesc_np(-err));
-	err = store_read_policy(s, hash, &p, NULL);
+	if (row <= 0)
+		return row < 0 ? row : -ENOENT;
+	return db_column(q, 0, ret_hash, STORE_HASH_BYTES);
+}
+
+static MUST_USE int policy_write(const struct store *s, const void *bytes, size_t len,
+	const struct store_put *put, const uint8_t hash[STORE_HASH_BYTES], struct why *why)
+{
+	AUTO(store_policy) struct store_policy p = { 0 };
+	const struct db_value id = DB_BLOB(hash, STORE_HASH_BYTES);
+
+	int err = store_read_policy(s, hash, &p, why);
 	if (err < 0 && err != -ENOENT)
-		return why_set(why, err, "the policy is damaged in the store");
+		return err;
+	if (err == 0 && strcmp(p.tenant, put->tenant) != 0)
+		return why_set(why, -EACCES, "this policy cannot be kept for this tenant");
 	if (p.is_revoked)
 		return why_set(
 			why, -EACCES, "this policy was revoked; write one with a higher serial");
-	for (size_t i = 0; i < n_digests; i++) {
-		if (digest_is_there(&p, digests[i]))
-			continue;
-		if (p.n_digests == ARRAY_LEN(p.digests))
-			return why_set(why, -E2BIG, "more than %u launch digests for one policy",
-				LIMIT_BROKER_DIGESTS);
-		memcpy(p.digests[p.n_digests++], digests[i], STORE_DIGEST_BYTES);
-	}
-	policy_name(hash, ".digests", name);
-	err = digests_write(s, folder, name, &p, why);
-	policy_name(hash, ".jsonc", name);
+	err = store_check_serial(s, put->tenant, put->name, put->serial, why);
 	if (err == 0)
-		err = file_write(s, folder, name, bytes, len, why);
+		err = db_run(s->db, "INSERT OR IGNORE INTO policy VALUES(?, ?, 0, ?)",
+			DB_VALUES(id, DB_TEXT(put->tenant), DB_BLOB(bytes, len)), NULL, why);
+	for (size_t i = 0; err == 0 && i < put->n_digests; i++)
+		err = db_run(s->db, "INSERT OR IGNORE INTO digest VALUES(?, ?)",
+			DB_VALUES(id, DB_BLOB(put->digests[i], STORE_DIGEST_BYTES)), NULL, why);
+	int n_changed = 1;
+	if (err == 0 && put->host_data != NULL)
+		err = db_run(s->db,
+			"INSERT INTO host_data VALUES(?1, ?2) ON CONFLICT DO UPDATE SET hash=?2 "
+			"WHERE (SELECT tenant FROM policy p WHERE p.hash=host_data.hash)=?3",
+			DB_VALUES(DB_BLOB(put->host_data, 32), id, DB_TEXT(put->tenant)),
+			&n_changed, why);
+	if (err == 0 && n_changed == 0)
+		err = why_set(why, -EACCES, "this host data cannot be kept for this tenant");
+	int64_t n = 0;
+	if (err == 0)
+		err = number_read(
+			s, "SELECT count(*) FROM digest WHERE hash=?", DB_VALUES(id), 0, &n, why);
+	return err == 0 && n > LIMIT_BROKER_DIGESTS
+		       ? why_set(why, -E2BIG, "more than %u launch digests for one policy",
+				 LIMIT_BROKER_DIGESTS)
+		       : err;
+}
+
+int store_write_policy(const struct store *s, const void *bytes, size_t len,
+	const struct store_put *put, uint8_t ret_hash[STORE_HASH_BYTES], struct why *why)
+{
+	uint8_t hash[STORE_HASH_BYTES];
+
+	int err = len <= LIMIT_POLICY_BYTES ? policy_hash(bytes, len, hash) : -EMSGSIZE;
+	if (err < 0)
+		return why_set(why, err, "cannot keep the policy: %s", strerrordesc_np(-err));
+	err = db_script(s->db, "BEGIN IMMEDIATE", why);
+	if (err == 0)
+		err = change_end(s, policy_write(s, bytes, len, put, hash, why), why);
+	if (err == 0)
+		memcpy(ret_hash, hash, sizeof hash);
+	return err;
+}
+
+int store_revoke_policy(const struct store *s, const char *tenant,
+	const uint8_t hash[STORE_HASH_BYTES], struct why *why)
+{
+	char hex[HEX_HASH + 1];
+	int n = 0;
+
+	wr_hex_str(hex, sizeof hex, hash, STORE_HASH_BYTES);
+	int err = db_run(s->db, "UPDATE policy SET revoked=1 WHERE hash=? AND tenant=?",
+		DB_VALUES(DB_BLOB(hash, STORE_HASH_BYTES), DB_TEXT(tenant)), &n, why);
+	return err == 0 && n == 0 ? why_set(why, -ENOENT, "policy %s: not known here", hex) : err;
+}
+
+int store_revoke_serial(const struct store *s, const char *tenant, const char *name,
+	uint64_t serial, struct why *why)
+{
+	return db_run(s->db, "INSERT OR IGNORE INTO revoked VALUES(?, ?, ?)",
+		DB_VALUES(DB_TEXT(tenant), DB_TEXT(name), DB_INT(serial)), NULL, why);
+}
+
+int store_set_minimum(const struct store *s, const char *tenant, const char *name, uint64_t serial,
+	struct why *why)
+{
+	int n = 0;
+	int err = db_run(s->db,
+		"INSERT INTO minimum VALUES(?1, ?2, ?3) ON CONFLICT DO UPDATE SET serial=?3 WHERE "
+		"serial<=?3",
+		DB_VALUES(DB_TEXT(tenant), DB_TEXT(name), DB_INT(serial)), &n, why);
+
+	return err == 0 && n == 0 ? why_set(why, -EACCES,
+					    "%s: the minimum serial is higher already, and never "
+					    "goes down",
+					    name)
+				  : err;
+}
+
+int store_check_serial(const struct store *s, const char *tenant, const char *name, uint64_t serial,
+	struct why *why)
+{
+	int64_t minimum = 0;
+	int64_t n = 0;
+
+	int err = number_read(s, "SELECT serial FROM minimum WHERE tenant=? AND name=?",
+		DB_VALUES(DB_TEXT(tenant), DB_TEXT(name)), 0, &minimum, why);
+	if (err == 0)
+		err = number_read(s, "SELECT 1 FROM revoked WHERE tenant=? AND name=? AND serial=?",
+			DB_VALUES(DB_TEXT(tenant), DB_TEXT(name), DB_INT(serial)), 0, &n, why);
 	if (err < 0)
 		return err;
-
-	memcpy(ret_hash, hash, sizeof hash);
-	return 0;
+	if ((int64_t)serial < minimum)
+		return why_set(why, -EACCES, "%s: serial %llu is below the minimum, %lld", name,
+			(unsigned long long)serial, (long long)minimum);
+	return n != 0 ? why_set(why, -EACCES, "%s: serial %llu is revoked", name,
+				(unsigned long long)serial)
+		      : 0;
 }
 
-int store_revoke_policy(
-	const struct store *s, const uint8_t hash[STORE_HASH_BYTES], struct why *why)
-{
-	AUTO(fd) int folder = -1;
-	char name[FILE_NAME_MAX];
-
-	int err = folder_open(s->dir_fd, folders[1], false, &folder);
-	policy_name(hash, ".jsonc", name);
-	if (err == 0 && faccessat(folder, name, F_OK, AT_SYMLINK_NOFOLLOW) < 0)
-		err = -errno;
-	if (err < 0)
-		return why_set(why, err, "policy %.64s: %s", name,
-			err == -ENOENT ? "not known here" : strerrordesc_np(-err));
-	policy_name(hash, ".revoked", name);
-	return file_write(s, folder, name, "", 0, why);
-}
-
-/* --- once per boot ----------------------------------------------------------------------------- */
+/* --- once per boot ------------------------------------------------------------------------------- */
 
 int store_mark_released(const struct store *s, const uint8_t id[STORE_HASH_BYTES], struct why *why)
 {
-	AUTO(fd) int folder = -1;
-	char name[FILE_NAME_MAX];
+	struct why cause = { 0 };
+	int err = db_run(s->db, "INSERT INTO released VALUES(?, ?)",
+		DB_VALUES(DB_BLOB(id, STORE_HASH_BYTES), DB_INT(time(NULL))), NULL, &cause);
 
-	int err = folder_open(s->dir_fd, folders[2], false, &folder);
-	policy_name(id, "", name);
-	AUTO(fd)
-	int fd = err == 0 ? openat(folder, name,
-				    O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600)
-			  : -1;
-	if (err == 0 && (fd < 0 || fsync(fd) < 0 || fsync(folder) < 0))
-		err = -errno;
 	if (err == -EEXIST)
 		return why_set(why, err, "this boot of the guest has had the key already");
-	return err < 0 ? why_set(why, err, "cannot remember a release: %s", strerrordesc_np(-err))
-		       : 0;
+	return err < 0 ? why_set(why, err, "cannot remember a release: %s", cause.text) : 0;
 }
 
-/* A new file, whole and on the disk; 0 also when it is there already. */
-static MUST_USE int new_file_write(int folder, const char *name, const void *bytes, size_t len)
+void store_forget_released(const struct store *s, const uint8_t id[STORE_HASH_BYTES])
 {
+	(void)!db_run(s->db, "DELETE FROM released WHERE id=?",
+		DB_VALUES(DB_BLOB(id, STORE_HASH_BYTES)), NULL, NULL);
+}
+
+/* --- evidence ------------------------------------------------------------------------------------ */
+
+/* A new file, whole and on the disk; 0 also when it is there already. */
+static MUST_USE int new_file_write(int folder, const uint8_t hash[STORE_HASH_BYTES],
+	const char *suffix, const void *bytes, size_t len)
+{
+	char name[FILE_NAME_MAX];
+
+	wr_hex_str(name, sizeof name, hash, STORE_HASH_BYTES);
+	(void)strcat(name, suffix);
 	AUTO(fd)
 	int fd = openat(folder, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
-
 	if (fd < 0)
 		return errno == EEXIST ? 0 : -errno;
 	int err = fd_write_all(fd, bytes, len);
@@ -380,136 +536,90 @@ int store_write_evidence(const struct store *s, const uint8_t hash[STORE_HASH_BY
 	const void *report, size_t report_len, const void *certs, size_t certs_len, struct why *why)
 {
 	AUTO(fd) int folder = -1;
-	char name[FILE_NAME_MAX];
 
-	int err = folder_open(s->dir_fd, folders[3], false, &folder);
-	if (err == 0) {
-		policy_name(hash, ".report", name);
-		err = new_file_write(folder, name, report, report_len);
-	}
-	if (err == 0) {
-		policy_name(hash, ".certs", name);
-		err = new_file_write(folder, name, certs, certs_len);
-	}
+	int err = folder_open(s->dir_fd, EVIDENCE, false, &folder);
+	if (err == 0)
+		err = new_file_write(folder, hash, ".report", report, report_len);
+	if (err == 0)
+		err = new_file_write(folder, hash, ".certs", certs, certs_len);
 	if (err == 0 && fsync(folder) < 0)
 		err = -errno;
 	return err < 0 ? why_set(why, err, "cannot keep evidence: %s", strerrordesc_np(-err)) : 0;
 }
 
-void store_forget_released(const struct store *s, const uint8_t id[STORE_HASH_BYTES])
-{
-	AUTO(fd) int folder = -1;
-	char name[FILE_NAME_MAX];
+/* --- lists and owners ---------------------------------------------------------------------------- */
 
-	policy_name(id, "", name);
-	if (folder_open(s->dir_fd, folders[2], false, &folder) == 0)
-		(void)unlinkat(folder, name, 0);
+static MUST_USE int rows_list(const struct store *s, const char *sql, const char *tenant,
+	store_each each, void *owner, struct why *why)
+{
+	AUTO(db_stmt) sqlite3_stmt *q = NULL;
+	int err =
+		db_bind(s->db, sql, DB_VALUES(DB_TEXT(tenant), DB_INT(LIMIT_BROKER_LIST)), &q, why);
+
+	while (err == 0) {
+		int row = db_step(q, why);
+		if (row <= 0)
+			return row;
+		const char *text = (const char *)sqlite3_column_text(q, 0);
+		err = text == NULL ? -ENOMEM : each(owner, text);
+	}
+	return err;
 }
 
-/* --- lists and owners -------------------------------------------------------------------------- */
+int store_list_secrets(
+	const struct store *s, const char *tenant, store_each each, void *owner, struct why *why)
+{
+	return rows_list(s, "SELECT path FROM secret WHERE tenant=? ORDER BY path LIMIT ?", tenant,
+		each, owner, why);
+}
 
-struct walk {
-	const struct store *store;
-	int (*file)(struct walk *w, int fd, const char *path);
-	store_each each;
-	void *owner;
-	uid_t uid;
-	unsigned int n;
-};
+int store_list_policies(
+	const struct store *s, const char *tenant, store_each each, void *owner, struct why *why)
+{
+	return rows_list(s,
+		"SELECT lower(hex(hash)) FROM policy WHERE tenant=? ORDER BY hash LIMIT ?", tenant,
+		each, owner, why);
+}
 
-/* Depth first, sorted by nothing; the file call gets the path below where the walk began. */
-static MUST_USE int walk_folder(struct walk *w, int folder, const char *path, unsigned int depth)
+/* The files of one folder; a second name could be anybody's file, linked here to be given away. */
+static MUST_USE int folder_give(int folder, uid_t uid)
 {
 	DIR *d = fdopendir(folder);
 	int err = d == NULL ? -errno : 0;
 
-	if (d == NULL)
-		(void)close(folder);
 	for (const struct dirent *e; err == 0 && (e = readdir(d)) != NULL;) {
-		char below[FILE_NAME_MAX * TREE_DEPTH];
 		struct stat st;
 		if (e->d_name[0] == '.')
 			continue;
-		int n = snprintf(
-			below, sizeof below, "%s%s%s", path, path[0] != '\0' ? "/" : "", e->d_name);
 		AUTO(fd)
 		int fd =
 			openat(dirfd(d), e->d_name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
-		if (n < 0 || (size_t)n >= sizeof below || ++w->n > LIMIT_BROKER_LIST)
-			err = -E2BIG;
-		else if (fd < 0 || fstat(fd, &st) < 0)
+		if (fd < 0 || fstat(fd, &st) < 0)
 			err = -errno;
-		else if (!S_ISDIR(st.st_mode))
-			err = w->file(w, fd, below);
-		else if (depth > 0)
-			err = w->each != NULL || fchown(fd, w->uid, (gid_t)-1) == 0
-				      ? walk_folder(w, fd_take(&fd), below, depth - 1)
-				      : -errno;
+		else if (S_ISREG(st.st_mode) && st.st_nlink != 1)
+			err = -EBADF;
+		else if ((S_ISREG(st.st_mode) || S_ISDIR(st.st_mode)) &&
+			 fchown(fd, uid, (gid_t)-1) < 0)
+			err = -errno;
 	}
 	if (d != NULL)
 		(void)closedir(d);
+	else
+		(void)close(folder);
 	return err;
-}
-
-static MUST_USE int walk_start(struct walk *w, const char *name)
-{
-	int fd = -1;
-	int err = folder_open(w->store->dir_fd, name, false, &fd);
-
-	return err < 0 ? err : walk_folder(w, fd, "", TREE_DEPTH);
-}
-
-static int secret_list(struct walk *w, int fd, const char *path)
-{
-	struct kbs_path parsed;
-
-	return kbs_path_parse(path, &parsed, NULL) == 0 ? w->each(w->owner, path) : 0;
-}
-
-int store_list_secrets(const struct store *s, store_each each, void *owner, struct why *why)
-{
-	struct walk w = { .store = s, .file = secret_list, .each = each, .owner = owner };
-	int err = walk_start(&w, folders[0]);
-
-	return err < 0 ? why_set(why, err, "cannot list secrets: %s", strerrordesc_np(-err)) : 0;
-}
-
-static int policy_list(struct walk *w, int fd, const char *path)
-{
-	char hex[HEX_HASH + 1] = "";
-
-	if (strlen(path) != HEX_HASH + strlen(".jsonc") || strcmp(path + HEX_HASH, ".jsonc") != 0)
-		return 0;
-	memcpy(hex, path, HEX_HASH);
-	return w->each(w->owner, hex);
-}
-
-int store_list_policies(const struct store *s, store_each each, void *owner, struct why *why)
-{
-	struct walk w = { .store = s, .file = policy_list, .each = each, .owner = owner };
-	int err = walk_start(&w, folders[1]);
-
-	return err < 0 ? why_set(why, err, "cannot list policies: %s", strerrordesc_np(-err)) : 0;
-}
-
-static int file_give(struct walk *w, int fd, const char *path)
-{
-	struct stat st;
-
-	if (fstat(fd, &st) < 0)
-		return -errno;
-	/* A second name could be anybody's file, linked here to be given away. */
-	if (!S_ISREG(st.st_mode) || st.st_nlink != 1)
-		return -EBADF;
-	return fchown(fd, w->uid, (gid_t)-1) < 0 ? -errno : 0;
 }
 
 int store_give_to(const struct store *s, uid_t uid, struct why *why)
 {
-	struct walk w = { .store = s, .file = file_give, .uid = uid };
-	int fd = openat(s->dir_fd, ".", FOLDER_FLAGS);
-	int err = fd < 0 ? -errno : walk_folder(&w, fd, "", TREE_DEPTH);
+	static const char *const folders[] = { EVIDENCE, "." };
+	int err = 0;
 
+	for (size_t i = 0; err == 0 && i < ARRAY_LEN(folders); i++) {
+		int fd = -1;
+		err = folder_open(s->dir_fd, folders[i], false, &fd);
+		if (err == 0)
+			err = folder_give(fd, uid);
+	}
 	if (err == 0 && fchown(s->dir_fd, uid, (gid_t)-1) < 0)
 		err = -errno;
 	return err < 0 ? why_set(why, err, "cannot give the store to user %u: %s", uid,

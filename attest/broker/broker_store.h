@@ -1,21 +1,21 @@
 /*
  * broker_store: the broker's folder: secrets, policies, which boots got what.
  *
- *   secrets/REPOSITORY/TYPE/TAG   the bytes of a secret
- *   policies/HASH.jsonc           a launch policy, as written; HASH is its SHA-256
- *   policies/HASH.digests         launch digests it may have, a line each
- *   policies/HASH.revoked         empty: nothing is released to it any more
- *   released/HASH                 empty: a boot got a once-per-boot key
- *   evidence/HASH.report, .certs  a report that was judged and its certificates (PEM): what an auditor
+ *   store.db                      SQLite: all below; secrets are sealed with AES-256-GCM, the tenant,
+ *                                 path and version of each bound to it; their key is broker_kek's
+ *   evidence/HASH.report, .certs  evidence that was judged and its certificates (PEM): what an auditor
  *                                 needs to judge again; HASH is in the ledger's entry
  *
- *   Files are 0600, folders 0700, names are checked before they become paths. Everything goes
- *   through the folder's descriptor, so that it works with an empty root. What is written is on the
- *   disk when the call returns.
+ *   Everything goes through the folder's descriptor, so that it works with an empty root. What is
+ *   written is on the disk when the call returns.
  *
- * Trust:   the folder is the operator's; a policy's bytes are compared with the hash in its name.
- * Owns:    the descriptor.
- * Threads: one; two processes may use one folder (every change is one rename or one new name).
+ *   A tenant ("" without any) has its own secrets, policies, minimum serials and revocations; calls
+ *   that name one see nothing of another's.
+ *
+ * Trust:   the folder is the operator's; a policy's bytes are compared with the hash in its name, and
+ *          a secret put in another's place does not open.
+ * Owns:    the descriptor, the database, the key of the secrets.
+ * Threads: one; any number of processes may use one folder.
  */
 #pragma once
 
@@ -24,6 +24,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "attest/broker/broker_kek.h"
 #include "attest/broker/kbs_path.h"
 #include "base/cdefs.h"
 #include "base/limits.h"
@@ -33,8 +34,12 @@
 #define STORE_HASH_BYTES   32u
 #define STORE_DIGEST_BYTES 48u
 
+struct sqlite3;
+
 struct store {
 	int dir_fd;
+	struct sqlite3 *db;
+	struct secret key; /* of the secrets */
 };
 
 #define STORE_NONE ((struct store){ .dir_fd = -1 })
@@ -42,37 +47,50 @@ struct store {
 struct store_policy {
 	uint8_t *bytes; /* zero-terminated for convenience */
 	size_t len;
-	bool is_revoked;
+	bool is_revoked; /* by its hash */
+	char tenant[LIMIT_POLICY_LABEL_BYTES];
 	size_t n_digests;
 	uint8_t digests[LIMIT_BROKER_DIGESTS][STORE_DIGEST_BYTES];
 };
 
 /* Open the folder, and make it and its parts where they are missing. */
-MUST_USE int store_open(const char *path, struct store *ret, struct why *why);
+MUST_USE int store_open(
+	const char *path, const struct kek *kek, struct store *ret, struct why *why);
 
 /* Open a store that is there; -EIO when it is none or may not be read. Makes nothing. */
-MUST_USE int store_find(const char *path, struct store *ret, struct why *why);
+MUST_USE int store_find(
+	const char *path, const struct kek *kek, struct store *ret, struct why *why);
 void store_close(struct store *s);
 static inline void store_auto(struct store *s)
 {
 	store_close(s);
 }
 
-MUST_USE int store_write_secret(const struct store *s, const struct kbs_path *path,
-	const struct secret *secret, struct why *why);
-/* -ENOENT when there is none. */
-MUST_USE int store_read_secret(
-	const struct store *s, const struct kbs_path *path, struct secret *ret, struct why *why);
+MUST_USE int store_write_secret(const struct store *s, const char *tenant,
+	const struct kbs_path *path, const struct secret *secret, struct why *why);
+/* -ENOENT when there is none; -EKEYREJECTED: damaged. */
+MUST_USE int store_read_secret(const struct store *s, const char *tenant,
+	const struct kbs_path *path, struct secret *ret, struct why *why);
 MUST_USE int store_remove_secret(
-	const struct store *s, const struct kbs_path *path, struct why *why);
+	const struct store *s, const char *tenant, const struct kbs_path *path, struct why *why);
+
+/* What is put beside a policy's bytes. */
+struct store_put {
+	const char *tenant;
+	const char *name; /* the policy's own */
+	uint64_t serial;
+	const uint8_t (*digests)[STORE_DIGEST_BYTES]; /* launch digests it may have */
+	size_t n_digests;
+	const uint8_t
+		*host_data; /* NULL, or 32 bytes that evidence may carry instead of its hash */
+};
 
 /*
- * Keep a policy and the launch digests it may have (added to those it had). A revoked one stays
- * revoked: -EACCES.
+ * Keep a policy; digests and host data are added to those it had. -EACCES: revoked, below the
+ * minimum serial, or of another tenant.
  */
 MUST_USE int store_write_policy(const struct store *s, const void *bytes, size_t len,
-	const uint8_t digests[][STORE_DIGEST_BYTES], size_t n_digests,
-	uint8_t ret_hash[STORE_HASH_BYTES], struct why *why);
+	const struct store_put *put, uint8_t ret_hash[STORE_HASH_BYTES], struct why *why);
 /* -ENOENT: unknown; -EBADMSG: damaged. Release with store_policy_done(). */
 MUST_USE int store_read_policy(const struct store *s, const uint8_t hash[STORE_HASH_BYTES],
 	struct store_policy *ret, struct why *why);
@@ -81,8 +99,21 @@ static inline void store_policy_auto(struct store_policy *p)
 {
 	store_policy_done(p);
 }
-MUST_USE int store_revoke_policy(
-	const struct store *s, const uint8_t hash[STORE_HASH_BYTES], struct why *why);
+/* The policy that host data stands for: the one whose hash it is, else what was put so. -ENOENT. */
+MUST_USE int store_find_policy(const struct store *s, const uint8_t host_data[32],
+	uint8_t ret_hash[STORE_HASH_BYTES], struct why *why);
+
+/* Revoke by hash (-ENOENT: the tenant has none such), by name and serial (known or not yet). */
+MUST_USE int store_revoke_policy(const struct store *s, const char *tenant,
+	const uint8_t hash[STORE_HASH_BYTES], struct why *why);
+MUST_USE int store_revoke_serial(const struct store *s, const char *tenant, const char *name,
+	uint64_t serial, struct why *why);
+/* No policy of this name below this serial any more; it only goes up (-EACCES). */
+MUST_USE int store_set_minimum(const struct store *s, const char *tenant, const char *name,
+	uint64_t serial, struct why *why);
+/* May a policy of this name and serial be used? -EACCES with why. */
+MUST_USE int store_check_serial(const struct store *s, const char *tenant, const char *name,
+	uint64_t serial, struct why *why);
 
 /*
  * Remember that this boot got this key: 0 the first time, -EEXIST afterwards. forget: for a release
@@ -103,9 +134,9 @@ MUST_USE int store_write_evidence(const struct store *s, const uint8_t hash[STOR
 /* Call back for each secret's path, each policy's hash in hexadecimal; stops at an error. */
 typedef int (*store_each)(void *owner, const char *name);
 MUST_USE int store_list_secrets(
-	const struct store *s, store_each each, void *owner, struct why *why);
+	const struct store *s, const char *tenant, store_each each, void *owner, struct why *why);
 MUST_USE int store_list_policies(
-	const struct store *s, store_each each, void *owner, struct why *why);
+	const struct store *s, const char *tenant, store_each each, void *owner, struct why *why);
 
 /* Give the folder and all it holds to this user, so that the broker need not be root to read it. */
 MUST_USE int store_give_to(const struct store *s, uid_t uid, struct why *why);

@@ -63,18 +63,19 @@ static MUST_USE int ec_check(const json_t *jwk, struct why *why)
 	return why_set(why, -EPROTONOSUPPORT, "tee-pubkey: want curve P-256, P-384 or P-521");
 }
 
-static MUST_USE int rsa_check(const json_t *jwk, struct why *why)
+static MUST_USE int rsa_check(const json_t *jwk, bool may_rsa1_5, struct why *why)
 {
 	size_t n = number_bytes(jwk, "n");
 
-	if (!member_is(jwk, "alg", "RSA-OAEP-256"))
+	if (!member_is(jwk, "alg", "RSA-OAEP-256") &&
+		!(may_rsa1_5 && member_is(jwk, "alg", "RSA1_5")))
 		return why_set(why, -EPROTONOSUPPORT, "tee-pubkey: RSA key, want alg RSA-OAEP-256");
 	if (n < 256 || n > 512 || !member_is(jwk, "e", "AQAB"))
 		return why_set(why, -EBADMSG, "tee-pubkey: want RSA of 2048 to 4096 bits, e 65537");
 	return 0;
 }
 
-int kbs_key_check(const json_t *jwk, struct why *why)
+int kbs_key_check(const json_t *jwk, bool may_rsa1_5, struct why *why)
 {
 	const char *name;
 	json_t *value;
@@ -94,7 +95,7 @@ int kbs_key_check(const json_t *jwk, struct why *why)
 	if (member_is(jwk, "kty", "EC"))
 		return ec_check(jwk, why);
 	if (member_is(jwk, "kty", "RSA"))
-		return rsa_check(jwk, why);
+		return rsa_check(jwk, may_rsa1_5, why);
 	return why_set(why, -EPROTONOSUPPORT, "tee-pubkey: want kty EC or RSA");
 }
 

@@ -8,20 +8,22 @@
 #pragma once
 
 #include <jansson.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "base/cdefs.h"
 #include "base/why.h"
 
 #define KBS_REPORT_DATA_BYTES 64u
+#define KBS_BOUND_BYTES       48u /* of them, a SHA-384 digest */
 
 /*
  * Is this a public key we seal to: EC on P-256, P-384 or P-521 with "ECDH-ES+A256KW", or RSA of 2048
- * to 4096 bits with "RSA-OAEP-256"? Every member is a short string of printable ASCII, so that the
+ * to 4096 bits with "RSA-OAEP-256", or with "RSA1_5" where the operator lets old agents use it? Every member is a short string of printable ASCII, so that the
  * sorted compact text is the canonical one of RFC 8785; a private member is refused. -EBADMSG, or
- * -EPROTONOSUPPORT for an algorithm that is not ours (RSA1_5), with why.
+ * -EPROTONOSUPPORT for an algorithm that is not ours, with why.
  */
-MUST_USE int kbs_key_check(const json_t *jwk, struct why *why);
+MUST_USE int kbs_key_check(const json_t *jwk, bool may_rsa1_5, struct why *why);
 
 /*
  * REPORT_DATA for this nonce (as it stands in the JSON) and this key: SHA-384 over the canonical

@@ -31,7 +31,7 @@ ROWS = {
     "attest/endorse": (["base", "policy", "sandbox", "attest"], ["sev/abi_*.h"], ["openssl/", "jansson.h", "curl/"]),
     "attest/ledger": (["base", "policy", "sandbox", "attest"], ["sev/abi_*.h"], ["openssl/", "jansson.h"]),
     "attest/broker": (["base", "policy", "sandbox", "attest"], ["sev/abi_*.h", "attest/ledger/ledger_proto.h"],
-                      ["openssl/", "jansson.h", "jose/", "event2/", "sqlite3.h"]),
+                      ["openssl/", "jansson.h", "jose/", "event2/", "sqlite3.h", "p11-kit/pkcs11.h"]),
     # kbs_*: the protocol that agent and broker speak, one implementation of each message for both ends.
     # sim_guest_port.h: port numbers, for casemate-agent-sim alone, which is not shipped.
     "attest/agent":  (["base", "policy", "attest"],

@@ -32,7 +32,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		(void)!kbs_path_parse(nonce, &path, NULL);
 	if (kbs_snp_parse(json_object_get(evidence, "primary_evidence"), &snp, NULL) == 0)
 		(void)!snp_report_parse(&report, snp.report, sizeof snp.report, NULL);
-	if (nonce != NULL && kbs_key_check(key, NULL) == 0) {
+	if (nonce != NULL && kbs_key_check(key, true, NULL) == 0) {
 		(void)!kbs_bind_report_data(nonce, key, bound);
 		(void)!kbs_jwe_seal(&secret, key, &jwe, NULL);
 	}

@@ -422,7 +422,9 @@ def broker_store_verbs(h):
     h.fails(2, "broker", "policy", "put", "bad.jsonc", "--launch-digest", "00", *at, says="--launch-digest")
     h.fails(2, "broker", "policy", "revoke", "00", *at, says="00")
     h.fails(1, "broker", "policy", "revoke", "00" * 32, *at, says="0000")
-    assert not any(files for _, _, files in os.walk(h.path("store"))), "something is in the store"
+    for what in ("secret", "policy"):
+        words = ("broker", what, "list", *at, "--json")
+        assert object_of(h, 0, *words)[{"secret": "secrets", "policy": "policies"}[what]] == [], "something is in the store"
     h.snp()
     r = h.run("broker", "policy", "put", "p.jsonc", "--launch-digest", "00" * 48, *at, "--json")
     assert r.status == 0 and len(json.loads(r.out)["hash"]) == 64, r.err

@@ -9,6 +9,7 @@
 
 #include "attest/broker/broker_answer.h"
 #include "attest/broker/broker_config.h"
+#include "attest/broker/broker_db.h"
 #include "attest/broker/broker_store.h"
 #include "attest/broker/kbs_json.h"
 #include "base/fd.h"
@@ -32,7 +33,10 @@ static int folder_make(void **state)
 	(void)snprintf(folder, sizeof folder, "/tmp/casemate-test-XXXXXX");
 	broker.store = STORE_NONE;
 	broker.ledger = BROKER_LEDGER_NONE;
-	return mkdtemp(folder) == NULL || store_open(in_folder("store"), &broker.store, NULL) < 0;
+	rate_init(&broker.rate, 0, 0);
+	return mkdtemp(folder) == NULL ||
+	       store_open(in_folder("store"), NULL, &broker.store, NULL) < 0 ||
+	       tokens_open(&broker.tokens, NULL, NULL, 0, NULL) < 0;
 }
 
 static int folder_remove(void **state)
@@ -41,6 +45,7 @@ static int folder_remove(void **state)
 
 	for (size_t i = 0; i < ARRAY_LEN(broker.sessions.at); i++)
 		session_drop(&broker.sessions.at[i]);
+	tokens_close(&broker.tokens);
 	store_close(&broker.store);
 	(void)snprintf(command, sizeof command, "rm -rf %s", folder);
 	return system(command);
@@ -127,6 +132,8 @@ static void a_session_ends(void **state)
 
 /* --- the store ------------------------------------------------------------------------------- */
 
+static const char *tenant = "";
+
 static int secret_put(const char *path, const char *text)
 {
 	AUTO(secret) struct secret s = { 0 };
@@ -135,7 +142,7 @@ static int secret_put(const char *path, const char *text)
 	int err = kbs_path_parse(path, &parsed, NULL);
 	if (err == 0)
 		err = secret_init_copy(&s, text, strlen(text));
-	return err < 0 ? err : store_write_secret(&broker.store, &parsed, &s, NULL);
+	return err < 0 ? err : store_write_secret(&broker.store, tenant, &parsed, &s, NULL);
 }
 
 static int secret_check(const char *path, const char *text)
@@ -145,7 +152,7 @@ static int secret_check(const char *path, const char *text)
 
 	int err = kbs_path_parse(path, &parsed, NULL);
 	if (err == 0)
-		err = store_read_secret(&broker.store, &parsed, &s, NULL);
+		err = store_read_secret(&broker.store, tenant, &parsed, &s, NULL);
 	if (err == 0) {
 		assert_int_equal(s.len, strlen(text));
 		assert_memory_equal(s.p, text, s.len);
@@ -163,14 +170,12 @@ static void secrets_come_back_and_go(void **state)
 	assert_int_equal(secret_put("a/b.x/c-1_2", "three"), 0);
 	assert_int_equal(secret_check("a/b/c", "two"), 0);
 	assert_int_equal(secret_check("a/b.x/c-1_2", "three"), 0);
-	assert_int_equal(stat(in_folder("store/secrets/a/b/c"), &st), 0);
+	assert_int_equal(stat(in_folder("store/store.db"), &st), 0);
 	assert_int_equal(st.st_mode & 07777, 0600);
-	assert_int_equal(stat(in_folder("store/secrets/a"), &st), 0);
-	assert_int_equal(st.st_mode & 07777, 0700);
 	assert_int_equal(kbs_path_parse("a/b/c", &path, NULL), 0);
-	assert_int_equal(store_remove_secret(&broker.store, &path, NULL), 0);
+	assert_int_equal(store_remove_secret(&broker.store, "", &path, NULL), 0);
 	assert_int_equal(secret_check("a/b/c", ""), -ENOENT);
-	assert_int_equal(store_remove_secret(&broker.store, &path, NULL), -ENOENT);
+	assert_int_equal(store_remove_secret(&broker.store, "", &path, NULL), -ENOENT);
 }
 
 static void names_that_are_paths_are_refused(void **state)
@@ -186,16 +191,94 @@ static void names_that_are_paths_are_refused(void **state)
 			fail_msg("taken: %s", bad[i]);
 }
 
-static void links_in_the_store_lead_nowhere(void **state)
+static int row_change(const char *sql)
 {
-	assert_int_equal(secret_put("l/b/c", "x"), 0);
-	assert_int_equal(symlinkat("/etc/hostname", broker.store.dir_fd, "secrets/l/b/link"), 0);
-	assert_int_equal(symlinkat("/etc", broker.store.dir_fd, "secrets/etc"), 0);
-	assert_int_equal(secret_check("l/b/link", ""), -ELOOP);
-	assert_true(secret_check("etc/ssl/openssl.cnf", "") < 0);
-	assert_int_equal(unlinkat(broker.store.dir_fd, "secrets/etc", 0), 0);
-	assert_int_equal(unlinkat(broker.store.dir_fd, "secrets/l/b/link", 0), 0);
+	return db_script(broker.store.db, sql, NULL);
 }
+
+/* Nothing of a secret is in the file, and no row can stand for another. */
+static void secrets_are_sealed_where_they_are(void **state)
+{
+	static const char canary[] = "canary-6f1d2c";
+	uint8_t *bytes = NULL;
+	size_t len = 0;
+
+	assert_int_equal(secret_put("s/b/one", canary), 0);
+	assert_int_equal(secret_put("s/b/two", "other"), 0);
+	assert_int_equal(fd_read_path(in_folder("store/store.db"), 1 << 20, &bytes, &len, NULL), 0);
+	assert_non_null(memmem(bytes, len, "s/b/one", 7));
+	assert_null(memmem(bytes, len, canary, strlen(canary)));
+	free(bytes);
+	assert_int_equal(row_change("UPDATE secret SET sealed=(SELECT sealed FROM secret WHERE "
+				    "path='s/b/two') WHERE path='s/b/one'"),
+		0);
+	assert_int_equal(secret_check("s/b/one", ""), -EKEYREJECTED);
+	assert_int_equal(secret_check("s/b/two", "other"), 0);
+	assert_int_equal(row_change("UPDATE secret SET version=version+1 WHERE path='s/b/two'"), 0);
+	assert_int_equal(secret_check("s/b/two", ""), -EKEYREJECTED);
+	assert_int_equal(secret_put("s/b/two", "again"), 0);
+	assert_int_equal(row_change("UPDATE secret SET sealed=x'00' WHERE path='s/b/two'"), 0);
+	assert_int_equal(secret_check("s/b/two", ""), -EKEYREJECTED);
+}
+
+static void tenants_do_not_see_each_other(void **state)
+{
+	const struct store_put of_a = { .tenant = "a", .name = "n/x", .serial = 1 };
+	const struct store_put of_b = { .tenant = "b", .name = "n/x", .serial = 1 };
+	struct kbs_path path;
+	uint8_t hash[32];
+
+	tenant = "a";
+	assert_int_equal(secret_put("t/t/t", "of a"), 0);
+	tenant = "b";
+	assert_int_equal(secret_check("t/t/t", ""), -ENOENT);
+	assert_int_equal(kbs_path_parse("t/t/t", &path, NULL), 0);
+	assert_int_equal(store_remove_secret(&broker.store, "b", &path, NULL), -ENOENT);
+	assert_int_equal(secret_put("t/t/t", "of b"), 0);
+	tenant = "a";
+	assert_int_equal(secret_check("t/t/t", "of a"), 0);
+	/* not even by moving the row */
+	assert_int_equal(row_change("DELETE FROM secret WHERE tenant='b';"
+				    "UPDATE secret SET tenant='b' WHERE tenant='a'"),
+		0);
+	tenant = "b";
+	assert_int_equal(secret_check("t/t/t", ""), -EKEYREJECTED);
+	tenant = "";
+	assert_int_equal(store_write_policy(&broker.store, "{a}", 3, &of_a, hash, NULL), 0);
+	assert_int_equal(store_write_policy(&broker.store, "{a}", 3, &of_b, hash, NULL), -EACCES);
+	assert_int_equal(store_revoke_policy(&broker.store, "b", hash, NULL), -ENOENT);
+	assert_int_equal(store_set_minimum(&broker.store, "b", "n/x", 9, NULL), 0);
+	assert_int_equal(store_check_serial(&broker.store, "a", "n/x", 1, NULL), 0);
+	assert_int_equal(store_check_serial(&broker.store, "b", "n/x", 1, NULL), -EACCES);
+}
+
+/* Host data that stands for a policy: nobody else's, and never in a policy's own place. */
+static void host_data_stands_for_one_policy(void **state)
+{
+	static const uint8_t host_data[32] = { 7 };
+	const struct store_put mine = {
+		.tenant = "a", .name = "n/h", .serial = 1, .host_data = host_data
+	};
+	const struct store_put theirs = {
+		.tenant = "b", .name = "n/h", .serial = 1, .host_data = host_data
+	};
+	uint8_t hash[32], other[32], got[32];
+
+	assert_int_equal(store_find_policy(&broker.store, host_data, got, NULL), -ENOENT);
+	assert_int_equal(store_write_policy(&broker.store, "{h}", 3, &mine, hash, NULL), 0);
+	assert_int_equal(store_find_policy(&broker.store, host_data, got, NULL), 0);
+	assert_memory_equal(got, hash, 32);
+	assert_int_equal(
+		store_write_policy(&broker.store, "{i}", 3, &theirs, other, NULL), -EACCES);
+	assert_int_equal(store_find_policy(&broker.store, host_data, got, NULL), 0);
+	assert_memory_equal(got, hash, 32);
+	struct store_put grab = { .tenant = "b", .name = "n/g", .serial = 1, .host_data = hash };
+	assert_int_equal(store_write_policy(&broker.store, "{j}", 3, &grab, other, NULL), 0);
+	assert_int_equal(store_find_policy(&broker.store, hash, got, NULL), 0);
+	assert_memory_equal(got, hash, 32);
+}
+
+#define PUT(n_) (&(const struct store_put){ "", "n/x", 1, digests, n_, NULL })
 
 static void policies_are_kept_by_their_hash(void **state)
 {
@@ -203,8 +286,8 @@ static void policies_are_kept_by_their_hash(void **state)
 	AUTO(store_policy) struct store_policy p = { 0 };
 	uint8_t hash[32], same[32];
 
-	assert_int_equal(store_write_policy(&broker.store, "{}", 2, digests, 1, hash, NULL), 0);
-	assert_int_equal(store_write_policy(&broker.store, "{}", 2, digests, 2, same, NULL), 0);
+	assert_int_equal(store_write_policy(&broker.store, "{}", 2, PUT(1), hash, NULL), 0);
+	assert_int_equal(store_write_policy(&broker.store, "{}", 2, PUT(2), same, NULL), 0);
 	assert_memory_equal(hash, same, 32);
 	assert_int_equal(store_read_policy(&broker.store, hash, &p, NULL), 0);
 	assert_int_equal(p.len, 2);
@@ -212,26 +295,54 @@ static void policies_are_kept_by_their_hash(void **state)
 	assert_memory_equal(p.digests, digests, sizeof digests);
 	assert_false(p.is_revoked);
 	store_policy_done(&p);
-	assert_int_equal(store_revoke_policy(&broker.store, hash, NULL), 0);
+	assert_int_equal(store_revoke_policy(&broker.store, "", hash, NULL), 0);
 	assert_int_equal(store_read_policy(&broker.store, hash, &p, NULL), 0);
 	assert_true(p.is_revoked);
-	assert_int_equal(
-		store_write_policy(&broker.store, "{}", 2, digests, 1, hash, NULL), -EACCES);
+	assert_int_equal(store_write_policy(&broker.store, "{}", 2, PUT(1), hash, NULL), -EACCES);
 	hash[0] ^= 1;
-	assert_int_equal(store_revoke_policy(&broker.store, hash, NULL), -ENOENT);
+	assert_int_equal(store_revoke_policy(&broker.store, "", hash, NULL), -ENOENT);
+}
+
+static void digests_are_not_without_end(void **state)
+{
+	uint8_t digests[LIMIT_BROKER_DIGESTS][STORE_DIGEST_BYTES] = { 0 };
+	uint8_t hash[32];
+
+	for (size_t i = 0; i < LIMIT_BROKER_DIGESTS; i++)
+		digests[i][0] = (uint8_t)i;
+	assert_int_equal(
+		store_write_policy(&broker.store, "{d}", 3, PUT(LIMIT_BROKER_DIGESTS), hash, NULL),
+		0);
+	digests[0][1] = 1;
+	assert_int_equal(store_write_policy(&broker.store, "{d}", 3, PUT(1), hash, NULL), -E2BIG);
+}
+
+static void serials_only_go_up(void **state)
+{
+	static const uint8_t(*digests)[STORE_DIGEST_BYTES] = NULL;
+	uint8_t hash[32];
+
+	assert_int_equal(store_check_serial(&broker.store, "", "n/x", 1, NULL), 0);
+	assert_int_equal(store_set_minimum(&broker.store, "", "n/x", 5, NULL), 0);
+	assert_int_equal(store_set_minimum(&broker.store, "", "n/x", 4, NULL), -EACCES);
+	assert_int_equal(store_check_serial(&broker.store, "", "n/x", 4, NULL), -EACCES);
+	assert_int_equal(store_check_serial(&broker.store, "", "n/x", 5, NULL), 0);
+	assert_int_equal(store_check_serial(&broker.store, "", "n/y", 1, NULL), 0);
+	assert_int_equal(store_write_policy(&broker.store, "{s}", 3, PUT(0), hash, NULL), -EACCES);
+	assert_int_equal(store_revoke_serial(&broker.store, "", "n/x", 7, NULL), 0);
+	assert_int_equal(store_check_serial(&broker.store, "", "n/x", 7, NULL), -EACCES);
+	assert_int_equal(store_check_serial(&broker.store, "", "n/x", 8, NULL), 0);
 }
 
 static void a_changed_policy_is_not_the_policy(void **state)
 {
+	static const uint8_t(*digests)[STORE_DIGEST_BYTES] = NULL;
 	AUTO(store_policy) struct store_policy p = { 0 };
+	const struct store_put put = { "", "n/z", 1, digests, 0, NULL };
 	uint8_t hash[32];
-	char name[128] = "store/policies/";
 
-	assert_int_equal(store_write_policy(&broker.store, "{ }", 3, NULL, 0, hash, NULL), 0);
-	for (size_t i = 0; i < 32; i++)
-		(void)snprintf(name + strlen(name), 3, "%02x", hash[i]);
-	(void)strcat(name, ".jsonc");
-	assert_int_equal(fd_replace_file(AT_FDCWD, in_folder(name), "{x}", 3, 0600, NULL), 0);
+	assert_int_equal(store_write_policy(&broker.store, "{ }", 3, &put, hash, NULL), 0);
+	assert_int_equal(row_change("UPDATE policy SET bytes=x'7b7d' WHERE bytes=x'7b207d'"), 0);
 	assert_int_equal(store_read_policy(&broker.store, hash, &p, NULL), -EBADMSG);
 }
 
@@ -250,10 +361,40 @@ static void a_file_with_a_second_name_is_not_given_away(void **state)
 	assert_int_equal(fd_replace_file(AT_FDCWD, in_folder("victim"), "x", 1, 0600, NULL), 0);
 	char from[256];
 	(void)snprintf(from, sizeof from, "%s/victim", folder);
-	assert_int_equal(linkat(AT_FDCWD, from, broker.store.dir_fd, "secrets/hard", 0), 0);
+	assert_int_equal(linkat(AT_FDCWD, from, broker.store.dir_fd, "evidence/hard", 0), 0);
 	assert_int_equal(store_give_to(&broker.store, geteuid(), NULL), -EBADF);
-	assert_int_equal(unlinkat(broker.store.dir_fd, "secrets/hard", 0), 0);
+	assert_int_equal(unlinkat(broker.store.dir_fd, "evidence/hard", 0), 0);
 	assert_int_equal(store_give_to(&broker.store, geteuid(), NULL), 0);
+}
+
+/* Key in a file; another key, a changed one, none: said, and nothing is opened. */
+static void a_store_opens_with_its_own_key_alone(void **state)
+{
+	char path[256], key[256];
+	struct kek kek = { .file = key };
+	AUTO(store) struct store s = STORE_NONE;
+	struct why why = { 0 };
+
+	(void)snprintf(path, sizeof path, "%s/keyed", folder);
+	(void)snprintf(key, sizeof key, "%s/kek", folder);
+	assert_int_equal(store_open(path, &kek, &s, &why), -EIO); /* no key file */
+	assert_int_equal(fd_replace_file(AT_FDCWD, key, "short", 5, 0600, NULL), 0);
+	assert_int_equal(store_open(path, &kek, &s, &why), -EBADMSG);
+	assert_int_equal(fd_replace_file(AT_FDCWD, key,
+				 "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f"
+				 "\n",
+				 65, 0600, NULL),
+		0);
+	assert_int_equal(store_open(path, &kek, &s, &why), 0);
+	store_close(&s);
+	why_clear(&why);
+	assert_int_equal(store_find(path, NULL, &s, &why), -EIO); /* "local", not "file" */
+	if (strstr(why.text, "store_key") == NULL)
+		fail_msg("%s", why.text);
+	assert_int_equal(
+		fd_replace_file(AT_FDCWD, key, "0123456789abcdef0123456789abcdef", 32, 0600, NULL),
+		0);
+	assert_int_equal(store_find(path, &kek, &s, &why), -EKEYREJECTED);
 }
 
 /* --- the configuration ----------------------------------------------------------------------- */
@@ -321,11 +462,16 @@ int main(void)
 		cmocka_unit_test(a_session_ends),
 		cmocka_unit_test(secrets_come_back_and_go),
 		cmocka_unit_test(names_that_are_paths_are_refused),
-		cmocka_unit_test(links_in_the_store_lead_nowhere),
+		cmocka_unit_test(secrets_are_sealed_where_they_are),
+		cmocka_unit_test(tenants_do_not_see_each_other),
+		cmocka_unit_test(host_data_stands_for_one_policy),
 		cmocka_unit_test(policies_are_kept_by_their_hash),
+		cmocka_unit_test(digests_are_not_without_end),
+		cmocka_unit_test(serials_only_go_up),
 		cmocka_unit_test(a_changed_policy_is_not_the_policy),
 		cmocka_unit_test(a_boot_is_remembered_once),
 		cmocka_unit_test(a_file_with_a_second_name_is_not_given_away),
+		cmocka_unit_test(a_store_opens_with_its_own_key_alone),
 		cmocka_unit_test(config_is_read_below_its_folder),
 		cmocka_unit_test(config_errors_have_a_place),
 	};

@@ -57,7 +57,7 @@ static struct attest_blob crl_make(const char *issuer, X509 *revoked, time_t fro
 /* As a host sends it; the type is what the host says, and nobody has to believe it. */
 static void evidence_add(const char *type, const void *bytes, size_t len)
 {
-	struct kbs_snp *e = &broker.judge.evidence;
+	struct kbs_snp *e = &broker.judge.evidence.snp;
 
 	assert_true(e->n_certs < LIMIT_KBS_CERTS && len <= sizeof e->bytes - e->bytes_len);
 	memcpy(e->bytes + e->bytes_len, bytes, len);
@@ -71,11 +71,11 @@ static void evidence_add(const char *type, const void *bytes, size_t len)
 static void judge_begin(void)
 {
 	struct maker_leaf leaf = { .tcb = 0xDB18000000000004u };
-	uint8_t *report = broker.judge.evidence.report;
+	uint8_t *report = broker.judge.evidence.snp.report;
 
 	memset(&broker.judge, 0, sizeof broker.judge);
-	broker.judge.roots[0] = ark;
-	broker.judge.n_roots = 1;
+	broker.judge.roots.at[0] = ark;
+	broker.judge.roots.n = 1;
 	maker_report(report, 3);
 	memcpy(report + 0xC0, policy_id, sizeof policy_id);
 	maker_sign(report, maker.leaf);
@@ -93,7 +93,11 @@ static int judged(void)
 	struct proof proof = { 0 };
 	struct why why = { 0 };
 
-	return judge_evidence(&broker.judge, &broker.store, report_data, MAKER_NOW, &proof, &why);
+	const struct judge_question q = {
+		.report_data = report_data, .report_data_len = 64, .now = MAKER_NOW
+	};
+
+	return judge_evidence(&broker.judge, &broker.store, &q, &proof, &why);
 }
 
 static void what_fits_the_policy_is_proven(void **state)
@@ -109,45 +113,45 @@ static void no_needed_row_may_differ(void **state)
 
 	for (size_t i = 0; i < ARRAY_LEN(at); i++) {
 		judge_begin();
-		broker.judge.evidence.report[at[i]] ^= 8; /* guest policy: debug */
+		broker.judge.evidence.snp.report[at[i]] ^= 8; /* guest policy: debug */
 		assert_int_equal(judged(), -EACCES);
-		maker_sign(broker.judge.evidence.report, maker.leaf);
+		maker_sign(broker.judge.evidence.snp.report, maker.leaf);
 		assert_int_equal(judged(), -EACCES);
 	}
 	judge_begin();
-	broker.judge.n_roots = 0;
+	broker.judge.roots.n = 0;
 	assert_int_equal(judged(), -EACCES);
 	judge_begin();
-	broker.judge.evidence.n_certs = 0;
+	broker.judge.evidence.snp.n_certs = 0;
 	assert_int_equal(judged(), -EACCES);
 }
 
 static void with_lists_every_chain_needs_a_current_one(void **state)
 {
 	judge_begin();
-	broker.judge.n_crls = 1;
-	broker.judge.crls[0] = of_others;
+	broker.judge.crls.n = 1;
+	broker.judge.crls.at[0] = of_others;
 	assert_int_equal(judged(), -EACCES);
-	broker.judge.crls[0] = stale;
+	broker.judge.crls.at[0] = stale;
 	assert_int_equal(judged(), -EACCES);
-	broker.judge.crls[0] = fresh;
+	broker.judge.crls.at[0] = fresh;
 	assert_int_equal(judged(), 0);
-	broker.judge.crls[1] = revoking;
-	broker.judge.n_crls = 2;
+	broker.judge.crls.at[1] = revoking;
+	broker.judge.crls.n = 2;
 	assert_int_equal(judged(), -EACCES);
 }
 
 static void the_hosts_lists_push_out_none_of_ours(void **state)
 {
 	judge_begin();
-	while (broker.judge.evidence.n_certs < LIMIT_KBS_CERTS)
+	while (broker.judge.evidence.snp.n_certs < LIMIT_KBS_CERTS)
 		evidence_add("CRL", of_others.p, of_others.len);
 	assert_int_equal(judged(), 0);
 	for (size_t i = 0; i < LIMIT_BROKER_BLOBS; i++)
-		broker.judge.crls[i] = i == 0 ? revoking : fresh;
-	broker.judge.n_crls = LIMIT_BROKER_BLOBS;
+		broker.judge.crls.at[i] = i == 0 ? revoking : fresh;
+	broker.judge.crls.n = LIMIT_BROKER_BLOBS;
 	assert_int_equal(judged(), -EACCES);
-	broker.judge.crls[0] = fresh;
+	broker.judge.crls.at[0] = fresh;
 	assert_int_equal(judged(), 0);
 }
 
@@ -183,7 +187,7 @@ static int proved(bool is_right)
 	AUTO(kbs_json) json_t *public_key = NULL;
 	AUTO(kbs_text) char *body = NULL;
 	char cookie[BROKER_COOKIE_MAX] = "";
-	uint8_t *report = broker.judge.evidence.report;
+	uint8_t *report = broker.judge.evidence.snp.report;
 
 	assert_int_equal(request("/kbs/v0/auth", "{\"version\":\"0.4.0\",\"tee\":\"snp\"}", cookie,
 				 &challenge),
@@ -196,7 +200,7 @@ static int proved(bool is_right)
 	AUTO(kbs_json)
 	json_t *j = json_pack("{s:{s:s,s:O},s:{s:o}}", "runtime-data", "nonce", nonce, "tee-pubkey",
 		public_key, "tee-evidence", "primary_evidence",
-		kbs_snp_print(&broker.judge.evidence));
+		kbs_snp_print(&broker.judge.evidence.snp));
 	assert_int_equal(kbs_json_print(j, &body), 0);
 	return request("/kbs/v0/attest", body, cookie, &answer);
 }
@@ -211,7 +215,7 @@ static int kept(size_t *ret_n)
 	struct wr w = wr_of(name, sizeof name);
 
 	(void)EVP_Digest(
-		broker.judge.evidence.report, SNP_REPORT_BYTES, hash, NULL, EVP_sha256(), NULL);
+		broker.judge.evidence.snp.report, SNP_REPORT_BYTES, hash, NULL, EVP_sha256(), NULL);
 	wr_printf(&w, "%s/evidence/", folder);
 	wr_hex(&w, hash, sizeof hash);
 	wr_str(&w, ".certs");
@@ -308,10 +312,14 @@ static int setup(void **state)
 	X509_free(x);
 	memset(digest, 0xD2, sizeof digest);
 	memset(report_data, 0xD1, sizeof report_data);
+	rate_init(&broker.rate, 0, 0);
+	const struct store_put put = { "", "a/b", 1, (const uint8_t(*)[STORE_DIGEST_BYTES])digest,
+		1, NULL };
 	(void)snprintf(folder, sizeof folder, "/tmp/casemate-test-XXXXXX");
-	return mkdtemp(folder) == NULL || store_open(folder, &broker.store, &why) < 0 ||
-	       store_write_policy(&broker.store, policy_text, strlen(policy_text),
-		       (const uint8_t(*)[STORE_DIGEST_BYTES])digest, 1, policy_id, &why) < 0;
+	return mkdtemp(folder) == NULL || store_open(folder, NULL, &broker.store, &why) < 0 ||
+	       store_write_policy(&broker.store, policy_text, strlen(policy_text), &put, policy_id,
+		       &why) < 0 ||
+	       tokens_open(&broker.tokens, NULL, NULL, 0, &why) < 0;
 }
 
 static int teardown(void **state)
@@ -324,6 +332,7 @@ static int teardown(void **state)
 	free((void *)(uintptr_t)ark.p);
 	free((void *)(uintptr_t)ask.p);
 	maker_done(&maker);
+	tokens_close(&broker.tokens);
 	store_close(&broker.store);
 	(void)snprintf(command, sizeof command, "rm -rf %s", folder);
 	return system(command);

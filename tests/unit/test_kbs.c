@@ -69,7 +69,7 @@ static int key_check_text(const char *text)
 	AUTO(kbs_json) json_t *j = NULL;
 	int err = kbs_json_load(text, strlen(text), &j, NULL);
 
-	return err < 0 ? err : kbs_key_check(j, NULL);
+	return err < 0 ? err : kbs_key_check(j, false, NULL);
 }
 
 #define X32 "6QdSp1q0WHVZOee_TqjVaYJ4Rwi09lmGMs_otptJ8Ag"
@@ -124,8 +124,8 @@ static void report_data_depends_on_nonce_and_key(void **state)
 
 	assert_int_equal(kbs_key_new(&key1, &pub1, NULL), 0);
 	assert_int_equal(kbs_key_new(&key2, &pub2, NULL), 0);
-	assert_int_equal(kbs_key_check(pub1, NULL), 0);
-	assert_int_equal(kbs_key_check(key1, NULL), -EBADMSG); /* private */
+	assert_int_equal(kbs_key_check(pub1, false, NULL), 0);
+	assert_int_equal(kbs_key_check(key1, false, NULL), -EBADMSG); /* private */
 	assert_int_equal(kbs_bind_report_data("bm9uY2U=", pub1, a), 0);
 	assert_int_equal(kbs_bind_report_data("bm9uY2U=", pub1, b), 0);
 	assert_int_equal(kbs_bind_report_data("bm9uY2V=", pub1, c), 0);
@@ -429,7 +429,7 @@ static void examples_give_their_report_data(void **state)
 		(void)snprintf(file, sizeof file, "runtime-data-%s.reportdata.hex", names[i]);
 		char *want = vector_read(file, &len);
 		const json_t *key = json_object_get(j, "tee-pubkey");
-		assert_int_equal(kbs_key_check(key, NULL), 0);
+		assert_int_equal(kbs_key_check(key, false, NULL), 0);
 		assert_int_equal(kbs_bind_report_data(
 					 json_string_value(json_object_get(j, "nonce")), key, data),
 			0);
@@ -452,6 +452,8 @@ static void examples_of_answers(void **state)
 		{ "response-ecdh-ec521.json", "ec521", "ECDH-ES+A256KW", true },
 		{ "response-rsa-oaep-256.json", "rsa", "RSA-OAEP-256", true },
 		{ "response-rsa1_5.json", "rsa", "RSA-OAEP-256", false },
+		{ "response-rsa1_5.json", "rsa", "RSA1_5", true },
+		{ "response-rsa-oaep-256.json", "rsa", "RSA1_5", false },
 		{ "bad-response-tag.json", "rsa", "RSA-OAEP-256", false },
 		{ "bad-response-protected.json", "rsa", "RSA-OAEP-256", false },
 		{ "bad-response-epk-offcurve.json", "ec521", "ECDH-ES+A256KW", false },

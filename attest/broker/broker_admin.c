@@ -1,0 +1,350 @@
+#include "attest/broker/broker_admin.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "attest/broker/kbs_json.h"
+#include "base/b64.h"
+#include "base/log.h"
+#include "base/opts.h"
+#include "base/wr.h"
+
+#define PREFIX "/kbs/v0"
+
+/* --- shared with the command line ---------------------------------------------------------------- */
+
+int broker_put_policy(const struct store *s, const struct broker_config *config, const char *tenant,
+	const uint8_t *bytes, size_t len, const char *filename, const char *const *digests,
+	size_t n, const uint8_t *host_data, struct policy *policy,
+	uint8_t ret_hash[STORE_HASH_BYTES], struct why *why)
+{
+	uint8_t parsed[LIMIT_BROKER_DIGESTS][STORE_DIGEST_BYTES];
+	const char *owner = tenant != NULL ? tenant : "";
+
+	if (n > ARRAY_LEN(parsed))
+		return why_set(why, -EINVAL, "at most %u launch digests", LIMIT_BROKER_DIGESTS);
+	for (size_t i = 0; i < n; i++)
+		if (digests[i] == NULL ||
+			opts_parse_hex(digests[i], parsed[i], STORE_DIGEST_BYTES) < 0)
+			return why_set(why, -EINVAL,
+				"launch digest: want 96 hexadecimal digits, not \"%.100s\"",
+				digests[i] != NULL ? digests[i] : "");
+	int err = policy_parse(bytes, len, filename, policy, why);
+	if (err == 0 && config != NULL)
+		err = broker_config_tenant(
+			config, policy->name, policy->labels.tenant, &owner, why);
+	if (err == 0 && tenant != NULL && strcmp(owner, tenant) != 0)
+		err = why_set(
+			why, -EACCES, "policy %s is not of tenant \"%s\"", policy->name, tenant);
+	if (err < 0)
+		return err;
+	const struct store_put put = { owner, policy->name, policy->serial,
+		(const uint8_t(*)[STORE_DIGEST_BYTES])parsed, n, host_data };
+	return store_write_policy(s, bytes, len, &put, ret_hash, why);
+}
+
+struct lister {
+	const struct store *store;
+	struct policy *policy;
+	json_t *rows;
+};
+
+static int policy_add(void *owner, const char *hex)
+{
+	struct lister *l = owner;
+	AUTO(store_policy) struct store_policy p = { 0 };
+	uint8_t hash[STORE_HASH_BYTES];
+	const char *state = "damaged";
+	const char *name = "(damaged)";
+	json_int_t serial = 0;
+
+	int err = opts_parse_hex(hex, hash, sizeof hash);
+	if (err == 0)
+		err = store_read_policy(l->store, hash, &p, NULL);
+	if (err == 0)
+		err = policy_parse(p.bytes, p.len, hex, l->policy, NULL);
+	if (err == 0) {
+		name = l->policy->name;
+		serial = (json_int_t)l->policy->serial;
+		bool is_revoked = p.is_revoked || store_check_serial(l->store, p.tenant, name,
+							  l->policy->serial, NULL) < 0;
+		state = is_revoked ? "revoked" : "active";
+	}
+	return json_array_append_new(l->rows,
+		       json_pack("{s:s,s:s,s:s,s:I,s:I}", "hash", hex, "state", state, "name", name,
+			       "serial", serial, "launch_digests", (json_int_t)p.n_digests)) < 0
+		       ? -ENOMEM
+		       : 0;
+}
+
+int broker_list_policies(const struct store *s, const char *tenant, json_t **ret, struct why *why)
+{
+	struct lister l = { s, malloc(sizeof *l.policy), json_array() };
+	int err = l.policy == NULL ? -ENOMEM : store_list_policies(s, tenant, policy_add, &l, why);
+
+	free(l.policy);
+	if (err < 0)
+		json_decref(l.rows);
+	else
+		*ret = l.rows;
+	return err;
+}
+
+static int name_add(void *owner, const char *name)
+{
+	return json_array_append_new(owner, json_string(name)) < 0 ? -ENOMEM : 0;
+}
+
+int broker_list_secrets(const struct store *s, const char *tenant, json_t **ret, struct why *why)
+{
+	json_t *names = json_array();
+	int err = store_list_secrets(s, tenant, name_add, names, why);
+
+	if (err < 0)
+		json_decref(names);
+	else
+		*ret = names;
+	return err;
+}
+
+/* --- requests ------------------------------------------------------------------------------------ */
+
+/* One request of one administrator. */
+struct admin {
+	struct broker *b;
+	const struct broker_request *rq;
+	const struct broker_tenant *tenant;
+	const char *rest; /* of the path, behind the row's */
+	struct broker_reply *reply;
+};
+
+static int secret_put(const struct admin *a, struct why *why)
+{
+	AUTO(secret) struct secret secret = { 0 };
+	struct kbs_path path;
+
+	if (a->rq->body_len == 0 || a->rq->body_len >= LIMIT_SECRET_BYTES)
+		return why_set(why, -ERANGE, "a secret has 1 to %u bytes", LIMIT_SECRET_BYTES - 1);
+	int err = kbs_path_parse(a->rest, &path, why);
+	if (err == 0)
+		err = secret_init_copy(&secret, a->rq->body, a->rq->body_len);
+	if (err == 0)
+		err = store_write_secret(&a->b->store, a->tenant->name, &path, &secret, why);
+	if (err == 0)
+		reply_json(a->reply, json_object());
+	return err;
+}
+
+static int secret_remove(const struct admin *a, struct why *why)
+{
+	struct kbs_path path;
+	int err = kbs_path_parse(a->rest, &path, why);
+
+	if (err == 0)
+		err = store_remove_secret(&a->b->store, a->tenant->name, &path, why);
+	if (err == 0)
+		reply_json(a->reply, json_object());
+	return err;
+}
+
+static int secret_list(const struct admin *a, struct why *why)
+{
+	json_t *names = NULL;
+	int err = broker_list_secrets(&a->b->store, a->tenant->name, &names, why);
+
+	if (err == 0)
+		reply_json(a->reply, json_pack("{s:o}", "secrets", names));
+	return err;
+}
+
+/* {"policy": base64 of the file's bytes, "launch_digests": [hex], "init_data": text}. */
+static int policy_put(const struct admin *a, struct why *why)
+{
+	AUTO(kbs_json) json_t *j = NULL;
+	const char *digests[LIMIT_BROKER_DIGESTS];
+	uint8_t hash[STORE_HASH_BYTES];
+	uint8_t init[64];
+	char hex[2 * STORE_HASH_BYTES + 1];
+	size_t len = 0;
+
+	int err = kbs_json_load(a->rq->body, a->rq->body_len, &j, why);
+	const char *text = err == 0 ? kbs_json_text(j, "policy", LIMIT_KBS_BODY_BYTES, why) : NULL;
+	const json_t *list = json_object_get(j, "launch_digests");
+	const json_t *init_data = json_object_get(j, "init_data");
+	size_t n = json_array_size(list);
+	if (text == NULL)
+		return -EBADMSG;
+	if (n > ARRAY_LEN(digests))
+		return why_set(why, -E2BIG, "at most %u launch digests", LIMIT_BROKER_DIGESTS);
+	for (size_t i = 0; i < n; i++)
+		digests[i] = json_string_value(json_array_get(list, i));
+	uint8_t *bytes = malloc(strlen(text) + 1);
+	struct policy *policy = malloc(sizeof *policy);
+	if (bytes == NULL || policy == NULL)
+		err = -ENOMEM;
+	else if (b64_parse(text, strlen(text), bytes, strlen(text), &len) < 0 &&
+		 b64url_parse(text, strlen(text), bytes, strlen(text), &len) < 0)
+		err = why_set(why, -EBADMSG, "\"policy\": want the file's bytes in base64");
+	if (err == 0 && json_is_string(init_data))
+		err = initdata_digest(
+			json_string_value(init_data), json_string_length(init_data), init, why);
+	if (err == 0)
+		err = broker_put_policy(&a->b->store, &a->b->config, a->tenant->name, bytes, len,
+			"policy", digests, n, json_is_string(init_data) ? init : NULL, policy, hash,
+			why);
+	if (err == 0) {
+		wr_hex_str(hex, sizeof hex, hash, sizeof hash);
+		reply_json(a->reply, json_pack("{s:s,s:s,s:I}", "hash", hex, "name", policy->name,
+					     "serial", (json_int_t)policy->serial));
+	}
+	free(policy);
+	free(bytes);
+	return err;
+}
+
+static int policy_list(const struct admin *a, struct why *why)
+{
+	json_t *rows = NULL;
+	int err = broker_list_policies(&a->b->store, a->tenant->name, &rows, why);
+
+	if (err == 0)
+		reply_json(a->reply, json_pack("{s:o}", "policies", rows));
+	return err;
+}
+
+/* {"hash"}, or {"name", "serial"}. */
+static int policy_revoke(const struct admin *a, struct why *why)
+{
+	AUTO(kbs_json) json_t *j = NULL;
+	uint8_t hash[STORE_HASH_BYTES];
+	uint64_t serial = 0;
+	const struct store *s = &a->b->store;
+
+	int err = kbs_json_load(a->rq->body, a->rq->body_len, &j, why);
+	if (err < 0)
+		return err;
+	const char *hex = json_string_value(json_object_get(j, "hash"));
+	if (hex != NULL) {
+		err = opts_parse_hex(hex, hash, sizeof hash) == 0
+			      ? store_revoke_policy(s, a->tenant->name, hash, why)
+			      : why_set(why, -EBADMSG, "\"hash\": want 64 hexadecimal digits");
+	} else {
+		const char *name = kbs_json_text(j, "name", LIMIT_NAME_BYTES - 1, why);
+		err = name == NULL ? -EBADMSG
+				   : kbs_json_number(j, "serial", INT64_MAX, &serial, why);
+		if (err == 0)
+			err = store_revoke_serial(s, a->tenant->name, name, serial, why);
+	}
+	if (err == 0)
+		reply_json(a->reply, json_object());
+	return err;
+}
+
+static int policy_minimum(const struct admin *a, struct why *why)
+{
+	AUTO(kbs_json) json_t *j = NULL;
+	uint64_t serial = 0;
+
+	int err = kbs_json_load(a->rq->body, a->rq->body_len, &j, why);
+	const char *name = err == 0 ? kbs_json_text(j, "name", LIMIT_NAME_BYTES - 1, why) : NULL;
+	if (name == NULL)
+		return -EBADMSG;
+	err = kbs_json_number(j, "serial", INT64_MAX, &serial, why);
+	if (err == 0)
+		err = store_set_minimum(&a->b->store, a->tenant->name, name, serial, why);
+	if (err == 0)
+		reply_json(a->reply, json_object());
+	return err;
+}
+
+static int metrics_get(const struct admin *a, struct why *why)
+{
+	unsigned int n = 0;
+
+	for (size_t i = 0; i < LIMIT_KBS_SESSIONS; i++)
+		n += a->b->sessions.at[i].state != SESSION_FREE;
+	a->reply->is_text = true;
+	a->reply->status = 200;
+	return metrics_print(&a->b->metrics, n, &a->reply->body);
+}
+
+static int health_get(const struct admin *a, struct why *why)
+{
+	if (a->b->ledger.chan.fd < 0)
+		return why_set(why, -EPIPE, "the ledger writer is gone");
+	reply_json(a->reply, json_pack("{s:s}", "status", "ok"));
+	return 0;
+}
+
+static const struct {
+	enum broker_method method;
+	bool is_write;
+	const char *path; /* with a slash at its end: what follows is the call's */
+	int (*answer)(const struct admin *a, struct why *why);
+} rows[] = {
+	{ BROKER_POST, true, PREFIX "/resource/", secret_put },
+	{ BROKER_DELETE, true, PREFIX "/resource/", secret_remove },
+	{ BROKER_GET, false, PREFIX "/resources", secret_list },
+	{ BROKER_POST, true, PREFIX "/launch-policy", policy_put },
+	{ BROKER_GET, false, PREFIX "/launch-policy", policy_list },
+	{ BROKER_POST, true, PREFIX "/launch-policy/revoke", policy_revoke },
+	{ BROKER_POST, true, PREFIX "/launch-policy/minimum", policy_minimum },
+	{ BROKER_GET, false, "/metrics", metrics_get },
+	{ BROKER_GET, false, "/healthz", health_get },
+};
+
+/* The tenant this key administers; NULL: none. */
+static const struct broker_tenant *tenant_find(
+	const struct broker_config *c, const uint8_t spki[32], bool *ret_may_write)
+{
+	for (size_t i = 0; i < c->n_tenants; i++)
+		for (size_t k = 0; k < c->tenants[i].n_pins; k++)
+			if (secret_equal(c->tenants[i].pins[k].sha256, spki, 32)) {
+				*ret_may_write = c->tenants[i].pins[k].may_write;
+				return &c->tenants[i];
+			}
+	return NULL;
+}
+
+static bool path_fits(const char *row, const char *path, const char **ret_rest)
+{
+	size_t len = strlen(row);
+
+	*ret_rest = path + MIN(len, strlen(path));
+	return strncmp(path, row, len) == 0 && (row[len - 1] == '/' || path[len] == '\0');
+}
+
+void broker_admin_answer(struct broker *b, const struct broker_request *rq, const uint8_t spki[32],
+	struct broker_reply *ret)
+{
+	struct admin a = { b, rq, NULL, NULL, ret };
+	bool may_write = false;
+	struct why why = { 0 };
+
+	*ret = (struct broker_reply){ 0 };
+	b->metrics.n[METRIC_ADMIN]++;
+	a.tenant = tenant_find(&b->config, spki, &may_write);
+	if (a.tenant == NULL) {
+		(void)why_set(&why, 0, "this certificate's key administers nothing here");
+		return reply_refuse(ret, NO_PERMISSION, &why);
+	}
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		if (rows[i].method != rq->method || !path_fits(rows[i].path, rq->path, &a.rest))
+			continue;
+		if (rows[i].is_write && !may_write) {
+			(void)why_set(&why, 0, "this certificate's key may only read");
+			return reply_refuse(ret, NO_PERMISSION, &why);
+		}
+		int err = rows[i].answer(&a, &why);
+		if (rows[i].is_write)
+			log_info("admin of \"%s\": %s %s: %s", a.tenant->name,
+				rq->method == BROKER_DELETE ? "DELETE" : "POST", rq->path,
+				err < 0 ? why_text(&why, err) : "done");
+		if (err < 0)
+			reply_error(ret, err, &why);
+		return;
+	}
+	(void)why_set(&why, 0, "no such path for an administrator");
+	reply_refuse(ret, NO_PATH, &why);
+}

@@ -1,0 +1,324 @@
+#include "attest/broker/broker_kek.h"
+
+#include <dlfcn.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <openssl/evp.h>
+#include <openssl/rand.h>
+#include <p11-kit/pkcs11.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/fd.h"
+#include "base/limits.h"
+#include "base/opts.h"
+
+#define LOCAL_NAME "key"
+#define FILE_MAX   80u /* 64 digits and a line's end */
+
+static const char aad[] = "casemate broker store data key 1";
+
+const char *kek_kind(const struct kek *k)
+{
+	return k->module != NULL ? "pkcs11" : k->file != NULL ? "file" : "local";
+}
+
+/* --- AES-256-GCM --------------------------------------------------------------------------------- */
+
+static void cipher_auto(EVP_CIPHER_CTX **c)
+{
+	EVP_CIPHER_CTX_free(*c);
+}
+
+static MUST_USE int gcm_apply(bool is_sealing, const uint8_t key[32], const uint8_t *nonce,
+	const void *extra, size_t extra_len, const uint8_t *in, size_t len, uint8_t *out,
+	uint8_t *tag)
+{
+	AUTO(cipher) EVP_CIPHER_CTX *c = EVP_CIPHER_CTX_new();
+	int n = 0;
+
+	if (len > INT32_MAX || extra_len > INT32_MAX)
+		return -EMSGSIZE;
+	if (c == NULL ||
+		EVP_CipherInit_ex(c, EVP_aes_256_gcm(), NULL, key, nonce, is_sealing) != 1 ||
+		EVP_CipherUpdate(c, NULL, &n, extra, (int)extra_len) != 1 ||
+		EVP_CipherUpdate(c, out, &n, in, (int)len) != 1)
+		return -EIO;
+	if (!is_sealing && EVP_CIPHER_CTX_ctrl(c, EVP_CTRL_GCM_SET_TAG, KEK_TAG_BYTES, tag) != 1)
+		return -EIO;
+	if (EVP_CipherFinal_ex(c, out + n, &n) != 1)
+		return is_sealing ? -EIO : -EKEYREJECTED;
+	return !is_sealing || EVP_CIPHER_CTX_ctrl(c, EVP_CTRL_GCM_GET_TAG, KEK_TAG_BYTES, tag) == 1
+		       ? 0
+		       : -EIO;
+}
+
+int seal_bytes(const uint8_t key[32], const void *extra, size_t extra_len, const void *plain,
+	size_t len, uint8_t *ret)
+{
+	if (RAND_bytes(ret, KEK_NONCE_BYTES) != 1)
+		return -EIO;
+	return gcm_apply(true, key, ret, extra, extra_len, plain, len, ret + KEK_NONCE_BYTES,
+		ret + KEK_NONCE_BYTES + len);
+}
+
+int open_bytes(const uint8_t key[32], const void *extra, size_t extra_len, const uint8_t *sealed,
+	size_t sealed_len, uint8_t *ret)
+{
+	uint8_t tag[KEK_TAG_BYTES];
+
+	if (sealed_len < KEK_SEALED(0))
+		return -EKEYREJECTED;
+	size_t len = sealed_len - KEK_SEALED(0);
+	memcpy(tag, sealed + sealed_len - sizeof tag, sizeof tag);
+	int err = gcm_apply(
+		false, key, sealed, extra, extra_len, sealed + KEK_NONCE_BYTES, len, ret, tag);
+	if (err < 0)
+		explicit_bzero(ret, len);
+	return err;
+}
+
+/* --- a key in a file ----------------------------------------------------------------------------- */
+
+/* 32 bytes as they are, or as hexadecimal digits on a line. */
+static MUST_USE int key_parse(char *text, size_t len, struct secret *ret)
+{
+	AUTO(secret) struct secret key = { 0 };
+	int err = secret_init(&key, KEK_DATA_BYTES);
+
+	if (err == 0 && len == KEK_DATA_BYTES) {
+		memcpy(key.p, text, len);
+	} else if (err == 0) {
+		while (len > 0 && (text[len - 1] == '\n' || text[len - 1] == '\r'))
+			len--;
+		text[len] = '\0';
+		err = opts_parse_hex(text, key.p, KEK_DATA_BYTES);
+	}
+	if (err == 0)
+		*ret = secret_take(&key);
+	return err;
+}
+
+static MUST_USE int key_read(const struct kek *k, int dir_fd, struct secret *ret, struct why *why)
+{
+	const char *path = k->file != NULL ? k->file : LOCAL_NAME;
+	char text[FILE_MAX + 1];
+	AUTO(fd)
+	int fd = openat(k->file != NULL ? AT_FDCWD : dir_fd, path,
+		O_RDONLY | O_CLOEXEC | O_NOCTTY | (k->file != NULL ? 0 : O_NOFOLLOW));
+	ssize_t n = fd < 0 ? -1 : read(fd, text, FILE_MAX);
+
+	if (n < 0)
+		return why_set(why, -EIO, "the store's key %s: %s", path, strerrordesc_np(errno));
+	int err = key_parse(text, (size_t)n, ret);
+	explicit_bzero(text, sizeof text);
+	return err < 0 ? why_set(why, err,
+				 "the store's key %s: want 32 bytes, or 64 hexadecimal digits",
+				 path)
+		       : 0;
+}
+
+/* Made once, with the store; a key that is there already stays. */
+static MUST_USE int key_make(int dir_fd, struct why *why)
+{
+	uint8_t key[KEK_DATA_BYTES];
+	AUTO(fd)
+	int fd = openat(
+		dir_fd, LOCAL_NAME, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+
+	if (fd < 0)
+		return errno == EEXIST ? 0 : why_set(why, -errno, "cannot make the store's key");
+	int err = RAND_priv_bytes(key, sizeof key) == 1 ? fd_write_all(fd, key, sizeof key) : -EIO;
+	explicit_bzero(key, sizeof key);
+	if (err == 0 && fsync(fd) < 0)
+		err = -errno;
+	return err < 0 ? why_set(why, err, "cannot make the store's key") : 0;
+}
+
+/* --- a key in a token (PKCS#11 2.40, CKM_AES_GCM) ------------------------------------------------ */
+
+struct p11 {
+	void *library;
+	CK_FUNCTION_LIST *f; /* NULL: not initialised */
+	CK_SESSION_HANDLE session;
+	CK_OBJECT_HANDLE key;
+};
+
+static void p11_auto(struct p11 *p)
+{
+	if (p->f != NULL)
+		(void)p->f->C_Finalize(NULL);
+	if (p->library != NULL)
+		(void)dlclose(p->library);
+}
+
+static MUST_USE int p11_load(struct p11 *p, const char *module, struct why *why)
+{
+	CK_RV (*get)(CK_FUNCTION_LIST **);
+	CK_FUNCTION_LIST *f = NULL;
+
+	p->library = dlopen(module, RTLD_NOW | RTLD_LOCAL);
+	if (p->library == NULL)
+		return why_set(why, -EIO, "PKCS#11 module: %s", dlerror());
+	*(void **)&get = dlsym(p->library, "C_GetFunctionList");
+	if (get == NULL || get(&f) != CKR_OK || f == NULL)
+		return why_set(why, -EIO, "%s is no PKCS#11 module", module);
+	CK_RV rv = f->C_Initialize(NULL);
+	if (rv != CKR_OK)
+		return why_set(why, -EIO, "PKCS#11 %s: C_Initialize: 0x%lx", module, rv);
+	p->f = f;
+	return 0;
+}
+
+/* Labels are padded with spaces (CK_TOKEN_INFO). */
+static bool label_is(const uint8_t *label, size_t size, const char *want)
+{
+	size_t len = strlen(want);
+
+	while (size > len && label[size - 1] == ' ')
+		size--;
+	return size == len && memcmp(label, want, len) == 0;
+}
+
+static MUST_USE int p11_session(struct p11 *p, const char *token, struct why *why)
+{
+	CK_SLOT_ID slots[LIMIT_BROKER_SLOTS];
+	CK_ULONG n = ARRAY_LEN(slots);
+
+	if (p->f->C_GetSlotList(CK_TRUE, slots, &n) != CKR_OK)
+		return why_set(
+			why, -EIO, "PKCS#11: no list of at most %u slots", LIMIT_BROKER_SLOTS);
+	for (CK_ULONG i = 0; i < n; i++) {
+		CK_TOKEN_INFO info;
+		if (p->f->C_GetTokenInfo(slots[i], &info) == CKR_OK &&
+			label_is(info.label, sizeof info.label, token))
+			return p->f->C_OpenSession(slots[i], CKF_SERIAL_SESSION, NULL, NULL,
+				       &p->session) == CKR_OK
+				       ? 0
+				       : why_set(why, -EIO, "PKCS#11 token \"%s\": no session",
+						 token);
+	}
+	return why_set(why, -EIO, "PKCS#11: no token labelled \"%s\"", token);
+}
+
+static MUST_USE int p11_login(struct p11 *p, const char *pin_file, struct why *why)
+{
+	char pin[FILE_MAX];
+	AUTO(fd) int fd = open(pin_file, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+	ssize_t n = fd < 0 ? -1 : read(fd, pin, sizeof pin);
+
+	if (n < 0)
+		return why_set(why, -EIO, "PIN %s: %s", pin_file, strerrordesc_np(errno));
+	while (n > 0 && (pin[n - 1] == '\n' || pin[n - 1] == '\r'))
+		n--;
+	CK_RV rv = p->f->C_Login(p->session, CKU_USER, (CK_UTF8CHAR *)pin, (CK_ULONG)n);
+	explicit_bzero(pin, sizeof pin);
+	return rv == CKR_OK || rv == CKR_USER_ALREADY_LOGGED_IN
+		       ? 0
+		       : why_set(why, -EIO,
+				 "PKCS#11: the token does not take the PIN in %s (0x%lx)", pin_file,
+				 rv);
+}
+
+static MUST_USE int p11_find(struct p11 *p, const char *label, struct why *why)
+{
+	CK_OBJECT_CLASS class = CKO_SECRET_KEY;
+	CK_KEY_TYPE type = CKK_AES;
+	CK_ATTRIBUTE want[] = {
+		{ CKA_CLASS, &class, sizeof class },
+		{ CKA_KEY_TYPE, &type, sizeof type },
+		{ CKA_LABEL, (void *)(uintptr_t)label, strlen(label) },
+	};
+	CK_ULONG n = 0;
+	CK_OBJECT_HANDLE found[2];
+
+	if (p->f->C_FindObjectsInit(p->session, want, ARRAY_LEN(want)) != CKR_OK ||
+		p->f->C_FindObjects(p->session, found, ARRAY_LEN(found), &n) != CKR_OK)
+		return why_set(why, -EIO, "PKCS#11: the token cannot be searched");
+	(void)p->f->C_FindObjectsFinal(p->session);
+	if (n != 1)
+		return why_set(why, -EIO, "PKCS#11: %s AES key labelled \"%s\"",
+			n == 0 ? "no" : "more than one", label);
+	p->key = found[0];
+	return 0;
+}
+
+/* len bytes in; out has at least max. */
+static MUST_USE int p11_apply(const struct kek *k, bool is_sealing, const uint8_t *nonce,
+	const uint8_t *in, size_t len, uint8_t *out, size_t max, struct why *why)
+{
+	AUTO(p11) struct p11 p = { 0 };
+	CK_GCM_PARAMS gcm = { .pIv = (CK_BYTE *)(uintptr_t)nonce,
+		.ulIvLen = KEK_NONCE_BYTES,
+		.ulIvBits = KEK_NONCE_BYTES * 8,
+		.pAAD = (CK_BYTE *)(uintptr_t)aad,
+		.ulAADLen = sizeof aad,
+		.ulTagBits = KEK_TAG_BYTES * 8 };
+	CK_MECHANISM mechanism = { CKM_AES_GCM, &gcm, sizeof gcm };
+	CK_ULONG n = max;
+
+	int err = p11_load(&p, k->module, why);
+	if (err == 0)
+		err = p11_session(&p, k->token, why);
+	if (err == 0)
+		err = p11_login(&p, k->pin_file, why);
+	if (err == 0)
+		err = p11_find(&p, k->label, why);
+	if (err < 0)
+		return err;
+	CK_RV rv = is_sealing ? p.f->C_EncryptInit(p.session, &mechanism, p.key)
+			      : p.f->C_DecryptInit(p.session, &mechanism, p.key);
+	if (rv != CKR_OK)
+		return why_set(why, -EIO, "PKCS#11: the key cannot do AES-GCM (0x%lx)", rv);
+	rv = is_sealing ? p.f->C_Encrypt(p.session, (CK_BYTE *)(uintptr_t)in, len, out, &n)
+			: p.f->C_Decrypt(p.session, (CK_BYTE *)(uintptr_t)in, len, out, &n);
+	if (rv != CKR_OK || n != max)
+		return why_set(why, -EKEYREJECTED,
+			"PKCS#11: the token's key is not the one of this store (0x%lx)", rv);
+	return 0;
+}
+
+/* --- both ---------------------------------------------------------------------------------------- */
+
+int kek_seal(const struct kek *k, int dir_fd, const struct secret *data,
+	uint8_t ret[KEK_SEALED(KEK_DATA_BYTES)], struct why *why)
+{
+	AUTO(secret) struct secret key = { 0 };
+	int err = 0;
+
+	if (k->module != NULL) {
+		if (RAND_bytes(ret, KEK_NONCE_BYTES) != 1)
+			return -EIO;
+		return p11_apply(k, true, ret, data->p, data->len, ret + KEK_NONCE_BYTES,
+			KEK_DATA_BYTES + KEK_TAG_BYTES, why);
+	}
+	if (k->file == NULL)
+		err = key_make(dir_fd, why);
+	if (err == 0)
+		err = key_read(k, dir_fd, &key, why);
+	return err < 0 ? err : seal_bytes(key.p, aad, sizeof aad, data->p, data->len, ret);
+}
+
+int kek_open(const struct kek *k, int dir_fd, const uint8_t sealed[KEK_SEALED(KEK_DATA_BYTES)],
+	struct secret *ret, struct why *why)
+{
+	AUTO(secret) struct secret key = { 0 };
+	AUTO(secret) struct secret data = { 0 };
+	int err = secret_init(&data, KEK_DATA_BYTES);
+
+	if (err == 0 && k->module != NULL) {
+		err = p11_apply(k, false, sealed, sealed + KEK_NONCE_BYTES,
+			KEK_DATA_BYTES + KEK_TAG_BYTES, data.p, data.len, why);
+	} else if (err == 0) {
+		err = key_read(k, dir_fd, &key, why);
+		if (err == 0)
+			err = open_bytes(
+				key.p, aad, sizeof aad, sealed, KEK_SEALED(KEK_DATA_BYTES), data.p);
+		if (err == -EKEYREJECTED)
+			(void)why_set(why, err, "the key in %s is not the one of this store",
+				k->file != NULL ? k->file : LOCAL_NAME);
+	}
+	if (err == 0)
+		*ret = secret_take(&data);
+	return err;
+}

@@ -1,0 +1,51 @@
+/*
+ * broker_kek: the key that encrypts the store's data key: in a file, or in a PKCS#11 token that does
+ *             not let it out.
+ *
+ *   The data key (32 random bytes) is in the store, sealed: nonce, AES-256-GCM, tag. Whoever starts
+ *   the broker opens it once, before the sandbox; the token is not needed afterwards.
+ *
+ * Trust:   the operator's configuration; the PKCS#11 module runs in this process.
+ * Owns:    nothing.
+ * Threads: one.
+ */
+#pragma once
+
+#include <stdint.h>
+
+#include "base/cdefs.h"
+#include "base/secret.h"
+#include "base/why.h"
+
+#define KEK_NONCE_BYTES 12u
+#define KEK_TAG_BYTES   16u
+#define KEK_DATA_BYTES  32u
+#define KEK_SEALED(len) (KEK_NONCE_BYTES + (len) + KEK_TAG_BYTES)
+
+/* Where the key is; all NULL: a file named "key" in the store's own folder. */
+struct kek {
+	const char *file;                     /* 32 bytes, or 64 hexadecimal digits */
+	const char *module;                   /* PKCS#11 library */
+	const char *token, *label, *pin_file; /* CKA_LABELs of the token and of the AES key */
+};
+
+/* "local", "file", "pkcs11": kept beside the sealed key, so that a wrong choice is named. */
+const char *kek_kind(const struct kek *k);
+
+/*
+ * Seal a data key, open a sealed one. -EIO: the key cannot be had, with why; -EKEYREJECTED: another
+ * key, or changed bytes. dir_fd is the store's folder; with "local" sealing makes the key file.
+ */
+MUST_USE int kek_seal(const struct kek *k, int dir_fd, const struct secret *data,
+	uint8_t ret[KEK_SEALED(KEK_DATA_BYTES)], struct why *why);
+MUST_USE int kek_open(const struct kek *k, int dir_fd,
+	const uint8_t sealed[KEK_SEALED(KEK_DATA_BYTES)], struct secret *ret, struct why *why);
+
+/*
+ * AES-256-GCM with a fresh nonce; ret has KEK_SEALED(len) bytes. Opening: -EKEYREJECTED, and ret is
+ * wiped.
+ */
+MUST_USE int seal_bytes(const uint8_t key[32], const void *aad, size_t aad_len, const void *plain,
+	size_t len, uint8_t *ret);
+MUST_USE int open_bytes(const uint8_t key[32], const void *aad, size_t aad_len,
+	const uint8_t *sealed, size_t sealed_len, uint8_t *ret);

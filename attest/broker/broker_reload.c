@@ -1,0 +1,325 @@
+#include "attest/broker/broker_reload.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/fd.h"
+#include "base/log.h"
+#include "base/rd.h"
+#include "base/wr.h"
+
+#define READER_FD   3
+#define REPLY_MS    10000
+#define HEADER      8u /* error number, length of what follows */
+#define GROUPS      4u
+#define BUNDLE_MAX  (LIMIT_BROKER_CONFIG_BYTES + GROUPS * LIMIT_BROKER_BLOBS * LIMIT_CERT_BLOB_BYTES)
+#define BUNDLE_ROOM (BUNDLE_MAX + 4 * (GROUPS * LIMIT_BROKER_BLOBS + 1))
+
+/*
+ * A bundle: the configuration's bytes, then those of each file it lists, in its order; each after
+ * its length (32 bits). What stands in it twice is read twice.
+ */
+struct bundle {
+	uint8_t *bytes;
+	size_t len;
+};
+
+static void bundle_auto(struct bundle *b)
+{
+	free(b->bytes);
+}
+
+/* The four lists of files of a configuration. */
+static char *const *group_of(const struct broker_config *c, size_t i, size_t *ret_n)
+{
+	const size_t counts[GROUPS] = { c->n_roots, c->n_certs, c->n_crls, c->n_collateral };
+	char *const *const lists[GROUPS] = { c->roots, c->certs, c->crls, c->collateral };
+
+	*ret_n = counts[i];
+	return lists[i];
+}
+
+/* --- reading files ------------------------------------------------------------------------------- */
+
+static MUST_USE int file_add(struct wr *w, const char *path, size_t max, struct why *why)
+{
+	uint8_t *bytes = NULL;
+	size_t len = 0;
+	int err = fd_read_path(path, max, &bytes, &len, why);
+
+	if (err == 0) {
+		wr_le32(w, (uint32_t)len);
+		wr_copy(w, bytes, len);
+		err = wr_check(w);
+	}
+	free(bytes);
+	return err;
+}
+
+static MUST_USE int bundle_read(const char *path, struct bundle *ret, struct why *why)
+{
+	AUTO(broker_config) struct broker_config c = { 0 };
+	AUTO(bundle) struct bundle b = { malloc(BUNDLE_ROOM), 0 };
+	struct wr w = wr_of(b.bytes, b.bytes != NULL ? BUNDLE_ROOM : 0);
+
+	int err = b.bytes == NULL ? -ENOMEM : file_add(&w, path, LIMIT_BROKER_CONFIG_BYTES, why);
+	if (err == 0)
+		err = broker_config_parse(path, b.bytes + 4, w.len - 4, &c, why);
+	for (size_t g = 0; err == 0 && g < GROUPS; g++) {
+		size_t n = 0;
+		char *const *paths = group_of(&c, g, &n);
+		for (size_t i = 0; err == 0 && i < n; i++)
+			err = file_add(&w, paths[i], LIMIT_CERT_BLOB_BYTES, why);
+	}
+	if (err < 0)
+		return err;
+	b.len = w.len;
+	*ret = b;
+	b.bytes = NULL;
+	return 0;
+}
+
+/* --- taking over --------------------------------------------------------------------------------- */
+
+/* What one bundle amounts to. */
+struct files {
+	struct broker_config config;
+	struct blobs blobs[GROUPS];
+};
+
+static void files_auto(struct files *f)
+{
+	for (size_t g = 0; g < GROUPS; g++)
+		blobs_done(&f->blobs[g]);
+	broker_config_done(&f->config);
+}
+
+/* Certificates and CRLs must be readable; collateral is judged with the quote it is for. */
+static MUST_USE int blob_take(
+	struct rd *r, struct blobs *to, const char *path, bool is_cert, struct why *why)
+{
+	uint32_t len = rd_le32(r);
+	const uint8_t *bytes = rd_bytes(r, len);
+	size_t n = 0;
+
+	if (bytes == NULL || to->n == ARRAY_LEN(to->at))
+		return -EBADMSG;
+	uint8_t *copy = malloc(len + 1);
+	if (copy == NULL)
+		return -ENOMEM;
+	memcpy(copy, bytes, len);
+	to->at[to->n++] = (struct attest_blob){ copy, len };
+	if (!is_cert)
+		return 0;
+	int err = attest_check_certs(to->at[to->n - 1], &n, why);
+	if (err == 0 && n == 0)
+		err = why_set(why, -EBADMSG, "no certificate or CRL in it");
+	return err < 0 ? why_prefix(why, err, "%s", path) : 0;
+}
+
+static MUST_USE int files_parse(
+	const char *path, const struct bundle *b, struct files *f, struct why *why)
+{
+	struct rd r = rd_of(b->bytes, b->len);
+	uint32_t len = rd_le32(&r);
+	const uint8_t *config = rd_bytes(&r, len);
+
+	int err =
+		config == NULL ? -EBADMSG : broker_config_parse(path, config, len, &f->config, why);
+	for (size_t g = 0; err == 0 && g < GROUPS; g++) {
+		size_t n = 0;
+		char *const *paths = group_of(&f->config, g, &n);
+		for (size_t i = 0; err == 0 && i < n; i++)
+			err = blob_take(&r, &f->blobs[g], paths[i], g < GROUPS - 1, why);
+	}
+	return err < 0 ? err : rd_end(&r);
+}
+
+/* Swap; what b had goes with f. */
+static void blobs_swap(struct broker *b, struct files *f)
+{
+	struct blobs *const to[GROUPS] = { &b->judge.roots, &b->judge.certs, &b->judge.crls,
+		&b->judge.collateral };
+
+	for (size_t g = 0; g < GROUPS; g++) {
+		struct blobs had = *to[g];
+		*to[g] = f->blobs[g];
+		f->blobs[g] = had;
+	}
+}
+
+static void tenants_swap(struct broker_config *a, struct broker_config *b)
+{
+	struct broker_tenant *tenants = a->tenants;
+	size_t n = a->n_tenants;
+
+	a->tenants = b->tenants;
+	a->n_tenants = b->n_tenants;
+	b->tenants = tenants;
+	b->n_tenants = n;
+}
+
+int files_load(struct broker *b, const char *path, struct why *why)
+{
+	AUTO(bundle) struct bundle bundle = { 0 };
+	AUTO(files) struct files f = { 0 };
+
+	int err = bundle_read(path, &bundle, why);
+	if (err == 0)
+		err = files_parse(path, &bundle, &f, why);
+	if (err < 0)
+		return err;
+	blobs_swap(b, &f);
+	b->config = f.config;
+	f.config = (struct broker_config){ 0 };
+	return 0;
+}
+
+void files_done(struct broker *b)
+{
+	struct files f = { .config = b->config };
+
+	blobs_swap(b, &f);
+	files_auto(&f);
+	b->config = (struct broker_config){ 0 };
+}
+
+/* --- the reader ---------------------------------------------------------------------------------- */
+
+static MUST_USE int socket_write(int fd, const void *bytes, size_t len)
+{
+	return fd_write_all(fd, bytes, len);
+}
+
+static void request_answer(const char *path)
+{
+	AUTO(bundle) struct bundle bundle = { 0 };
+	struct why why = { 0 };
+	uint8_t header[HEADER];
+	struct wr w = wr_of(header, sizeof header);
+
+	int err = bundle_read(path, &bundle, &why);
+	const char *text = err < 0 ? why_text(&why, err) : "";
+	size_t len = err < 0 ? strlen(text) : bundle.len;
+	wr_le32(&w, (uint32_t)-err);
+	wr_le32(&w, (uint32_t)len);
+	if (socket_write(READER_FD, header, sizeof header) < 0 ||
+		socket_write(READER_FD, err < 0 ? (const void *)text : bundle.bytes, len) < 0)
+		_exit(EXIT_FAILURE);
+}
+
+/* Everything but the socket and the log is closed: no listener, no store, no ledger. */
+static _Noreturn void reader_run(int fd, const char *path, pid_t parent)
+{
+	char byte;
+
+	if (dup2(fd, READER_FD) < 0 || close_range(READER_FD + 1, ~0U, 0) < 0 ||
+		prctl(PR_SET_PDEATHSIG, SIGKILL) < 0 || getppid() != parent)
+		_exit(EXIT_FAILURE);
+	/* The terminal's and systemd's signals are for the broker; this ends with its socket. */
+	(void)signal(SIGHUP, SIG_IGN);
+	(void)signal(SIGINT, SIG_IGN);
+	(void)signal(SIGTERM, SIG_IGN);
+	(void)signal(SIGPIPE, SIG_IGN);
+	while (read(READER_FD, &byte, 1) == 1)
+		request_answer(path);
+	_exit(EXIT_SUCCESS);
+}
+
+int reader_start(struct reader *r, const char *path, struct why *why)
+{
+	AUTO(fd) int child_fd = -1;
+	pid_t parent = getpid();
+	int fds[2];
+
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds) < 0)
+		return -errno;
+	r->fd = fds[0];
+	child_fd = fds[1];
+	pid_t pid = fork();
+	if (pid == 0)
+		reader_run(child_fd, path, parent);
+	if (pid < 0) {
+		int err = -errno;
+		fd_drop(&r->fd);
+		return why_set(why, err, "cannot start the reader: %s", strerrordesc_np(-err));
+	}
+	r->pid = pid;
+	return 0;
+}
+
+void reader_stop(struct reader *r)
+{
+	fd_drop(&r->fd);
+	r->pid = 0;
+}
+
+static MUST_USE int socket_read(int fd, void *ret, size_t len)
+{
+	for (size_t at = 0; at < len;) {
+		struct pollfd p = { .fd = fd, .events = POLLIN };
+		if (poll(&p, 1, REPLY_MS) <= 0)
+			return -EPIPE;
+		ssize_t n = read(fd, (uint8_t *)ret + at, len - at);
+		if (n <= 0)
+			return -EPIPE;
+		at += (size_t)n;
+	}
+	return 0;
+}
+
+static MUST_USE int bundle_ask(struct reader *r, struct bundle *ret, struct why *why)
+{
+	AUTO(bundle) struct bundle b = { 0 };
+	uint8_t header[HEADER];
+
+	int err = socket_write(r->fd, "", 1) == 0 ? socket_read(r->fd, header, sizeof header)
+						  : -EPIPE;
+	if (err < 0)
+		return err;
+	struct rd h = rd_of(header, sizeof header);
+	bool is_error = rd_le32(&h) != 0;
+	b.len = rd_le32(&h);
+	if (b.len > BUNDLE_ROOM)
+		return -EPIPE;
+	b.bytes = calloc(1, b.len + 1);
+	err = b.bytes == NULL ? -ENOMEM : socket_read(r->fd, b.bytes, b.len);
+	if (err == 0 && is_error)
+		err = why_set(why, -EACCES, "%s", (const char *)b.bytes);
+	if (err < 0)
+		return err;
+	*ret = b;
+	b.bytes = NULL;
+	return 0;
+}
+
+int files_reload(struct broker *b, struct reader *r, const char *path, struct why *why)
+{
+	AUTO(bundle) struct bundle bundle = { 0 };
+	AUTO(files) struct files f = { 0 };
+
+	int err = r->fd < 0 ? -EPIPE : bundle_ask(r, &bundle, why);
+	if (err == -EPIPE) {
+		reader_stop(r); /* its next answer could be to another question */
+		return why_set(why, err, "the process that reads files is gone");
+	}
+	if (err == 0)
+		err = files_parse(path, &bundle, &f, why);
+	if (err < 0)
+		return err == -ENOMEM ? err : -EACCES;
+	const char *fixed = broker_config_differs(&b->config, &f.config);
+	if (fixed != NULL)
+		log_warn("\"%s\" has changed: that counts after a restart", fixed);
+	blobs_swap(b, &f);
+	tenants_swap(&b->config, &f.config);
+	b->config.may_rsa1_5 = f.config.may_rsa1_5;
+	rate_init(&b->rate, f.config.rate_peer, f.config.rate_all);
+	return 0;
+}
