@@ -9,6 +9,7 @@
 #include "attest/cert.h"
 #include "attest/cert_table.h"
 #include "attest/cmd.h"
+#include "attest/cmw.h"
 #include "attest/json_out.h"
 #include "attest/snp_leaf.h"
 #include "attest/vendor.h"
@@ -212,6 +213,38 @@ static MUST_USE int certs_show(struct attest_blob blob, bool as_json, struct wr 
 	return 0;
 }
 
+/* --- conceptual message wrappers --------------------------------------------------------------- */
+
+static void cmw_show(const struct cmw *c, bool as_json, struct wr *w)
+{
+	if (as_json) {
+		json_open(w, NULL, '{');
+		json_text(w, "schema", SCHEMA);
+		json_text(w, "kind", "cmw");
+		json_open(w, "records", '[');
+	}
+	for (size_t i = 0; i < c->n; i++) {
+		const struct cmw_record *r = &c->at[i];
+		enum evidence_kind kind = attest_recognise(r->value.p, r->value.len);
+		if (!as_json) {
+			wr_printf(w, "%-16s %s, %zu bytes, evidence: %s\n", r->name, r->type,
+				r->value.len, evidence_kind_name(kind));
+			continue;
+		}
+		json_open(w, NULL, '{');
+		json_text(w, "name", r->name);
+		json_text(w, "type", r->type);
+		json_number(w, "indicator", r->indicator);
+		json_text(w, "evidence", evidence_kind_name(kind));
+		json_hex(w, "value", r->value.p, r->value.len);
+		json_close(w, '}');
+	}
+	if (as_json) {
+		json_close(w, ']');
+		json_close(w, '}');
+	}
+}
+
 /* --- the command ------------------------------------------------------------------------------ */
 
 static MUST_USE int bytes_show(struct attest_blob blob, bool as_json, struct wr *w, struct why *why)
@@ -224,6 +257,12 @@ static MUST_USE int bytes_show(struct attest_blob blob, bool as_json, struct wr 
 	if (kind != EVIDENCE_UNKNOWN)
 		return why_set(why, -EPROTONOSUPPORT,
 			"%s evidence is not supported in this version", evidence_kind_name(kind));
+	static struct cmw wrapper; /* large; one thread, one call */
+	if (cmw_parse(blob.p, blob.len, &wrapper, NULL) == 0) {
+		cmw_show(&wrapper, as_json, w);
+		cmw_done(&wrapper);
+		return 0;
+	}
 	int err = certs_show(blob, as_json, w, &w_certs);
 	if (err < 0)
 		return why_set(why, err,

@@ -9,6 +9,7 @@
 #include "attest/cmd.h"
 #include "attest/cmd_refvalues.h"
 #include "attest/cmd_token.h"
+#include "attest/cmw.h"
 #include "attest/verdict.h"
 #include "policy/policy.h"
 
@@ -30,6 +31,7 @@ struct loaded {
 	uint8_t digests[1][SHA384_BYTES];
 	uint8_t report_data[SNP_REPORT_DATA_BYTES];
 	struct refvalues references;
+	struct cmw wrapper;
 	struct attest_inputs in;
 };
 
@@ -43,6 +45,7 @@ static void loaded_done(struct loaded *l)
 	cmd_files_done(&l->event_logs);
 	cmd_files_done(&l->single);
 	cmd_refvalues_done(&l->references);
+	cmw_done(&l->wrapper);
 }
 
 /* --- certificates ----------------------------------------------------------------------------- */
@@ -324,13 +327,37 @@ static MUST_USE int inputs_load(const struct args *a, struct loaded *l, struct w
 	return 0;
 }
 
+/* Evidence in a conceptual message wrapper; the certificate table that comes with it is one more. */
+static MUST_USE int wrapper_open(struct loaded *l, struct why *why)
+{
+	struct attest_inputs *in = &l->in;
+	struct attest_blob table = { 0 };
+
+	if (in->kind != EVIDENCE_UNKNOWN ||
+		attest_recognise(in->evidence.p, in->evidence.len) != EVIDENCE_UNKNOWN ||
+		cmw_parse(in->evidence.p, in->evidence.len, &l->wrapper, NULL) < 0)
+		return 0;
+	int err = cmw_find_evidence(&l->wrapper, &in->evidence, &table, why);
+	if (err == 0 && table.len > 0 && l->certs.n < CMD_FILES_MAX) {
+		uint8_t *copy = malloc(table.len);
+		if (copy == NULL)
+			return -ENOMEM;
+		memcpy(copy, table.p, table.len);
+		l->certs.at[l->certs.n++] = (struct attest_blob){ copy, table.len };
+		in->certs = l->certs.at, in->n_certs = l->certs.n;
+	}
+	return err;
+}
+
 static MUST_USE int evidence_verify(
 	const struct args *a, struct loaded *l, struct verdict *ret, struct why *why)
 {
 	for (enum evidence_kind k = EVIDENCE_SNP; k < EVIDENCE_KIND_COUNT; k++)
 		if (a->kind != NULL && strcmp(a->kind, evidence_kind_name(k)) == 0)
 			l->in.kind = k;
-	int err = attest_verify(&l->in, ret, why);
+	int err = wrapper_open(l, why);
+	if (err == 0)
+		err = attest_verify(&l->in, ret, why);
 	return err < 0 ? why_prefix(why, err, "%s", a->evidence) : 0;
 }
 

@@ -25,7 +25,7 @@ static size_t depth_of(const char *text, size_t len)
 	return deepest;
 }
 
-int json_in_parse(const void *text, size_t len, json_t **ret, struct why *why)
+int json_in_parse_any(const void *text, size_t len, json_t **ret, struct why *why)
 {
 	json_error_t e;
 
@@ -40,10 +40,20 @@ int json_in_parse(const void *text, size_t len, json_t **ret, struct why *why)
 	if (j == NULL)
 		return why_set(
 			why, -EBADMSG, "JSON, line %d, column %d: %s", e.line, e.column, e.text);
-	if (!json_is_object(j)) {
-		json_decref(j);
-		return why_set(why, -EBADMSG, "JSON that is no object");
-	}
 	*ret = j;
 	return 0;
+}
+
+int json_in_parse(const void *text, size_t len, json_t **ret, struct why *why)
+{
+	json_t *j = NULL;
+	int err = json_in_parse_any(text, len, &j, why);
+
+	if (err == 0 && !json_is_object(j)) {
+		json_decref(j);
+		err = why_set(why, -EBADMSG, "JSON that is no object");
+	}
+	if (err == 0)
+		*ret = j;
+	return err;
 }

@@ -23,3 +23,6 @@ static inline void json_in_auto(json_t **j)
  * beyond LIMIT_EVIDENCE_BYTES; -ENOMEM.
  */
 MUST_USE int json_in_parse(const void *text, size_t len, json_t **ret, struct why *why);
+
+/* The same for an array or an object. */
+MUST_USE int json_in_parse_any(const void *text, size_t len, json_t **ret, struct why *why);

@@ -156,6 +156,8 @@
 /* Files of reference values, and launch digests from them. */
 #define LIMIT_CORIM_FILES   8u
 #define LIMIT_CORIM_DIGESTS 64u
+/* Records of one conceptual message wrapper: a report, an event log, a device each. */
+#define LIMIT_CMW_RECORDS 16u
 /* Keys that check tokens: a cloud's attestation service publishes a dozen. */
 #define LIMIT_TOKEN_KEYS 32u
 /* One token: a CoCo token with an event log's claims is 30 KiB. */
