@@ -288,11 +288,11 @@ static MUST_USE int companions_load(const struct args *a, struct loaded *l, stru
 	if (err == 0)
 		err = single_load(l, a->tee, &in->tpm.tee, why);
 	if (err == 0)
+		err = single_load(l, a->tee_quote, &in->tpm.tee_quote, why);
+	if (err == 0)
 		err = single_load(l, a->tik, &in->sev.tik, why);
 	in->collateral = l->collateral.at, in->n_collateral = l->collateral.n;
 	in->event_logs = l->event_logs.at, in->n_event_logs = l->event_logs.n;
-	if (err == 0)
-		err = single_load(l, a->tee_quote, &in->tpm.tee_quote, why);
 	return err;
 }
 
@@ -314,9 +314,6 @@ static MUST_USE int inputs_load(const struct args *a, struct loaded *l, struct w
 	if (err < 0)
 		return err;
 	in->evidence = l->evidence.at[0];
-	in->certs = l->certs.at, in->n_certs = l->certs.n;
-	in->crls = l->crls.at, in->n_crls = l->crls.n;
-	in->report_data = a->report_data == NULL ? NULL : l->report_data;
 	in->roots = l->roots.at, in->n_roots = l->roots.n;
 	if (a->endorsements != NULL)
 		err = cmd_endorsements_pick(
@@ -324,6 +321,9 @@ static MUST_USE int inputs_load(const struct args *a, struct loaded *l, struct w
 	if (err < 0)
 		return err;
 	in->collateral = l->collateral.at, in->n_collateral = l->collateral.n;
+	in->certs = l->certs.at, in->n_certs = l->certs.n;
+	in->crls = l->crls.at, in->n_crls = l->crls.n;
+	in->report_data = a->report_data == NULL ? NULL : l->report_data;
 	return 0;
 }
 
@@ -458,6 +458,8 @@ int cmd_verify(int argc, char **argv)
 		{ "crl", OPT_LIST, &a.crls, "FILE", "certificate revocation list" },
 		{ "collateral", OPT_LIST, &a.collateral, "FILE|DIR",
 			"TDX: TCB info, QE identity, chains, CRLs, or a bundle" },
+		{ "endorsements", OPT_TEXT, &a.endorsements, "DIR",
+			"cache of endorsements to take what is missing from" },
 		{ "event-log", OPT_LIST, &a.event_logs, "FILE", "boot log: CCEL, TCG event log" },
 		{ "signature", OPT_TEXT, &a.signature, "FILE", "TPM: the quote's signature" },
 		{ "ak", OPT_TEXT, &a.ak, "FILE", "TPM: the attestation key or its certificate" },
@@ -465,13 +467,13 @@ int cmd_verify(int argc, char **argv)
 		{ "ima", OPT_TEXT, &a.ima, "FILE", "TPM: the kernel's IMA list" },
 		{ "tee", OPT_TEXT, &a.tee, "FILE",
 			"TPM: the TEE's report that vouches for the key" },
+		{ "tee-quote", OPT_TEXT, &a.tee_quote, "FILE",
+			"TPM: what proves it: TDX quote of an HCL report, SNP report of an SVSM's" },
 		{ "tik", OPT_TEXT, &a.tik, "FILE", "SEV: the session's integrity key, 16 bytes" },
 		{ "sev-api", OPT_TEXT, &a.sev_api, "MAJOR.MINOR.BUILD",
 			"SEV: the firmware's version" },
 		{ "sev-policy", OPT_TEXT, &a.sev_policy, "HEX", "SEV: the guest policy at launch" },
 		{ "sev-digest", OPT_TEXT, &a.sev_digest, "HEX", "SEV: the expected launch digest" },
-		{ "endorsements", OPT_TEXT, &a.endorsements, "DIR",
-			"cache of endorsements to take what is missing from" },
 		{ "policy", OPT_TEXT, &a.policy, "POLICY", "appraise against this launch policy" },
 		{ "report-data", OPT_TEXT, &a.report_data, "HEX|@FILE",
 			"the value asked for; filled up with zeros to 64 bytes" },
@@ -479,8 +481,6 @@ int cmd_verify(int argc, char **argv)
 			"an extra trust root (trust class simulated)" },
 		{ "at", OPT_TEXT, &a.at, "TIME", "judge validity at this time instead of now" },
 		{ "require", OPT_LIST, &a.require, "ROW", "this row must not be 'none'" },
-		{ "tee-quote", OPT_TEXT, &a.tee_quote, "FILE",
-			"TPM: what proves it: TDX quote of an HCL report, SNP report of an SVSM's" },
 		{ "reference", OPT_LIST, &a.references, "FILE",
 			"reference values: CoRIM, or casemate measure --json" },
 		{ "token", OPT_TEXT, &a.token.token, "FILE",
