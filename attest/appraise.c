@@ -439,13 +439,15 @@ static void policy_claims(struct claims *c, uint64_t p)
 
 static void platform_claims(struct claims *c, const struct snp_report *r)
 {
+	/* In bit order (1.3). */
+	static const char *const bits[] = { "platform_smt_enabled", "platform_tsme_enabled",
+		"platform_ecc_enabled", "platform_rapl_disabled", "platform_ciphertext_hiding",
+		"platform_alias_check", "platform_iommu_write_safe", "platform_tio_enabled" };
 	char text[ROW_TEXT_MAX];
 
 	claims_add_text(c, "platform_info", row_word(text, r->platform_info));
-	claims_add_bool(c, "platform_smt_enabled", (r->platform_info & SNP_PLATFORM_SMT_EN) != 0);
-	claims_add_bool(c, "platform_tsme_enabled", (r->platform_info & SNP_PLATFORM_TSME_EN) != 0);
-	claims_add_bool(
-		c, "platform_alias_check", (r->platform_info & SNP_PLATFORM_ALIAS_CHECK) != 0);
+	for (size_t i = 0; i < ARRAY_LEN(bits); i++)
+		claims_add_bool(c, bits[i], (r->platform_info >> i & 1) != 0);
 	claims_add_text(c, "signing_key", snp_signing_key_name(r->signing_key));
 	claims_add_bool(c, "author_key_enabled", (r->key_info & SNP_KEY_AUTHOR_KEY_EN) != 0);
 	claims_add_bool(c, "mask_chip_key", (r->key_info & SNP_KEY_MASK_CHIP_KEY) != 0);

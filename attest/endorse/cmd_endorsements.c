@@ -14,7 +14,7 @@
 #include "attest/endorse/endorse_item.h"
 #include "attest/endorse/endorse_list.h"
 #include "attest/endorse/endorse_store.h"
-#include "attest/json_out.h"
+#include "attest/hcl.h"
 #include "base/fd.h"
 #include "base/log.h"
 #include "sandbox/spawn.h"
@@ -373,14 +373,21 @@ static int item_give(
 	return 0;
 }
 
+/* An SNP report or a TDX quote, or the report in Azure's of its paravisor. */
+static struct attest_blob evidence_of(struct attest_blob blob)
+{
+	struct hcl_report h;
+
+	return hcl_recognise(blob) && hcl_parse(&h, blob, NULL) == 0 ? h.tee : blob;
+}
+
 int cmd_endorsements_pick(const char *cache, const struct attest_inputs *in,
 	struct cmd_files *certs, struct cmd_files *crls, struct cmd_files *collateral,
 	struct why *why)
 {
 	AUTO(endorse_trust) struct endorse_trust trust = { 0 };
 	AUTO(fd) int fd = -1;
-	struct pick pick = { certs, crls, collateral,
-		attest_recognise(in->evidence.p, in->evidence.len) == EVIDENCE_TDX };
+	const struct attest_blob blobs[] = { in->evidence, in->tpm.tee, in->tpm.tee_quote };
 	int err = endorse_store_open(cache, false, &fd, why);
 
 	for (size_t i = 0; i < in->n_roots && err == 0; i++)
@@ -388,5 +395,12 @@ int cmd_endorsements_pick(const char *cache, const struct attest_inputs *in,
 	if (err < 0)
 		return err;
 	endorse_store_load_cas(fd, &trust);
-	return endorse_store_pick(fd, &trust, in->evidence, item_give, &pick, why);
+	for (size_t i = 0; i < ARRAY_LEN(blobs) && err == 0; i++) {
+		struct attest_blob b = evidence_of(blobs[i]);
+		struct pick pick = { certs, crls, collateral,
+			attest_recognise(b.p, b.len) == EVIDENCE_TDX };
+		if (b.len > 0)
+			err = endorse_store_pick(fd, &trust, b, item_give, &pick, why);
+	}
+	return err;
 }

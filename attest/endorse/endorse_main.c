@@ -193,15 +193,20 @@ static MUST_USE int url_fetch(struct run *r, const struct endorse_url *url, stru
 /* A VCEK never changes, and its service counts requests (2.5). */
 static bool vcek_is_there(const struct run *r, const struct endorse_need *n)
 {
-	struct endorse_item item;
-	char name[ENDORSE_NAME_MAX];
-	uint8_t *p = NULL;
-	size_t len = 0;
-	bool is_there = n->kind == EVIDENCE_SNP && n->has_hwid &&
-			endorse_need_name(n, 0, "", name) &&
-			endorse_store_get(r->fd, &r->trust, name, &p, &len, &item, NULL) == 0;
+	char name[ENDORSE_NAME_MAX], realm[ENDORSE_REALM_MAX] = "";
+	bool is_there = false;
 
-	free(p);
+	for (size_t i = 0; i <= r->trust.roots.n && !is_there; i++) {
+		struct endorse_item item;
+		uint8_t *p = NULL;
+		size_t len = 0;
+		if (i > 0 && endorse_realm(r->trust.roots.at[i - 1], realm) < 0)
+			continue;
+		is_there = n->kind == EVIDENCE_SNP && n->has_hwid &&
+			   endorse_need_name(n, 0, realm, name) &&
+			   endorse_store_get(r->fd, &r->trust, name, &p, &len, &item, NULL) == 0;
+		free(p);
+	}
 	return is_there;
 }
 

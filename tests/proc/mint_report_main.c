@@ -1,6 +1,6 @@
 /*
  * mint-report FOLDER: what a simulated SNP platform would answer: report (nonce 0xd1 * 64, host data
- * 0xd3 * 32), vcek and ask, and the root they lead to, each a file in the folder.
+ * 0xd3 * 32), vcek and ask, the root they lead to and its crl, each a file in the folder.
  */
 #include <fcntl.h>
 #include <openssl/crypto.h>
@@ -21,6 +21,18 @@ static int cert_write(int dir, const char *name, X509 *x)
 
 	OPENSSL_free((void *)(uintptr_t)der.p);
 	X509_free(x);
+	return err;
+}
+
+static int crl_write(int dir, const struct maker *m)
+{
+	unsigned char *der = NULL;
+	X509_CRL *crl = maker_crl(m, "ARK-Milan", NULL, NULL, MAKER_NOW - 86400, MAKER_NOW + 86400);
+	int len = i2d_X509_CRL(crl, &der);
+	int err = file_write(dir, "crl", (struct attest_blob){ der, (size_t)len });
+
+	OPENSSL_free(der);
+	X509_CRL_free(crl);
 	return err;
 }
 
@@ -57,6 +69,8 @@ int main(int argc, char **argv)
 		err = cert_write(dir, "ask", maker_ca(&ask));
 	if (err == 0)
 		err = cert_write(dir, "vcek", maker_leaf(&m, &leaf));
+	if (err == 0)
+		err = crl_write(dir, &m);
 	maker_done(&m);
 	return err < 0 ? 5 : 0;
 }
