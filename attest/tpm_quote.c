@@ -68,6 +68,8 @@ int tpm_quote_parse(struct tpm_quote *ret, struct attest_blob b, struct why *why
 	uint32_t magic = rd_be32(&r);
 	uint16_t type = rd_be16(&r);
 
+	if (rd_check(&r) < 0)
+		return why_set(why, -EBADMSG, "quote: %zu bytes are too few", b.len);
 	if (magic != MAGIC)
 		return why_set(why, -EBADMSG,
 			"quote: magic 0x%08x, want 0x%08x: the TPM did not make these bytes", magic,
