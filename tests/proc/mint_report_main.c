@@ -2,11 +2,15 @@
  * mint-report FOLDER: what a simulated SNP platform would answer: report (nonce 0xd1 * 64, host data
  * 0xd3 * 32), vcek and ask, the root they lead to and its crl, each a file in the folder.
  */
+#include <errno.h>
 #include <fcntl.h>
 #include <openssl/crypto.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "base/fd.h"
+#include "base/opts.h"
+#include "base/wr.h"
 #include "tests/unit/snp_maker.h"
 
 static int file_write(int dir, const char *name, struct attest_blob b)
@@ -36,15 +40,36 @@ static int crl_write(int dir, const struct maker *m)
 	return err;
 }
 
+/* 64, 32 and 32 bytes: REPORT_DATA, HOST_DATA, REPORT_ID (attestation.md, 1.1). */
+static int serve(uint8_t *report, const struct maker *m)
+{
+	char data[129], host[65], id[65];
+
+	while (scanf("%128s %64s %64s", data, host, id) == 3) {
+		char hex[2 * SNP_REPORT_BYTES + 1];
+		if (opts_parse_hex(data, report + 0x50, 64) < 0 ||
+			opts_parse_hex(host, report + 0xC0, 32) < 0 ||
+			opts_parse_hex(id, report + 0x140, 32) < 0)
+			return -EINVAL;
+		maker_sign(report, m->leaf);
+		wr_hex_str(hex, sizeof hex, report, SNP_REPORT_BYTES);
+		if (puts(hex) < 0 || fflush(stdout) != 0)
+			return -EPIPE;
+	}
+	return 0;
+}
+
 int main(int argc, char **argv)
 {
 	uint8_t report[SNP_REPORT_BYTES];
 	struct maker_leaf leaf = { .tcb = 0xDB18000000000004u };
 	struct maker m;
 
-	AUTO(fd) int dir = argc == 2 ? open(argv[1], O_PATH | O_DIRECTORY | O_CLOEXEC) : -1;
+	bool is_server = argc == 3 && strcmp(argv[2], "--serve") == 0;
+	AUTO(fd)
+	int dir = argc == 2 || is_server ? open(argv[1], O_PATH | O_DIRECTORY | O_CLOEXEC) : -1;
 	if (dir < 0) {
-		fprintf(stderr, "usage: mint-report FOLDER\n");
+		fprintf(stderr, "usage: mint-report FOLDER [--serve]\n");
 		return 2;
 	}
 	maker_init(&m);
@@ -71,6 +96,8 @@ int main(int argc, char **argv)
 		err = cert_write(dir, "vcek", maker_leaf(&m, &leaf));
 	if (err == 0)
 		err = crl_write(dir, &m);
+	if (err == 0 && is_server)
+		err = serve(report, &m);
 	maker_done(&m);
 	return err < 0 ? 5 : 0;
 }
