@@ -9,37 +9,56 @@
 #include "attest/cert.h"
 #include "attest/cert_table.h"
 #include "attest/cmd.h"
+#include "attest/cmd_show_tpm.h"
 #include "attest/cmw.h"
 #include "attest/json_out.h"
 #include "attest/snp_leaf.h"
+#include "attest/tdx_verify.h"
 #include "attest/vendor.h"
 
 #define SCHEMA "casemate.attest.show/1"
 
-/* --- reports ---------------------------------------------------------------------------------- */
+/* --- reports and quotes ----------------------------------------------------------------------- */
 
-static MUST_USE int report_show(
-	struct attest_blob blob, bool as_json, struct wr *w, struct why *why)
+static MUST_USE int snp_claims(struct attest_blob blob, struct claims *ret, struct why *why)
 {
-	static struct claims claims; /* large; one thread, one call */
 	struct snp_report r;
 	int err = attest_parse_snp(blob, &r, why);
 
+	if (err == 0)
+		appraise_snp_claims(&r,
+			r.has_cpuid ? snp_product_of_cpuid(r.cpuid_family, r.cpuid_model)
+				    : SNP_PRODUCT_UNKNOWN,
+			ret);
+	return err;
+}
+
+/* Kinds that are a list of fields. */
+static const struct {
+	const char *title;
+	int (*read)(struct attest_blob blob, struct claims *ret, struct why *why);
+} readers[EVIDENCE_KIND_COUNT] = {
+	[EVIDENCE_SNP] = { "SEV-SNP attestation report", snp_claims },
+	[EVIDENCE_TDX] = { "TDX quote", tdx_judge_claims },
+};
+
+static MUST_USE int evidence_show(enum evidence_kind kind, struct attest_blob blob, bool as_json,
+	struct wr *w, struct why *why)
+{
+	static struct claims claims; /* large; one thread, one call */
+	int err = readers[kind].read(blob, &claims, why);
+
 	if (err < 0)
 		return err;
-	appraise_snp_claims(&r,
-		r.has_cpuid ? snp_product_of_cpuid(r.cpuid_family, r.cpuid_model)
-			    : SNP_PRODUCT_UNKNOWN,
-		&claims);
 	if (!as_json) {
-		wr_printf(w, "SEV-SNP attestation report, version %u (decoded, not verified)\n",
-			r.version);
+		wr_printf(w, "%s, version %llu (decoded, not verified)\n", readers[kind].title,
+			(unsigned long long)claims_find(&claims, "version")->number);
 		claims_print_text(&claims, w);
 		return 0;
 	}
 	json_open(w, NULL, '{');
 	json_text(w, "schema", SCHEMA);
-	json_text(w, "kind", "snp");
+	json_text(w, "kind", evidence_kind_name(kind));
 	claims_print_json(&claims, "claims", w);
 	json_close(w, '}');
 	return 0;
@@ -252,8 +271,11 @@ static MUST_USE int bytes_show(struct attest_blob blob, bool as_json, struct wr 
 	enum evidence_kind kind = attest_recognise(blob.p, blob.len);
 	struct why w_certs = { 0 };
 
-	if (kind == EVIDENCE_SNP)
-		return report_show(blob, as_json, w, why);
+	if (readers[kind].read != NULL)
+		return evidence_show(kind, blob, as_json, w, why);
+	int tpm = cmd_show_tpm(blob, as_json, SCHEMA, w, why);
+	if (tpm != -ENOENT)
+		return tpm;
 	if (kind != EVIDENCE_UNKNOWN)
 		return why_set(why, -EPROTONOSUPPORT,
 			"%s evidence is not supported in this version", evidence_kind_name(kind));
@@ -280,8 +302,8 @@ int cmd_show(int argc, char **argv)
 		{ 0 },
 	};
 	const struct opt_spec spec = { "casemate attest show FILE [--json]",
-		"Decode evidence: SNP report, certificate table, certificates, CRL.", options, 1,
-		1 };
+		"Decode evidence: SNP report, TDX quote, certificate table, certificates, CRL.",
+		options, 1, 1 };
 	struct why why = { 0 };
 	struct wr w = { 0 };
 	char **args = NULL;

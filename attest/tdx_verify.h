@@ -21,3 +21,6 @@
  */
 MUST_USE int tdx_judge(const struct attest_inputs *in, struct attest_blob blob, struct verdict *v,
 	struct why *why);
+
+/* List the fields of a quote, and of the PCK certificate inside it if there is one; nothing is verified. */
+MUST_USE int tdx_judge_claims(struct attest_blob blob, struct claims *ret, struct why *why);

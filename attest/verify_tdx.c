@@ -581,6 +581,22 @@ int tdx_judge(
 	return 0;
 }
 
+int tdx_judge_claims(struct attest_blob blob, struct claims *ret, struct why *why)
+{
+	static const struct attest_inputs none;
+	AUTO(tdx_case) struct tdx_case c = { .in = &none };
+	int err = tdx_quote_parse(&c.q, blob.p, blob.len, why);
+
+	if (err < 0)
+		return err;
+	case_gather(&c);
+	leaf_choose(&c);
+	tdx_quote_claims(&c.q, ret);
+	if (c.leaf != NULL && tdx_pck_parse(&c.pck, c.leaf, NULL) == 0)
+		tdx_pck_claims(&c.pck, ret);
+	return 0;
+}
+
 int attest_verify_tdx(const struct attest_inputs *in, struct verdict *ret, struct why *why)
 {
 	struct tdx_quote q;
