@@ -22,6 +22,8 @@ static const struct {
 	{ "refvalues", cmd_refvalues, "decode reference values: CoRIM, or a measurement of ours" },
 	{ "digest", cmd_digest, "compute the launch digest of a guest with a firmware image" },
 	{ "id-block", cmd_id_block, "verify an SNP ID block" },
+	{ "sev-session", cmd_sev_session, "make the owner's session for a SEV launch" },
+	{ "sev-secret", cmd_sev_secret, "encrypt secrets for a SEV guest that was measured" },
 };
 
 static void help_print(void)

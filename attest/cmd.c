@@ -75,6 +75,19 @@ int cmd_parse_time(const char *text, time_t *ret, struct why *why)
 	return why_set(why, -EINVAL, "--at: '%s' is no time like 2026-11-21T10:00:00Z", text);
 }
 
+int cmd_parse_word(const char *name, const char *text, uint64_t max, uint64_t *ret, struct why *why)
+{
+	char *end = NULL;
+
+	errno = 0;
+	unsigned long long v = strtoull(text, &end, 16);
+	if (errno != 0 || end == text || *end != '\0' || text[0] == '-' || v > max)
+		return why_set(why, -EINVAL, "--%s: '%s' is no hexadecimal number up to 0x%llx", name,
+			text, (unsigned long long)max);
+	*ret = v;
+	return 0;
+}
+
 int cmd_folder_of(const char *path, char *ret, size_t size, struct why *why)
 {
 	const char *slash = strrchr(path, '/');

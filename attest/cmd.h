@@ -24,6 +24,8 @@ int cmd_measure(int argc, char **argv);
 int cmd_endorsements(int argc, char **argv); /* attest/endorse/ */
 int cmd_digest(int argc, char **argv);
 int cmd_id_block(int argc, char **argv);
+int cmd_sev_session(int argc, char **argv);
+int cmd_sev_secret(int argc, char **argv);
 
 #define CMD_FILES_MAX 128
 
@@ -53,6 +55,17 @@ MUST_USE int cmd_text_open(struct wr *ret, struct why *why);
 
 /* RFC 3339 in UTC ("2026-11-21T10:00:00Z") or a day ("2026-11-21"). -EINVAL with why. */
 MUST_USE int cmd_parse_time(const char *text, time_t *ret, struct why *why);
+
+/* A number in hexadecimal, with or without 0x, at most max. -EINVAL with why. */
+MUST_USE int cmd_parse_word(
+	const char *name, const char *text, uint64_t max, uint64_t *ret, struct why *why);
+
+/* What the owner knows of a SEV launch, as options; NULL: not given. -EINVAL with why. */
+struct cmd_sev_text {
+	const char *api, *policy, *digest;
+};
+MUST_USE int cmd_parse_sev(const struct cmd_sev_text *text, uint8_t digest[32],
+	struct attest_sev *ret, struct why *why);
 
 /* The folder of a path: "." without a slash. */
 MUST_USE int cmd_folder_of(const char *path, char *ret, size_t size, struct why *why);

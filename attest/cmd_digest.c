@@ -37,20 +37,6 @@ static void images_done(struct images *i)
 
 /* --- the command line ------------------------------------------------------------------------- */
 
-static MUST_USE int hex_parse(
-	const char *name, const char *text, uint64_t max, uint64_t *ret, struct why *why)
-{
-	char *end = NULL;
-
-	errno = 0;
-	unsigned long long v = strtoull(text, &end, 16);
-	if (errno != 0 || end == text || *end != '\0' || text[0] == '-' || v > max)
-		return why_set(why, -EINVAL, "--%s: '%s' is no hexadecimal number up to 0x%llx",
-			name, text, (unsigned long long)max);
-	*ret = v;
-	return 0;
-}
-
 static MUST_USE int mode_parse(struct args *a, struct why *why)
 {
 	for (enum mode m = 0; m < MODE_COUNT; m++)
@@ -68,7 +54,7 @@ static MUST_USE int vcpu_parse(const struct args *a, struct ovmf_launch *l, stru
 	int err = 0;
 
 	if (a->vcpu_sig != NULL)
-		err = hex_parse("vcpu-sig", a->vcpu_sig, UINT32_MAX, &signature, why);
+		err = cmd_parse_word("vcpu-sig", a->vcpu_sig, UINT32_MAX, &signature, why);
 	l->signature = (uint32_t)signature;
 	if (err < 0 || a->vcpu_sig != NULL || l->vmm != VMM_QEMU)
 		return err;
@@ -97,7 +83,7 @@ static MUST_USE int launch_parse(const struct args *a, struct ovmf_launch *l, st
 		err = opts_parse_u64("vcpus", a->vcpus, 1, LIMIT_DIGEST_VCPUS, &vcpus, why);
 	l->vcpus = (uint32_t)vcpus;
 	if (err == 0 && a->features != NULL)
-		err = hex_parse("features", a->features, UINT64_MAX, &l->features, why);
+		err = cmd_parse_word("features", a->features, UINT64_MAX, &l->features, why);
 	if (err == 0 && (a->mode == MODE_SNP || a->mode == MODE_SEV_ES))
 		err = vcpu_parse(a, l, why);
 	return err;

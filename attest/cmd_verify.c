@@ -15,7 +15,8 @@
 
 struct args {
 	const char *evidence, *kind, *policy, *report_data, *at, *endorsements;
-	const char *signature, *ak, *pcrs, *ima, *tee, *tee_quote, *tik, *sev_api, *sev_policy, *sev_digest;
+	const char *signature, *ak, *pcrs, *ima, *tee, *tee_quote, *tik;
+	struct cmd_sev_text sev;
 	struct opt_list certs, crls, roots, collateral, event_logs, require;
 	struct token_args token;
 	struct opt_list references;
@@ -177,31 +178,6 @@ static MUST_USE int rows_parse(const struct opt_list *list, uint32_t *ret, struc
 
 /* --- the command ------------------------------------------------------------------------------ */
 
-/* --sev-api 1.55.21, --sev-policy 0x5, --sev-digest HEX: what the owner knows of a launch. */
-static MUST_USE int sev_parse(const struct args *a, struct loaded *l, struct why *why)
-{
-	struct attest_sev *sev = &l->in.sev;
-	unsigned int api[3];
-	char end;
-
-	if (a->sev_api != NULL &&
-		(sscanf(a->sev_api, "%3u.%3u.%3u%c", &api[0], &api[1], &api[2], &end) != 3 ||
-			api[0] > 255 || api[1] > 255 || api[2] > 255))
-		return why_set(
-			why, -EINVAL, "--sev-api: '%s' is not MAJOR.MINOR.BUILD", a->sev_api);
-	if (a->sev_api != NULL)
-		sev->api_major = (uint8_t)api[0], sev->api_minor = (uint8_t)api[1],
-		sev->build = (uint8_t)api[2];
-	if (a->sev_policy != NULL && sscanf(a->sev_policy, "%x%c", &sev->policy, &end) != 1)
-		return why_set(why, -EINVAL, "--sev-policy: '%s' is no number", a->sev_policy);
-	if (a->sev_digest == NULL)
-		return 0;
-	if (opts_parse_hex(a->sev_digest, l->sev_digest, sizeof l->sev_digest) < 0)
-		return why_set(why, -EINVAL, "--sev-digest: want 64 hexadecimal digits");
-	sev->digest = l->sev_digest;
-	return 0;
-}
-
 /* What is wrong with the command line itself: EXIT_USAGE. */
 static MUST_USE int usage_check(const struct args *a, struct loaded *l, struct why *why)
 {
@@ -219,7 +195,7 @@ static MUST_USE int usage_check(const struct args *a, struct loaded *l, struct w
 	if (err == 0 && a->report_data != NULL && a->report_data[0] != '@')
 		err = report_data_load(a->report_data, l->report_data, &l->in.report_data_len, why);
 	if (err == 0)
-		err = sev_parse(a, l, why);
+		err = cmd_parse_sev(&a->sev, l->sev_digest, &l->in.sev, why);
 	return err;
 }
 
@@ -470,10 +446,10 @@ int cmd_verify(int argc, char **argv)
 		{ "tee-quote", OPT_TEXT, &a.tee_quote, "FILE",
 			"TPM: what proves it: TDX quote of an HCL report, SNP report of an SVSM's" },
 		{ "tik", OPT_TEXT, &a.tik, "FILE", "SEV: the session's integrity key, 16 bytes" },
-		{ "sev-api", OPT_TEXT, &a.sev_api, "MAJOR.MINOR.BUILD",
+		{ "sev-api", OPT_TEXT, &a.sev.api, "MAJOR.MINOR.BUILD",
 			"SEV: the firmware's version" },
-		{ "sev-policy", OPT_TEXT, &a.sev_policy, "HEX", "SEV: the guest policy at launch" },
-		{ "sev-digest", OPT_TEXT, &a.sev_digest, "HEX", "SEV: the expected launch digest" },
+		{ "sev-policy", OPT_TEXT, &a.sev.policy, "HEX", "SEV: the guest policy at launch" },
+		{ "sev-digest", OPT_TEXT, &a.sev.digest, "HEX", "SEV: the expected launch digest" },
 		{ "policy", OPT_TEXT, &a.policy, "POLICY", "appraise against this launch policy" },
 		{ "report-data", OPT_TEXT, &a.report_data, "HEX|@FILE",
 			"the value asked for; filled up with zeros to 64 bytes" },

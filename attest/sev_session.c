@@ -196,6 +196,33 @@ int sev_measure_mac(
 	return wr_check(&w) < 0 ? -EIO : mac(tik, SEV_KEY_BYTES, text, w.len, ret);
 }
 
+/* GUID 1e74f542-71dd-4d66-963e-ef4287ff173b, length; entries likewise: a length counts its 20 bytes. */
+int sev_secret_table(const struct sev_secret *entries, size_t n, uint8_t *ret, size_t size,
+	size_t *ret_len, struct why *why)
+{
+	static const uint8_t guid[] = { 0x42, 0xf5, 0x74, 0x1e, 0xdd, 0x71, 0x66, 0x4d, 0x96, 0x3e,
+		0xef, 0x42, 0x87, 0xff, 0x17, 0x3b };
+	struct wr w = wr_of(ret, size);
+	size_t total = 20;
+
+	for (size_t i = 0; i < n; i++)
+		total += entries[i].len < size ? 20 + entries[i].len : size;
+	if (total > size)
+		return why_set(why, -EMSGSIZE, "the secrets have more than %zu bytes", size);
+	wr_copy(&w, guid, sizeof guid);
+	wr_le32(&w, (uint32_t)total);
+	for (size_t i = 0; i < n; i++) {
+		wr_copy(&w, entries[i].guid, sizeof entries[i].guid);
+		wr_le32(&w, (uint32_t)(20 + entries[i].len));
+		wr_copy(&w, entries[i].p, entries[i].len);
+	}
+	wr_pad_to(&w, (total + 15) / 16 * 16);
+	if (wr_check(&w) < 0)
+		return why_set(why, -EMSGSIZE, "the secrets have more than %zu bytes", size);
+	*ret_len = w.len;
+	return 0;
+}
+
 int sev_secret_make(const struct secret *keys, const uint8_t measure[SEV_MAC_BYTES],
 	const uint8_t *data, size_t len, uint8_t ret_header[SEV_SECRET_HEADER_BYTES],
 	uint8_t *ret_data, struct why *why)

@@ -58,6 +58,17 @@ struct sev_measured {
 MUST_USE int sev_measure_mac(
 	const uint8_t tik[SEV_KEY_BYTES], const struct sev_measured *m, uint8_t ret[SEV_MAC_BYTES]);
 
+/* One entry of the table that guests look for in the firmware's secret area; its GUID as on disk. */
+struct sev_secret {
+	uint8_t guid[16];
+	const uint8_t *p;
+	size_t len;
+};
+
+/* The table in at most size bytes, filled up with zeros to a multiple of 16. -EMSGSIZE with why. */
+MUST_USE int sev_secret_table(const struct sev_secret *entries, size_t n, uint8_t *ret, size_t size,
+	size_t *ret_len, struct why *why);
+
 /*
  * The packet of LAUNCH_SECRET: header and, in ret_data, len encrypted bytes. measure is the MAC of
  * LAUNCH_MEASURE, verified before. -ERANGE unless len is a multiple of 16 from 16 to SEV_SECRET_MAX;

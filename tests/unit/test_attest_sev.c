@@ -468,6 +468,27 @@ static void secrets_have_whole_blocks(void **state)
 	assert_int_equal(sev_secret_make(&keys, mac, data, SEV_SECRET_MAX, header, out, NULL), 0);
 }
 
+static void the_table_of_secrets_counts_its_bytes(void **state)
+{
+	static const uint8_t long_one[4096];
+	const struct sev_secret entries[] = { { { 0xAA }, (const uint8_t *)"key", 3 },
+		{ { 0xBB }, long_one, 20 } };
+	const struct sev_secret big = { { 0 }, long_one, sizeof long_one };
+	uint8_t table[96];
+	size_t len = 0;
+
+	assert_int_equal(sev_secret_table(entries, 2, table, sizeof table, &len, NULL), 0);
+	assert_int_equal(len, 96); /* 20 + 23 + 40 = 83 */
+	assert_int_equal(table[0], 0x42);
+	assert_int_equal(table[16], 83);
+	assert_int_equal(table[20], 0xAA);
+	assert_int_equal(table[36], 23);
+	assert_memory_equal(table + 40, "key", 3);
+	assert_int_equal(table[43], 0xBB);
+	assert_int_equal(sev_secret_table(entries, 2, table, 95, &len, NULL), -EMSGSIZE);
+	assert_int_equal(sev_secret_table(&big, 1, table, sizeof table, &len, NULL), -EMSGSIZE);
+}
+
 /* All-zero inputs; the values are published with virtee/sev's session test. */
 static void a_wrapped_session_is_the_published_one(void **state)
 {
@@ -585,6 +606,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(two_sessions_share_nothing),
 		cmocka_unit_test(sessions_are_made_with_a_pdh_only),
 		cmocka_unit_test(secrets_have_whole_blocks),
+		cmocka_unit_test(the_table_of_secrets_counts_its_bytes),
 		cmocka_unit_test(a_wrapped_session_is_the_published_one),
 		cmocka_unit_test(published_measurements_are_reproduced),
 		cmocka_unit_test(a_real_platform_leads_to_amds_root),
