@@ -8,6 +8,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "attest/agent/agent_cmd_tls.h"
 #include "attest/agent/agent_prove.h"
 #include "attest/broker/kbs_json.h"
 #include "attest/broker/kbs_path.h"
@@ -17,26 +18,37 @@
 
 #define CA_BYTES_MAX 65536u
 
-static int fail(int status, int err, const struct why *why)
+static int exit_of(int err)
 {
-	log_err("%s", why_text(why, err));
-	return status;
+	switch (err) {
+	case -EACCES:
+	case -EKEYREJECTED:
+		return EXIT_NO;
+	case -EINVAL:
+		return EXIT_USAGE;
+	case -ENODEV:
+	case -EOPNOTSUPP:
+		return EXIT_MACHINE;
+	case -ENOENT:
+	case -EBADMSG:
+	case -EMSGSIZE:
+	case -EPROTONOSUPPORT:
+		return EXIT_INPUT;
+	default:
+		return EXIT_OURS;
+	}
 }
 
-/* Where evidence comes from; the same for every verb. */
-struct source {
-	const char *name;
-	const char *root;
-};
+int agent_cmd_end(int err, const struct why *why)
+{
+	if (err == 0)
+		return EXIT_YES;
+	log_err("%s", why_text(why, err));
+	return exit_of(err);
+}
 
-#define SOURCE_OPTIONS(s)                                                                          \
-	{ "evidence", OPT_TEXT, &(s).name, "SOURCE",                                               \
-		"configfs-tsm, sev-guest, tdx_guest, tpm: this one only" },                        \
-	{                                                                                          \
-		"sysroot", OPT_TEXT, &(s).root, "FOLDER", "look for its files below FOLDER"        \
-	}
-
-static MUST_USE int source_take(const struct source *s, struct agent_settings *ret, struct why *why)
+static MUST_USE int source_take(
+	const struct agent_cmd_source *s, struct agent_settings *ret, struct why *why)
 {
 	if (s->name == NULL)
 		return 0;
@@ -58,7 +70,7 @@ static MUST_USE int out_write(const char *path, const void *bytes, size_t len, s
 /* --- get --------------------------------------------------------------------------------------- */
 
 struct get_args {
-	struct source source;
+	struct agent_cmd_source source;
 	const char *broker, *host, *ca, *pin, *key_kind, *timeout, *tries, *out, *token_out;
 };
 
@@ -125,29 +137,6 @@ static MUST_USE int get_run(const struct get_args *a, const struct agent_setting
 	return err;
 }
 
-static int exit_of(int err)
-{
-	switch (err) {
-	case 0:
-		return EXIT_YES;
-	case -EACCES:
-	case -EKEYREJECTED:
-		return EXIT_NO;
-	case -EINVAL:
-		return EXIT_USAGE;
-	case -ENODEV:
-	case -EOPNOTSUPP:
-		return EXIT_MACHINE;
-	case -ENOENT:
-	case -EBADMSG:
-	case -EMSGSIZE:
-	case -EPROTONOSUPPORT:
-		return EXIT_INPUT;
-	default:
-		return EXIT_OURS;
-	}
-}
-
 static int cmd_get(int argc, char **argv)
 {
 	static struct agent_prove p; /* large; one thread, one call */
@@ -166,7 +155,7 @@ static int cmd_get(int argc, char **argv)
 		{ "out", OPT_TEXT, &a.out, "FILE", "instead of standard output" },
 		{ "token-out", OPT_TEXT, &a.token_out, "FILE",
 			"the broker's token, if it gave one" },
-		SOURCE_OPTIONS(a.source),
+		AGENT_CMD_SOURCE_OPTIONS(a.source),
 		{ 0 },
 	};
 	const struct opt_spec spec = { "casemate-agent get --broker WHERE [OPTION]... "
@@ -182,16 +171,16 @@ static int cmd_get(int argc, char **argv)
 	if (err == 0)
 		err = get_settings(&a, args[0], &s, &why);
 	if (err < 0)
-		return fail(EXIT_USAGE, err, &why);
+		return agent_cmd_end(-EINVAL, &why);
 	err = get_run(&a, &s, &p, &why);
 	agent_prove_done(&p);
-	return err < 0 ? fail(exit_of(err), err, &why) : EXIT_YES;
+	return agent_cmd_end(err, &why);
 }
 
 /* --- evidence ---------------------------------------------------------------------------------- */
 
 struct evidence_args {
-	struct source source;
+	struct agent_cmd_source source;
 	const char *report_data, *out, *certs_out, *log_out;
 };
 
@@ -224,7 +213,7 @@ static int cmd_evidence(int argc, char **argv)
 		{ "out", OPT_TEXT, &a.out, "FILE", "instead of standard output" },
 		{ "certs-out", OPT_TEXT, &a.certs_out, "FILE", "the host's certificates" },
 		{ "event-log-out", OPT_TEXT, &a.log_out, "FILE", "the boot log" },
-		SOURCE_OPTIONS(a.source),
+		AGENT_CMD_SOURCE_OPTIONS(a.source),
 		{ 0 },
 	};
 	const struct opt_spec spec = { "casemate-agent evidence [OPTION]...",
@@ -243,10 +232,10 @@ static int cmd_evidence(int argc, char **argv)
 			opts_parse_hex(a.report_data, report_data, strlen(a.report_data) / 2) < 0))
 		err = why_set(&why, -EINVAL, "--report-data: want at most 128 hexadecimal digits");
 	if (err < 0)
-		return fail(EXIT_USAGE, err, &why);
+		return agent_cmd_end(-EINVAL, &why);
 	err = evidence_run(&a, report_data, &s, &p, &why);
 	agent_prove_done(&p);
-	return err < 0 ? fail(exit_of(err), err, &why) : EXIT_YES;
+	return agent_cmd_end(err, &why);
 }
 
 /* --- the verbs --------------------------------------------------------------------------------- */
@@ -258,6 +247,9 @@ static const struct {
 } verbs[] = {
 	{ "get", cmd_get, "prove this guest to a key broker and fetch a secret" },
 	{ "evidence", cmd_evidence, "make evidence of this guest" },
+	{ "tls-cert", agent_cmd_tls_cert, "make a certificate that carries evidence" },
+	{ "tls-serve", agent_cmd_tls_serve, "serve TLS with such a certificate" },
+	{ "tls-connect", agent_cmd_tls_connect, "speak to a service that has one" },
 };
 
 static void verbs_print(FILE *f)
