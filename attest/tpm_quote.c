@@ -111,6 +111,22 @@ void tpm_quote_selection(const struct tpm_quote *q, char *ret, size_t size)
 		return; /* cut, and terminated */
 }
 
+void tpm_quote_claims(const struct tpm_quote *q, struct claims *c)
+{
+	char text[CLAIM_VALUE_MAX];
+
+	tpm_quote_selection(q, text, sizeof text);
+	claims_add_text(c, "tpm_pcrs", text);
+	claims_add_bytes(c, "tpm_pcr_digest", q->digest.p, q->digest.len);
+	claims_add_bytes(c, "tpm_extra_data", q->extra.p, q->extra.len);
+	claims_add_bytes(c, "tpm_qualified_signer", q->signer.p, q->signer.len);
+	claims_add_number(c, "tpm_clock_ms", q->clock_ms);
+	claims_add_number(c, "tpm_reset_count", q->reset_count);
+	claims_add_number(c, "tpm_restart_count", q->restart_count);
+	claims_add_bool(c, "tpm_clock_safe", q->is_clock_safe);
+	claims_add_number(c, "tpm_firmware_version", q->firmware);
+}
+
 /* --- values ------------------------------------------------------------------------------------- */
 
 struct tpm_bank *tpm_pcrs_bank(struct tpm_pcrs *p, const struct tpm_alg *alg, bool make)

@@ -10,6 +10,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "attest/claims.h"
 #include "attest/evidence.h"
 #include "attest/tpm_alg.h"
 #include "base/cdefs.h"
@@ -41,6 +42,9 @@ MUST_USE int tpm_quote_parse(struct tpm_quote *ret, struct attest_blob blob, str
 
 /* "sha256:0,1,2 sha384:7" in size bytes, cut when it does not fit. */
 void tpm_quote_selection(const struct tpm_quote *q, char *ret, size_t size);
+
+/* What the quote says, as tpm_... claims. */
+void tpm_quote_claims(const struct tpm_quote *q, struct claims *c);
 
 struct tpm_bank {
 	const struct tpm_alg *alg;

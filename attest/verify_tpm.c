@@ -893,21 +893,8 @@ static void ima_row(struct tpm_case *c, struct verdict *v)
 
 /* --- the verdict -------------------------------------------------------------------------------- */
 
-static void quote_claims(const struct tpm_case *c, struct claims *cl)
+static void key_claims(const struct tpm_case *c, struct claims *cl)
 {
-	const struct tpm_quote *q = &c->quotes[0];
-	char text[VERDICT_VALUE_MAX];
-
-	tpm_quote_selection(q, text, sizeof text);
-	claims_add_text(cl, "tpm_pcrs", text);
-	claims_add_bytes(cl, "tpm_pcr_digest", q->digest.p, q->digest.len);
-	claims_add_bytes(cl, "tpm_extra_data", q->extra.p, q->extra.len);
-	claims_add_bytes(cl, "tpm_qualified_signer", q->signer.p, q->signer.len);
-	claims_add_number(cl, "tpm_clock_ms", q->clock_ms);
-	claims_add_number(cl, "tpm_reset_count", q->reset_count);
-	claims_add_number(cl, "tpm_restart_count", q->restart_count);
-	claims_add_bool(cl, "tpm_clock_safe", q->is_clock_safe);
-	claims_add_number(cl, "tpm_firmware_version", q->firmware);
 	if (c->source != AK_NONE)
 		claims_add_bytes(cl, "tpm_ak_sha256", c->ak.spki_sha256, 32);
 	if (c->ak.name_len > 0)
@@ -917,7 +904,8 @@ static void quote_claims(const struct tpm_case *c, struct claims *cl)
 static void case_judge(struct tpm_case *c, struct verdict *v)
 {
 	verdict_init(v, EVIDENCE_TPM);
-	quote_claims(c, &v->claims);
+	tpm_quote_claims(&c->quotes[0], &v->claims);
+	key_claims(c, &v->claims);
 	signature_row(c, v);
 	binding_row(c, v);
 	chain_row(c, v);
