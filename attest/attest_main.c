@@ -34,12 +34,22 @@ static void help_print(void)
 	printf("\n'casemate-attest COMMAND --help' lists the options.\n");
 }
 
+/* "what: want one of show, verify, ..." */
+static int usage_fail(const char *what, const char *name, const char *end)
+{
+	char names[256] = "";
+
+	for (size_t i = 0, n = 0; i < ARRAY_LEN(commands) && n < sizeof names; i++)
+		n += (size_t)snprintf(names + n, sizeof names - n, "%s%s", i == 0 ? "" : ", ",
+			commands[i].name);
+	log_err("%s%.40s%s: want one of %s", what, name, end, names);
+	return EXIT_USAGE;
+}
+
 static int command_run(int argc, char **argv)
 {
-	if (argc < 2) {
-		log_err("a command is missing: --help lists them");
-		return EXIT_USAGE;
-	}
+	if (argc < 2)
+		return usage_fail("a command is missing", "", "");
 	if (strcmp(argv[1], "--help") == 0) {
 		help_print();
 		return EXIT_YES;
@@ -51,8 +61,7 @@ static int command_run(int argc, char **argv)
 	for (size_t i = 0; i < ARRAY_LEN(commands); i++)
 		if (strcmp(argv[1], commands[i].name) == 0)
 			return commands[i].run(argc - 1, argv + 1);
-	log_err("unknown command '%.40s': --help lists them", argv[1]);
-	return EXIT_USAGE;
+	return usage_fail("unknown command '", argv[1], "'");
 }
 
 int main(int argc, char **argv)

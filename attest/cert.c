@@ -115,7 +115,7 @@ static MUST_USE int pem_add(struct cert_store *s, const uint8_t *buf, size_t len
 /* Text up to the first PEM line: a table that holds PEM blobs does not start that way. */
 static bool bytes_are_pem(const uint8_t *buf, size_t len)
 {
-	const uint8_t *begin = memmem(buf, len, "-----BEGIN ", 11);
+	const uint8_t *begin = len == 0 ? NULL : memmem(buf, len, "-----BEGIN ", 11);
 
 	if (begin == NULL)
 		return false;

@@ -301,7 +301,10 @@ static int command_run(const struct command *c, int argc, char **argv)
 	int err = opts_parse(&spec, argc, argv, &a.files, &a.n_files, &why);
 	if (err != 0)
 		return err > 0 ? EXIT_YES : cmd_fail(EXIT_USAGE, err, &why);
-	err = endorse_cache_path(a.cache, path, sizeof path, &why);
+	if (c->run != list_run && (a.as_json || a.at != NULL))
+		err = why_set(&why, -EINVAL, "--at and --json are for list");
+	if (err == 0)
+		err = endorse_cache_path(a.cache, path, sizeof path, &why);
 	if (err < 0)
 		return cmd_fail(EXIT_USAGE, err, &why);
 	err = roots_load(&a.roots, &trust, &why);

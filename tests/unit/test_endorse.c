@@ -38,12 +38,21 @@ static struct attest_blob crl_blob(time_t from, time_t to)
 	return (struct attest_blob){ der, (size_t)len };
 }
 
+/* Takes x. */
+static struct attest_blob der_of(X509 *x)
+{
+	struct attest_blob b = maker_der(x);
+
+	X509_free(x);
+	return b;
+}
+
 static struct attest_blob leaf_blob(uint64_t tcb, bool is_vlek, EVP_PKEY *signer)
 {
 	struct maker_leaf o = { .tcb = tcb, .is_vlek = is_vlek, .signer = signer };
 
 	memset(o.hwid, 0xC1, sizeof o.hwid);
-	return maker_der(maker_leaf(&maker, &o));
+	return der_of(maker_leaf(&maker, &o));
 }
 
 static int setup(void **state)
@@ -51,12 +60,12 @@ static int setup(void **state)
 	X509 *root;
 
 	maker_init(&maker);
-	ark = maker_der(maker_ca(&(struct maker_ca){ .subject = "ARK-Milan",
+	ark = der_of(maker_ca(&(struct maker_ca){ .subject = "ARK-Milan",
 		.issuer = "ARK-Milan",
 		.key = maker.ark,
 		.signer = maker.ark,
 		.pathlen = 1 }));
-	ask = maker_der(maker_ca(&(struct maker_ca){ .subject = "SEV-Milan",
+	ask = der_of(maker_ca(&(struct maker_ca){ .subject = "SEV-Milan",
 		.issuer = "ARK-Milan",
 		.key = maker.ask,
 		.signer = maker.ark }));
