@@ -40,8 +40,8 @@ static int usage_fail(const char *what, const char *name, const char *end)
 	char names[256] = "";
 
 	for (size_t i = 0, n = 0; i < ARRAY_LEN(commands) && n < sizeof names; i++)
-		n += (size_t)snprintf(names + n, sizeof names - n, "%s%s", i == 0 ? "" : ", ",
-			commands[i].name);
+		n += (size_t)snprintf(
+			names + n, sizeof names - n, "%s%s", i == 0 ? "" : ", ", commands[i].name);
 	log_err("%s%.40s%s: want one of %s", what, name, end, names);
 	return EXIT_USAGE;
 }
