@@ -9,6 +9,7 @@
 #include "attest/snp_report.h"
 #include "attest/tdx_quote.h"
 #include "base/secret.h"
+#include "base/wr.h"
 
 #define SOURCE_PREFIX "kbs:///"
 
@@ -214,17 +215,29 @@ static MUST_USE int verdict_check(const struct judge *j, struct why *why)
 	return 0;
 }
 
-/* What only a verified vTPM's evidence says: the TEE's launch digest and its boot. */
-static void claims_take(const struct judge *j, struct proof *proof)
+/*
+ * What only a verified vTPM's evidence says: the TEE's launch digest, and its boot: the TPM's key and
+ * how often it was reset.
+ */
+static MUST_USE int claims_take(const struct judge *j, struct proof *proof)
 {
-	const struct claim *digest = claims_find(&j->verdict.claims, "measurement");
-	const struct claim *boot = claims_find(&j->verdict.claims, "report_id");
+	const struct claims *c = &j->verdict.claims;
+	const struct claim *digest = claims_find(c, "measurement");
+	const struct claim *mrtd = claims_find(c, "mr_td");
+	const struct claim *key = claims_find(c, "tpm_ak_sha256");
+	const struct claim *resets = claims_find(c, "tpm_reset_count");
+	uint8_t boot[32 + 8];
+	struct wr w = wr_of(boot, sizeof boot);
 
+	digest = digest != NULL ? digest : mrtd;
 	if (digest != NULL && digest->len == sizeof proof->launch_digest)
 		memcpy(proof->launch_digest, digest->bytes, digest->len);
-	if (boot != NULL && boot->len == sizeof proof->boot_id)
-		memcpy(proof->boot_id, boot->bytes, boot->len);
 	proof->is_debug_off = !j->policy.tee.snp.guest_policy.debug && !j->policy.tee.tdx.debug;
+	if (key == NULL || key->len != 32 || resets == NULL)
+		return 0;
+	wr_copy(&w, key->bytes, 32);
+	wr_le64(&w, resets->number);
+	return EVP_Digest(boot, w.len, proof->boot_id, NULL, EVP_sha256(), NULL) == 1 ? 0 : -EIO;
 }
 
 /* The policy, then the evidence against it; -EACCES from either. */
@@ -271,7 +284,7 @@ int judge_evidence(struct judge *j, const struct store *store, const struct judg
 			j->policy.tee.type == POLICY_TEE_TDX || j->policy.tee.snp.has_min_tcb;
 		proof.is_tcb_met = has_tcb && j->verdict.rows[ROW_TCB].status == VERDICT_AFFIRMING;
 		if (tee_is_vtpm(j->evidence.tee))
-			claims_take(j, &proof);
+			err = claims_take(j, &proof);
 		proof.is_debug_off = proof.is_debug_off &&
 				     j->verdict.rows[ROW_DEBUG].status == VERDICT_AFFIRMING;
 	}

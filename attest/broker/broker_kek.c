@@ -255,7 +255,9 @@ static MUST_USE int p11_apply(const struct kek *k, bool is_sealing, const uint8_
 		.ulAADLen = sizeof aad,
 		.ulTagBits = KEK_TAG_BYTES * 8 };
 	CK_MECHANISM mechanism = { CKM_AES_GCM, &gcm, sizeof gcm };
-	CK_ULONG n = max;
+	uint8_t room[2 *
+		     KEK_DATA_BYTES]; /* some tokens want as much for the answer as they were given */
+	CK_ULONG n = sizeof room;
 
 	int err = p11_load(&p, k->module, why);
 	if (err == 0)
@@ -270,8 +272,11 @@ static MUST_USE int p11_apply(const struct kek *k, bool is_sealing, const uint8_
 			      : p.f->C_DecryptInit(p.session, &mechanism, p.key);
 	if (rv != CKR_OK)
 		return why_set(why, -EIO, "PKCS#11: the key cannot do AES-GCM (0x%lx)", rv);
-	rv = is_sealing ? p.f->C_Encrypt(p.session, (CK_BYTE *)(uintptr_t)in, len, out, &n)
-			: p.f->C_Decrypt(p.session, (CK_BYTE *)(uintptr_t)in, len, out, &n);
+	rv = is_sealing ? p.f->C_Encrypt(p.session, (CK_BYTE *)(uintptr_t)in, len, room, &n)
+			: p.f->C_Decrypt(p.session, (CK_BYTE *)(uintptr_t)in, len, room, &n);
+	if (rv == CKR_OK && n == max)
+		memcpy(out, room, max);
+	explicit_bzero(room, sizeof room);
 	if (rv != CKR_OK || n != max)
 		return why_set(why, -EKEYREJECTED,
 			"PKCS#11: the token's key is not the one of this store (0x%lx)", rv);
