@@ -190,8 +190,11 @@ void verdict_row_print_text(const char *name, const struct verdict_row *row, str
 
 void verdict_print_text(const struct verdict *v, struct wr *w)
 {
+	/* A row that nothing was said of belongs to another kind of evidence. */
 	for (enum verdict_row_id r = 0; r < ROW_COUNT; r++)
-		verdict_row_print_text(row_names[r], &v->rows[r], w);
+		if (v->rows[r].status != VERDICT_NONE || v->rows[r].why[0] != '\0' ||
+			v->rows[r].actual[0] != '\0')
+			verdict_row_print_text(row_names[r], &v->rows[r], w);
 	wr_printf(w, "verdict: %s (%s, trust class %s)\n", status_names[v->overall],
 		kind_names[v->kind], trust_names[v->trust]);
 }
