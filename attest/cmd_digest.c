@@ -20,12 +20,13 @@ static const char *const mode_names[MODE_COUNT] = { "snp", "sev-es", "sev", "tdx
 struct args {
 	const char *mode_name, *firmware, *kernel, *initrd, *cmdline;
 	const char *vcpus, *vcpu_type, *vcpu_sig, *vmm, *features;
+	const char *firmware_ld, *svsm, *vars_size;
 	bool as_json;
 	enum mode mode;
 };
 
 struct images {
-	struct predict_image firmware, kernel, initrd;
+	struct predict_image firmware, kernel, initrd, svsm;
 };
 
 static void images_done(struct images *i)
@@ -33,6 +34,7 @@ static void images_done(struct images *i)
 	predict_image_done(&i->firmware);
 	predict_image_done(&i->kernel);
 	predict_image_done(&i->initrd);
+	predict_image_done(&i->svsm);
 }
 
 /* --- the command line ------------------------------------------------------------------------- */
@@ -68,6 +70,24 @@ static MUST_USE int vcpu_parse(const struct args *a, struct ovmf_launch *l, stru
 	return 0;
 }
 
+/* What only SNP digests know. */
+static MUST_USE int snp_parse(const struct args *a, struct ovmf_launch *l,
+	uint8_t firmware_ld[SHA384_BYTES], struct why *why)
+{
+	unsigned long long vars_size = 0;
+	int err = 0;
+
+	if (a->mode != MODE_SNP && (a->firmware_ld != NULL || a->svsm != NULL))
+		return why_set(why, -EINVAL, "--firmware-ld and --svsm need --mode snp");
+	if (a->firmware_ld != NULL && opts_parse_hex(a->firmware_ld, firmware_ld, SHA384_BYTES) < 0)
+		return why_set(why, -EINVAL, "--firmware-ld: want 96 hexadecimal digits");
+	if (a->vars_size != NULL)
+		err = opts_parse_u64("vars-size", a->vars_size, 0, UINT32_MAX, &vars_size, why);
+	l->firmware_ld = a->firmware_ld == NULL ? NULL : firmware_ld;
+	l->vars_size = (uint32_t)vars_size;
+	return err;
+}
+
 static MUST_USE int launch_parse(const struct args *a, struct ovmf_launch *l, struct why *why)
 {
 	unsigned long long vcpus = 1;
@@ -100,6 +120,8 @@ static MUST_USE int images_load(
 		err = predict_image_load(a->kernel, LIMIT_KERNEL_BYTES, &i->kernel, why);
 	if (err == 0 && a->initrd != NULL)
 		err = predict_image_load(a->initrd, LIMIT_INITRD_BYTES, &i->initrd, why);
+	if (err == 0 && a->svsm != NULL)
+		err = predict_image_load(a->svsm, LIMIT_FIRMWARE_BYTES, &i->svsm, why);
 	l->kernel = i->kernel.p, l->kernel_len = i->kernel.len;
 	l->initrd = i->initrd.p, l->initrd_len = i->initrd.len;
 	return err;
@@ -151,17 +173,21 @@ static MUST_USE int digest_answer(
 static MUST_USE int digest_compute(const struct args *a, struct ovmf_launch *l, struct images *i,
 	struct wr *w, struct why *why)
 {
-	static struct ovmf firmware; /* large; one thread, one call */
+	static struct ovmf firmware, svsm; /* large; one thread, one call */
 
 	int err = images_load(a, i, l, why);
 	if (err == 0)
 		err = ovmf_parse(&firmware, i->firmware.p, i->firmware.len, why);
+	if (err == 0 && a->svsm != NULL)
+		err = ovmf_parse(&svsm, i->svsm.p, i->svsm.len, why);
 	l->firmware = &firmware;
+	l->svsm = a->svsm == NULL ? NULL : &svsm;
 	return err < 0 ? err : digest_answer(a, l, w, why);
 }
 
 static int digest_run(struct args *a)
 {
+	uint8_t firmware_ld[SHA384_BYTES];
 	struct ovmf_launch l = { 0 };
 	struct images images = { 0 };
 	struct why why = { 0 };
@@ -172,6 +198,8 @@ static int digest_run(struct args *a)
 		err = why_set(&why, -EINVAL, "--firmware FILE is missing");
 	if (err == 0)
 		err = launch_parse(a, &l, &why);
+	if (err == 0)
+		err = snp_parse(a, &l, firmware_ld, &why);
 	if (err < 0)
 		return cmd_fail(EXIT_USAGE, err, &why);
 	err = cmd_text_open(&w, &why);
@@ -192,6 +220,11 @@ int cmd_digest(int argc, char **argv)
 		{ "mode", OPT_TEXT, &a.mode_name, "MODE", "snp, sev-es, sev or tdx" },
 		{ "firmware", OPT_TEXT, &a.firmware, "FILE",
 			"the whole image: OVMF, TDVF, td-shim" },
+		{ "firmware-ld", OPT_TEXT, &a.firmware_ld, "HEX",
+			"snp: digest after the image's pages; then FILE may be its end" },
+		{ "svsm", OPT_TEXT, &a.svsm, "FILE",
+			"snp: an SVSM that starts before the firmware" },
+		{ "vars-size", OPT_TEXT, &a.vars_size, "N", "bytes of variables between the two" },
 		{ "kernel", OPT_TEXT, &a.kernel, "FILE", "kernel whose hash the firmware checks" },
 		{ "initrd", OPT_TEXT, &a.initrd, "FILE", "its initial ramdisk" },
 		{ "cmdline", OPT_TEXT, &a.cmdline, "TEXT", "its command line" },

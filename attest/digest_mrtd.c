@@ -62,15 +62,17 @@ int digest_mrtd(
 	const struct ovmf *firmware, bool is_two_pass, uint8_t ret[SHA384_BYTES], struct why *why)
 {
 	uint8_t digest[SHA384_BYTES];
+	struct tdvf tdvf;
 
-	if (!firmware->has_tdvf)
-		return why_set(why, -EOPNOTSUPP, "the firmware has no TDVF descriptor");
+	int err = tdvf_parse(&tdvf, firmware, why);
+	if (err < 0)
+		return err;
 	EVP_MD_CTX *ctx = EVP_MD_CTX_new();
 	if (ctx == NULL)
 		return -ENOMEM;
 	bool ok = EVP_DigestInit_ex2(ctx, EVP_sha384(), NULL) == 1;
-	for (size_t i = 0; i < firmware->n_tdvf && ok; i++) {
-		const struct tdvf_section *s = &firmware->tdvf[i];
+	for (size_t i = 0; i < tdvf.n && ok; i++) {
+		const struct tdvf_section *s = &tdvf.at[i];
 		bool is_extended = (s->attributes & TDVF_EXTEND) != 0;
 		if ((s->attributes & TDVF_PAGE_AUG) != 0)
 			continue;

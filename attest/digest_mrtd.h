@@ -18,7 +18,7 @@
 
 /*
  * Two orders are met: page by page (KVM since INIT_MEM_REGION, QEMU 9), or every section added whole
- * and then extended (older trees). -EOPNOTSUPP for an image without a TDVF descriptor, -EIO, -ENOMEM.
+ * and then extended (older trees). Errors of tdvf_parse(); -EIO, -ENOMEM.
  */
 MUST_USE int digest_mrtd(
 	const struct ovmf *firmware, bool is_two_pass, uint8_t ret[SHA384_BYTES], struct why *why);

@@ -105,12 +105,34 @@ struct vmsa digest_vmsa(const struct ovmf_launch *l, bool is_bsp)
 	return v;
 }
 
+/* An SVSM's vCPUs all start alike, in flat 32-bit segments (attestation.md, 4.6). */
+static struct vmsa svsm_vmsa(const struct ovmf_launch *l, uint64_t gpa)
+{
+	const struct vmsa_seg flat = { 0x10, 0xC93, 0xFFFFFFFF, 0 };
+	struct vmsa v = vmsa_reset(RESET_VECTOR, 1);
+
+	v.es = v.ss = v.ds = v.fs = flat;
+	v.cs = (struct vmsa_seg){ 0x8, 0xC9B, 0xFFFFFFFF, 0 };
+	v.cr0 = 0x11;
+	v.rip = gpa + l->svsm->svsm_entry;
+	v.rdx = l->signature;
+	v.fcw = 0; /* as the published digests have it */
+	return v;
+}
+
 static MUST_USE int launch_check(const struct ovmf_launch *l, bool has_vcpus, struct why *why)
 {
 	if (has_vcpus && (l->vcpus == 0 || l->vcpus > LIMIT_DIGEST_VCPUS))
 		return why_set(
 			why, -ERANGE, "%u vCPUs, want 1 to %u", l->vcpus, LIMIT_DIGEST_VCPUS);
-	if (has_vcpus && !l->firmware->has_reset)
+	if (l->svsm != NULL && (l->vmm != VMM_QEMU || l->kernel != NULL || !l->svsm->has_svsm ||
+				       l->vars_size % PAGE_BYTES != 0 ||
+				       l->svsm->len > l->firmware->gpa - l->vars_size))
+		return why_set(why, -EOPNOTSUPP,
+			"an SVSM is started by QEMU, without a kernel of its own, from an image "
+			"that "
+			"says where it starts, below whole pages of variables");
+	if (has_vcpus && l->svsm == NULL && !l->firmware->has_reset)
 		return why_set(why, -EOPNOTSUPP,
 			"the firmware's table does not say where vCPUs start: it is not built for "
 			"encrypted registers");
@@ -208,7 +230,7 @@ static MUST_USE int section_add(struct digest_snp *d, const struct ovmf_launch *
 /* In the table's order; EC2 measures the CPUID page last. */
 static MUST_USE int sections_add(struct digest_snp *d, const struct ovmf_launch *l, struct why *why)
 {
-	const struct ovmf *o = l->firmware;
+	const struct ovmf *o = l->svsm == NULL ? l->firmware : l->svsm;
 	bool is_ec2 = l->vmm == VMM_EC2 || l->vmm == VMM_EC2_RDX0;
 	int err = 0;
 
@@ -224,21 +246,37 @@ static MUST_USE int sections_add(struct digest_snp *d, const struct ovmf_launch 
 	return err;
 }
 
+/* Firmware, and SVSM; *ret_gpa: where the SVSM lies. */
+static MUST_USE int images_add(struct digest_snp *d, const struct ovmf_launch *l, uint64_t *ret_gpa)
+{
+	const struct ovmf *o = l->firmware;
+	int err = 0;
+
+	if (l->firmware_ld != NULL)
+		memcpy(d->ld, l->firmware_ld, sizeof d->ld);
+	else
+		err = digest_snp_add(d, SNP_PAGE_NORMAL, o->gpa, o->image, o->len);
+	if (err < 0 || l->svsm == NULL)
+		return err;
+	*ret_gpa = o->gpa - l->vars_size - l->svsm->len;
+	return digest_snp_add(d, SNP_PAGE_NORMAL, *ret_gpa, l->svsm->image, l->svsm->len);
+}
+
 int digest_ovmf_snp(const struct ovmf_launch *l, uint8_t ret[SHA384_BYTES], struct why *why)
 {
 	AUTO(digest_snp) struct digest_snp d = { 0 };
 	uint8_t page[PAGE_BYTES];
+	uint64_t svsm_gpa = 0;
 
 	int err = launch_check(l, true, why);
 	if (err == 0)
 		err = digest_snp_init(&d);
 	if (err == 0)
-		err = digest_snp_add(&d, SNP_PAGE_NORMAL, l->firmware->gpa, l->firmware->image,
-			l->firmware->len);
+		err = images_add(&d, l, &svsm_gpa);
 	if (err == 0)
 		err = sections_add(&d, l, why);
 	for (uint32_t i = 0; i < l->vcpus && err == 0; i++) {
-		struct vmsa v = digest_vmsa(l, i == 0);
+		struct vmsa v = l->svsm == NULL ? digest_vmsa(l, i == 0) : svsm_vmsa(l, svsm_gpa);
 		vmsa_print(&v, page);
 		err = digest_snp_add(&d, SNP_PAGE_VMSA, SNP_VMSA_GPA, page, sizeof page);
 	}

@@ -35,6 +35,11 @@ MUST_USE int digest_vcpu_parse(const char *name, uint32_t *ret);
 
 struct ovmf_launch {
 	const struct ovmf *firmware;
+	/* SNP: the launch digest after the image's pages, where only its end is at hand; NULL: compute. */
+	const uint8_t *firmware_ld;
+	/* SNP under QEMU: an SVSM that starts first, below the firmware and vars_size bytes; NULL: none. */
+	const struct ovmf *svsm;
+	uint32_t vars_size;
 	enum digest_vmm vmm;
 	uint32_t vcpus;     /* 1 to LIMIT_DIGEST_VCPUS; SEV: not used */
 	uint32_t signature; /* of the vCPU model, in RDX under QEMU */

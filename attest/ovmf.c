@@ -23,6 +23,9 @@ static const uint8_t guid_sev[] = { 0x66, 0x65, 0x88, 0xdc, 0x4a, 0x98, 0x98, 0x
 static const uint8_t guid_tdx[] = { 0x35, 0x65, 0x7a, 0xe4, 0x4a, 0x98, 0x98, 0x47, 0x86, 0x5e,
 	0x46, 0x85, 0xa7, 0xbf, 0x8e, 0xc2 };
 
+static const uint8_t guid_svsm[] = { 0x12, 0xa6, 0x89, 0xa7, 0x97, 0x05, 0x4b, 0x4c, 0xa4, 0x9f,
+	0xcb, 0xb1, 0xfe, 0x9d, 0x1d, 0xdd };
+
 /* Work that an image can ask for, in pages. */
 struct budget {
 	uint64_t pages;
@@ -89,7 +92,6 @@ static MUST_USE int metadata_parse(struct ovmf *o, struct rd r, struct budget *b
 			return err;
 		o->sections[o->n_sections++] = s;
 	}
-	o->has_metadata = true;
 	return 0;
 }
 
@@ -118,11 +120,24 @@ static MUST_USE int tdvf_check(const struct ovmf *o, const struct tdvf_section *
 	return 0;
 }
 
-static MUST_USE int descriptor_parse(struct ovmf *o, struct rd r, struct budget *b, struct why *why)
+/* What stands `back` bytes before the image's end, to the end. */
+static struct rd image_from_end(const struct ovmf *o, uint32_t back)
 {
+	struct rd none = rd_of(NULL, 0);
+
+	return back > o->len ? none : rd_of(o->image + o->len - back, back);
+}
+
+int tdvf_parse(struct tdvf *ret, const struct ovmf *o, struct why *why)
+{
+	struct rd r = image_from_end(o, o->tdvf_back);
 	uint32_t signature = rd_le32(&r), size = rd_le32(&r), version = rd_le32(&r);
 	uint32_t n = rd_le32(&r);
+	struct budget budget = { 0 };
+	struct tdvf t = { 0 };
 
+	if (!o->has_tdvf)
+		return why_set(why, -EOPNOTSUPP, "the firmware has no TDVF descriptor");
 	if (rd_check(&r) < 0 || signature != 0x46564454u) /* "TDVF" */
 		return why_set(why, -EBADMSG, "TDVF descriptor: not where the table says");
 	if (version != 1)
@@ -133,60 +148,56 @@ static MUST_USE int descriptor_parse(struct ovmf *o, struct rd r, struct budget 
 			LIMIT_FIRMWARE_SECTIONS);
 	if (size != 16 + 32 * n)
 		return why_set(why, -EBADMSG, "TDVF descriptor: %u bytes for %u sections", size, n);
-	for (size_t i = 0; i < n; i++) {
-		struct tdvf_section s = { 0 };
-		s.offset = rd_le32(&r);
-		s.raw_size = rd_le32(&r);
-		s.gpa = rd_le64(&r);
-		s.size = rd_le64(&r);
-		s.type = rd_le32(&r);
-		s.attributes = rd_le32(&r);
+	for (t.n = 0; t.n < n; t.n++) {
+		struct tdvf_section *s = &t.at[t.n];
+		s->offset = rd_le32(&r);
+		s->raw_size = rd_le32(&r);
+		s->gpa = rd_le64(&r);
+		s->size = rd_le64(&r);
+		s->type = rd_le32(&r);
+		s->attributes = rd_le32(&r);
 		if (rd_check(&r) < 0)
 			return why_set(why, -EBADMSG, "TDVF descriptor: past the image's end");
-		int err = tdvf_check(o, &s, i, b, why);
+		int err = tdvf_check(o, s, t.n, &budget, why);
 		if (err < 0)
 			return err;
-		o->tdvf[o->n_tdvf++] = s;
 	}
-	o->has_tdvf = true;
+	*ret = t;
 	return 0;
 }
 
 /* --- the table -------------------------------------------------------------------------------- */
 
-/* What stands `back` bytes before the image's end, to the end. */
-static struct rd image_from_end(const struct ovmf *o, uint32_t back)
-{
-	struct rd none = rd_of(NULL, 0);
-
-	return back > o->len ? none : rd_of(o->image + o->len - back, back);
-}
-
+/* Entries whose data begin with one number; the others are none of our business. */
 static MUST_USE int entry_parse(struct ovmf *o, const uint8_t guid[GUID_BYTES], const uint8_t *data,
 	size_t len, struct why *why)
 {
+	struct {
+		const uint8_t *guid;
+		bool *ret_has;
+		uint32_t *ret;
+	} entries[] = {
+		{ guid_reset, &o->has_reset, &o->ap_reset },
+		{ guid_hashes, &o->has_hashes, &o->hashes_gpa },
+		{ guid_svsm, &o->has_svsm, &o->svsm_entry },
+		{ guid_tdx, &o->has_tdvf, &o->tdvf_back },
+		{ guid_sev, &o->has_metadata, NULL },
+	};
 	struct budget budget = { 0 };
 	struct rd r = rd_of(data, len);
-	bool is_reset = memcmp(guid, guid_reset, GUID_BYTES) == 0;
-	bool is_hashes = memcmp(guid, guid_hashes, GUID_BYTES) == 0;
-	bool is_sev = memcmp(guid, guid_sev, GUID_BYTES) == 0;
-	bool is_tdx = memcmp(guid, guid_tdx, GUID_BYTES) == 0;
 	uint32_t value = rd_le32(&r);
 
-	if (!is_reset && !is_hashes && !is_sev && !is_tdx)
-		return 0;
-	if (rd_check(&r) < 0 || (is_reset && o->has_reset) || (is_hashes && o->has_hashes) ||
-		(is_sev && o->has_metadata) || (is_tdx && o->has_tdvf))
-		return why_set(
-			why, -EBADMSG, "firmware table: an entry is too short or comes twice");
-	if (is_reset)
-		o->has_reset = true, o->ap_reset = value;
-	if (is_hashes)
-		o->has_hashes = value != 0, o->hashes_gpa = value;
-	if (is_sev)
-		return metadata_parse(o, image_from_end(o, value), &budget, why);
-	if (is_tdx)
-		return descriptor_parse(o, image_from_end(o, value), &budget, why);
+	for (size_t i = 0; i < ARRAY_LEN(entries); i++) {
+		if (memcmp(guid, entries[i].guid, GUID_BYTES) != 0)
+			continue;
+		if (rd_check(&r) < 0 || *entries[i].ret_has)
+			return why_set(why, -EBADMSG,
+				"firmware table: an entry is too short or comes twice");
+		*entries[i].ret_has = true;
+		if (entries[i].ret == NULL)
+			return metadata_parse(o, image_from_end(o, value), &budget, why);
+		*entries[i].ret = value;
+	}
 	return 0;
 }
 
@@ -222,15 +233,15 @@ static MUST_USE int table_parse(struct ovmf *o, struct why *why)
 }
 
 /* td-shim has no table: 32 bytes before the end stands the descriptor's offset. */
-static MUST_USE int shim_parse(struct ovmf *o, struct why *why)
+static void shim_find(struct ovmf *o)
 {
-	struct budget budget = { 0 };
 	struct rd r = image_from_end(o, TABLE_TAIL);
 	uint32_t offset = rd_le32(&r);
 
-	if (offset >= o->len || o->len - offset < 4 || memcmp(o->image + offset, "TDVF", 4) != 0)
-		return 0;
-	return descriptor_parse(o, rd_of(o->image + offset, o->len - offset), &budget, why);
+	if (offset > o->len - TABLE_TAIL || memcmp(o->image + offset, "TDVF", 4) != 0)
+		return;
+	o->has_tdvf = true;
+	o->tdvf_back = (uint32_t)(o->len - offset);
 }
 
 int ovmf_parse(struct ovmf *ret, const uint8_t *image, size_t len, struct why *why)
@@ -244,11 +255,13 @@ int ovmf_parse(struct ovmf *ret, const uint8_t *image, size_t len, struct why *w
 		return why_set(why, -EMSGSIZE, "firmware: %zu bytes, at most %u", len,
 			LIMIT_FIRMWARE_BYTES);
 	int err = table_parse(&o, why);
-	if (err == 0 && !o.has_tdvf)
-		err = shim_parse(&o, why);
-	if (err == 0)
-		*ret = o;
-	return err;
+	if (err < 0)
+		return err;
+	if (!o.has_tdvf)
+		shim_find(&o);
+	o.has_hashes = o.hashes_gpa != 0;
+	*ret = o;
+	return 0;
 }
 
 bool ovmf_has_section(const struct ovmf *o, enum ovmf_section_type type)

@@ -50,13 +50,13 @@ struct ovmf {
 	const uint8_t *image;
 	size_t len; /* whole pages */
 	uint64_t gpa;
-	bool has_reset, has_hashes, has_metadata, has_tdvf;
+	bool has_reset, has_hashes, has_metadata, has_svsm, has_tdvf;
 	uint32_t ap_reset;   /* where SEV-ES APs start */
 	uint32_t hashes_gpa; /* of the kernel hashes' table */
+	uint32_t svsm_entry; /* of an SVSM's image: where its vCPUs start, from its start */
+	uint32_t tdvf_back;  /* of the TDVF descriptor, from the image's end */
 	size_t n_sections;
 	struct ovmf_section sections[LIMIT_FIRMWARE_SECTIONS];
-	size_t n_tdvf;
-	struct tdvf_section tdvf[LIMIT_FIRMWARE_SECTIONS];
 };
 
 /*
@@ -68,3 +68,11 @@ MUST_USE int ovmf_parse(struct ovmf *ret, const uint8_t *image, size_t len, stru
 
 /* Has it a section of this type? */
 bool ovmf_has_section(const struct ovmf *o, enum ovmf_section_type type);
+
+struct tdvf {
+	size_t n;
+	struct tdvf_section at[LIMIT_FIRMWARE_SECTIONS];
+};
+
+/* Its TDVF descriptor; errors as above, -EOPNOTSUPP without one. */
+MUST_USE int tdvf_parse(struct tdvf *ret, const struct ovmf *o, struct why *why);

@@ -1,4 +1,4 @@
-/* Reaches ovmf_parse(), digest_ovmf_snp(), digest_sev(), digest_mrtd(). */
+/* Reaches ovmf_parse(), tdvf_parse(), digest_ovmf_snp(), digest_sev(), digest_mrtd(). */
 #include "attest/digest_mrtd.h"
 #include "attest/digest_ovmf.h"
 #include "tests/fuzz/fuzz.h"

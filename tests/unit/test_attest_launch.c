@@ -49,6 +49,7 @@ static struct ovmf firmware_of(const struct maker_firmware *f)
 static void an_image_says_what_it_has(void **state)
 {
 	struct ovmf o = firmware_of(&whole);
+	struct tdvf t;
 
 	assert_int_equal(o.gpa, 0x100000000ull - IMAGE_BYTES);
 	assert_true(o.has_reset && o.has_hashes && o.has_metadata && o.has_tdvf);
@@ -56,8 +57,9 @@ static void an_image_says_what_it_has(void **state)
 	assert_int_equal(o.hashes_gpa, 0x810C00);
 	assert_int_equal(o.n_sections, 5);
 	assert_int_equal(o.sections[4].type, OVMF_KERNEL_HASHES);
-	assert_int_equal(o.n_tdvf, 4);
-	assert_int_equal(o.tdvf[1].size, 0x3000);
+	assert_int_equal(tdvf_parse(&t, &o, NULL), 0);
+	assert_int_equal(t.n, 4);
+	assert_int_equal(t.at[1].size, 0x3000);
 	assert_true(ovmf_has_section(&o, OVMF_SVSM_CAA));
 }
 
@@ -74,12 +76,14 @@ static void an_image_without_a_table_has_nothing(void **state)
 static void a_shim_without_a_table_has_its_descriptor(void **state)
 {
 	struct ovmf o = firmware_of(&whole);
+	struct tdvf t;
 
 	memset(image + sizeof image - 50, 0, 50); /* the footer */
 	image[sizeof image - 32 + 1] = (uint8_t)((IMAGE_BYTES - 1024) >> 8);
 	assert_int_equal(ovmf_parse(&o, image, sizeof image, NULL), 0);
 	assert_true(o.has_tdvf && !o.has_reset);
-	assert_int_equal(o.n_tdvf, 4);
+	assert_int_equal(tdvf_parse(&t, &o, NULL), 0);
+	assert_int_equal(t.n, 4);
 }
 
 static void images_of_odd_length_are_refused(void **state)
@@ -134,7 +138,11 @@ static void broken_tables_are_refused(void **state)
 		struct ovmf o;
 		maker_firmware(&whole, image, sizeof image);
 		image[rows[i].at] = rows[i].value;
+		struct tdvf t;
 		int err = ovmf_parse(&o, image, sizeof image, NULL);
+		if (err ==
+			0) /* SEV's digests do not depend on it: it is read when it is asked for */
+			err = tdvf_parse(&t, &o, NULL);
 		if (err != rows[i].err)
 			fail_msg("row %zu: %d, want %d", i, err, rows[i].err);
 	}
@@ -320,19 +328,69 @@ static void mrtd_is_v5(void **state)
 
 static void mrtd_knows_two_orders_and_ignores_added_memory(void **state)
 {
-	struct maker_firmware f = whole;
+	static const uint32_t start[][6] = { { 0, 0x1000, 0xFFFFC000, 0x2000, TDVF_BFV,
+						     TDVF_EXTEND },
+		{ 0, 0, 0x809000, 0x1000, TDVF_TD_HOB, 0 },
+		{ 0, 0, 0x1000000, 0x1000000, 4, TDVF_PAGE_AUG } };
+	struct maker_firmware f = { .tdvf = start, .n_tdvf = 3 };
 	struct ovmf o = firmware_of(&f);
 	uint8_t one[SHA384_BYTES], two[SHA384_BYTES], got[SHA384_BYTES];
 
 	assert_int_equal(digest_mrtd(&o, false, one, NULL), 0);
 	assert_int_equal(digest_mrtd(&o, true, two, NULL), 0);
 	assert_memory_not_equal(one, two, sizeof one);
-	o.n_tdvf--; /* PAGE.AUG */
+	f.n_tdvf = 2;
+	o = firmware_of(&f);
 	assert_int_equal(digest_mrtd(&o, false, got, NULL), 0);
 	assert_memory_equal(got, one, sizeof got);
-	o.n_tdvf--;
+	f.n_tdvf = 1;
+	o = firmware_of(&f);
 	assert_int_equal(digest_mrtd(&o, false, got, NULL), 0);
 	assert_memory_not_equal(got, one, sizeof got);
+	memset(image + IMAGE_BYTES - 1024, 0, 16);
+	assert_int_equal(digest_mrtd(&o, false, got, NULL), -EBADMSG);
+}
+
+static void the_digest_of_an_image_may_be_given(void **state)
+{
+	AUTO(digest_snp) struct digest_snp d = { 0 };
+	struct ovmf o = firmware_of(&whole);
+	struct ovmf_launch l = launch_of(&o);
+	uint8_t want[SHA384_BYTES], got[SHA384_BYTES];
+
+	snp_of(&l, want);
+	assert_int_equal(digest_snp_init(&d), 0);
+	assert_int_equal(digest_snp_add(&d, SNP_PAGE_NORMAL, o.gpa, image, sizeof image), 0);
+	assert_int_equal(ovmf_parse(&o, image + IMAGE_BYTES - 4096, 4096, NULL), 0);
+	l.firmware_ld = d.ld;
+	snp_of(&l, got);
+	assert_memory_equal(got, want, sizeof want);
+}
+
+static void an_svsm_starts_first(void **state)
+{
+	static uint8_t svsm_image[IMAGE_BYTES];
+	struct ovmf o = firmware_of(&whole), svsm;
+	struct ovmf_launch l = launch_of(&o);
+	uint8_t plain[SHA384_BYTES], digest[SHA384_BYTES], other[SHA384_BYTES];
+
+	l.kernel = NULL;
+	snp_of(&l, plain);
+	maker_firmware(&whole, svsm_image, sizeof svsm_image);
+	assert_int_equal(ovmf_parse(&svsm, svsm_image, sizeof svsm_image, NULL), 0);
+	l.svsm = &svsm;
+	assert_int_equal(digest_ovmf_snp(&l, digest, NULL), -EOPNOTSUPP); /* it says no entry */
+	svsm.has_svsm = true;
+	snp_of(&l, digest);
+	assert_memory_not_equal(digest, plain, sizeof plain);
+	l.vars_size = 0x1000;
+	snp_of(&l, other);
+	assert_memory_not_equal(digest, other, sizeof other);
+	l.vars_size = 0x800;
+	assert_int_equal(digest_ovmf_snp(&l, digest, NULL), -EOPNOTSUPP);
+	l.vars_size = 0;
+	l.vmm = VMM_EC2;
+	assert_int_equal(digest_ovmf_snp(&l, digest, NULL), -EOPNOTSUPP);
 }
 
 /* --- ID blocks -------------------------------------------------------------------------------- */
@@ -568,6 +626,8 @@ int main(int argc, char **argv)
 		cmocka_unit_test(names_are_those_of_qemu),
 		cmocka_unit_test(mrtd_is_v5),
 		cmocka_unit_test(mrtd_knows_two_orders_and_ignores_added_memory),
+		cmocka_unit_test(the_digest_of_an_image_may_be_given),
+		cmocka_unit_test(an_svsm_starts_first),
 		cmocka_unit_test(id_blocks_verify_with_and_without_an_author),
 		cmocka_unit_test(every_byte_of_an_id_block_counts),
 		cmocka_unit_test(an_author_cannot_be_taken_away),
