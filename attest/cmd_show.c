@@ -12,6 +12,7 @@
 #include "attest/cmd_show_tpm.h"
 #include "attest/cmw.h"
 #include "attest/json_out.h"
+#include "attest/sev_session.h"
 #include "attest/snp_leaf.h"
 #include "attest/tdx_verify.h"
 #include "attest/vendor.h"
@@ -33,6 +34,39 @@ static MUST_USE int snp_claims(struct attest_blob blob, struct claims *ret, stru
 	return err;
 }
 
+/* A measurement, or certificates: a line for each usage. */
+static MUST_USE int sev_claims(struct attest_blob blob, struct claims *ret, struct why *why)
+{
+	static const struct {
+		uint32_t usage;
+		const char *name;
+	} names[] = { { SEV_USAGE_ARK, "ark" }, { SEV_USAGE_ASK, "ask" }, { SEV_USAGE_CEK, "cek" },
+		{ SEV_USAGE_OCA, "oca" }, { SEV_USAGE_PEK, "pek" }, { SEV_USAGE_PDH, "pdh" } };
+	struct sev_certs certs = { 0 };
+
+	if (blob.len == SEV_MEASURE_BYTES) {
+		claims_add_bytes(ret, "mac", blob.p, SEV_MAC_BYTES);
+		claims_add_bytes(ret, "mnonce", blob.p + SEV_MAC_BYTES, 16);
+		return 0;
+	}
+	int err = sev_certs_add(&certs, blob.p, blob.len, why);
+	for (size_t i = 0; i < certs.n && err == 0; i++)
+		for (size_t k = 0; k < ARRAY_LEN(names); k++) {
+			const struct sev_cert *c = &certs.at[i];
+			char text[160];
+			if (names[k].usage != c->usage)
+				continue;
+			if (c->is_amd)
+				(void)snprintf(text, sizeof text, "RSA-%zu", 8 * c->key_len);
+			else
+				(void)snprintf(text, sizeof text,
+					"API %u.%u, EC P-%zu, %zu signatures", c->api_major,
+					c->api_minor, 8 * c->key_len, c->n_signatures);
+			claims_add_text(ret, names[k].name, text);
+		}
+	return err;
+}
+
 /* Kinds that are a list of fields. */
 static const struct {
 	const char *title;
@@ -40,6 +74,7 @@ static const struct {
 } readers[EVIDENCE_KIND_COUNT] = {
 	[EVIDENCE_SNP] = { "SEV-SNP attestation report", snp_claims },
 	[EVIDENCE_TDX] = { "TDX quote", tdx_judge_claims },
+	[EVIDENCE_SEV] = { "SEV evidence", sev_claims },
 };
 
 static MUST_USE int evidence_show(enum evidence_kind kind, struct attest_blob blob, bool as_json,
@@ -51,8 +86,11 @@ static MUST_USE int evidence_show(enum evidence_kind kind, struct attest_blob bl
 	if (err < 0)
 		return err;
 	if (!as_json) {
-		wr_printf(w, "%s, version %llu (decoded, not verified)\n", readers[kind].title,
-			(unsigned long long)claims_find(&claims, "version")->number);
+		const struct claim *version = claims_find(&claims, "version");
+		wr_str(w, readers[kind].title);
+		if (version != NULL)
+			wr_printf(w, ", version %llu", (unsigned long long)version->number);
+		wr_str(w, " (decoded, not verified)\n");
 		claims_print_text(&claims, w);
 		return 0;
 	}

@@ -62,6 +62,9 @@ check "an edited one does not" 1 "$attest" id-block "$work/edited.block" "$work/
 check "a cut one is malformed" 3 "$attest" id-block "$work/edited.auth" "$work/edited.auth"
 
 chain=$corpus/sev_cert/chain
+check "certificates are shown" 0 "$attest" show "$chain"
+check "each with its key" 0 grep -q '^pdh .*EC P-384' "$work/out"
+check "one that is cut is refused" 3 "$attest" show "$corpus/sev_cert/short"
 check "a session needs a policy" 2 "$attest" sev-session --certs "$chain" --out "$work"
 check "a session needs a genuine platform" 1 "$attest" sev-session --certs "$corpus/sev_cert/pek" --policy 0x5 --out "$work"
 check "and writes nothing before" 1 test -e "$work/tik.bin"
