@@ -107,7 +107,7 @@ static MUST_USE int tar_next(struct rd *r, struct tar_entry *ret)
 		return 1;
 	if (octal_parse(h + TAR_SUM, 8, &sum) < 0 || sum != tar_sum(h) ||
 		octal_parse(h + TAR_SIZE, 12, &len) < 0 || h[TAR_TYPE] != '0' ||
-		memcmp(h + TAR_MAGIC, magic, 5) != 0)
+		memcmp(h + TAR_MAGIC, magic, 5) != 0 || len == 0)
 		return -EBADMSG;
 	ret->len = len;
 	ret->p = rd_bytes(r, len);
@@ -206,7 +206,8 @@ static MUST_USE int bundle_split(
 		if (err < 0)
 			return err;
 	}
-	if (err < 0)
+	rd_zero(&r, r.left); /* tar fills its last record */
+	if (err < 0 || rd_end(&r) < 0)
 		return why_set(why, -EBADMSG, "bundle: damaged at byte %zu: transfer it again",
 			len - r.left);
 	if (rd_end(&list) < 0)

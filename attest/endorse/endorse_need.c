@@ -74,12 +74,16 @@ int endorse_need_of(struct attest_blob evidence, struct endorse_need *ret, struc
 /* --- names ------------------------------------------------------------------------------------ */
 
 static const char *const amd_files[] = { "ark", "ask", "asvk", "crl", "crl_vlek" };
-static const char *const intel_files[] = { "root_ca.der", "tcb_signing.der", "platform_ca.der",
-	"processor_ca.der", "qe_identity.json", "root_ca_crl.der", "pck_crl_platform.der",
-	"pck_crl_processor.der" };
+static const char *const intel_cas[] = { "root_ca", "tcb_signing", "platform_ca", "processor_ca" };
+/* What a platform of each CA needs. */
+static const char *const intel_files[2][6] = {
+	{ "root_ca.der", "tcb_signing.der", "platform_ca.der", "qe_identity.json",
+		"root_ca_crl.der", "pck_crl_platform.der" },
+	{ "root_ca.der", "tcb_signing.der", "processor_ca.der", "qe_identity.json",
+		"root_ca_crl.der", "pck_crl_processor.der" },
+};
 
-#define AMD_CAS   3u
-#define INTEL_CAS 4u
+#define AMD_CAS 3u
 
 bool endorse_need_ca(size_t i, const char *realm, char ret[ENDORSE_NAME_MAX])
 {
@@ -89,8 +93,8 @@ bool endorse_need_ca(size_t i, const char *realm, char ret[ENDORSE_NAME_MAX])
 		(void)snprintf(ret, ENDORSE_NAME_MAX, "%ssnp/%s/%s.der", realm,
 			snp_product_name((enum snp_product)(1 + i / AMD_CAS)),
 			amd_files[i % AMD_CAS]);
-	else if (i - n_amd < INTEL_CAS)
-		(void)snprintf(ret, ENDORSE_NAME_MAX, "%stdx/%s", realm, intel_files[i - n_amd]);
+	else if (i - n_amd < ARRAY_LEN(intel_cas))
+		(void)snprintf(ret, ENDORSE_NAME_MAX, "%stdx/%s.der", realm, intel_cas[i - n_amd]);
 	else
 		return false;
 	return true;
@@ -133,9 +137,10 @@ bool endorse_need_name(
 	if (n->kind == EVIDENCE_SNP)
 		return amd_name(n, i, realm, ret);
 	wr_hex_str(fmspc, sizeof fmspc, n->fmspc, sizeof n->fmspc);
-	if (i < ARRAY_LEN(intel_files))
-		(void)snprintf(ret, ENDORSE_NAME_MAX, "%stdx/%s", realm, intel_files[i]);
-	else if (i == ARRAY_LEN(intel_files))
+	if (i < ARRAY_LEN(intel_files[0]))
+		(void)snprintf(ret, ENDORSE_NAME_MAX, "%stdx/%s", realm,
+			intel_files[n->is_processor_ca][i]);
+	else if (i == ARRAY_LEN(intel_files[0]))
 		(void)snprintf(ret, ENDORSE_NAME_MAX, "%stdx/%s/tcb_info.json", realm, fmspc);
 	else
 		return false;

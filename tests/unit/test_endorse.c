@@ -388,6 +388,10 @@ static void a_damaged_bundle_is_refused(void **state)
 		assert_int_equal(t.n, t.n_good);
 		buf[i] ^= 0x20;
 	}
+	buf[len - 1] = 1; /* behind the end */
+	struct taken behind = { 0 };
+	assert_int_equal(endorse_split(buf, len, item_take, &behind, NULL), -EBADMSG);
+	buf[len - 1] = 0;
 	buf[0] = 'N'; /* NANIFEST.sha256: a stranger's archive */
 	struct taken t = { 0 };
 	assert_true(endorse_split(buf, len, item_take, &t, NULL) < 0);
@@ -485,6 +489,28 @@ static void addresses_are_the_services(void **state)
 	assert_false(endorse_need_url(&n, 4, NULL, &u));
 }
 
+static bool need_names(const struct endorse_need *n, const char *file)
+{
+	char name[ENDORSE_NAME_MAX];
+
+	for (size_t i = 0; endorse_need_name(n, i, "", name); i++)
+		if (strcmp(name, file) == 0)
+			return true;
+	return false;
+}
+
+static void a_quote_gets_its_own_cas_list(void **state)
+{
+	struct endorse_need n = { .kind = EVIDENCE_TDX, .has_fmspc = true, .fmspc = { 0xAB } };
+
+	assert_true(need_names(&n, "tdx/ab0000000000/tcb_info.json"));
+	assert_true(need_names(&n, "tdx/pck_crl_platform.der"));
+	assert_false(need_names(&n, "tdx/pck_crl_processor.der"));
+	n.is_processor_ca = true;
+	assert_true(need_names(&n, "tdx/pck_crl_processor.der"));
+	assert_false(need_names(&n, "tdx/platform_ca.der"));
+}
+
 static void evidence_says_what_it_needs(void **state)
 {
 	uint8_t report[SNP_REPORT_BYTES];
@@ -526,6 +552,7 @@ int main(void)
 		cmocka_unit_test(a_name_that_does_not_fit_is_no_member),
 		cmocka_unit_test(other_forms_are_taken_apart),
 		cmocka_unit_test(addresses_are_the_services),
+		cmocka_unit_test(a_quote_gets_its_own_cas_list),
 		cmocka_unit_test(evidence_says_what_it_needs),
 	};
 
