@@ -17,6 +17,18 @@ import tempfile
 ATTEST, VECTORS = (os.path.abspath(x) for x in sys.argv[1:3])
 AT_2026, AT_2025 = "2026-09-21", "2025-06-15"
 COVERED = ["snp/"]
+POLICY = """{
+  "schema": "launch-policy/1", "name": "acme.tests/vectors", "serial": 1,
+  "tee": {"type": "snp", "simulated": true, "snp": {
+    "product": ["Milan", "Genoa", "Turin"], "vmpl": 0,
+    "guest_policy": {"abi_major": 0, "abi_minor": 0, "smt": true, "debug": false, "migrate_ma": false,
+                     "single_socket": false}%s}%s},
+  "boot": {"kernel": {"file": "k", "sha384": "sha384:%s"}, "cmdline": "", "launch_digest": ["sha384:%s"]},
+  "machine": {"vcpus": 1, "memory_mib": 256},
+  "devices": {"disk": [], "console": "none", "rng": true},
+  "audit": {"ledger": "ledger", "key": "key.pem", "origin": "log.example/tests"}
+}
+"""
 STATUS = {"affirming": 0, "warning": 1, "contraindicated": 1}
 ACCEPT, WARN, REJECT, REFUSE = "affirming", "warning", "contraindicated", "no evidence"
 
@@ -24,12 +36,12 @@ ACCEPT, WARN, REJECT, REFUSE = "affirming", "warning", "contraindicated", "no ev
 class Case:
     """One run. files: option -> file or files of the collection; '' is the positional argument."""
 
-    def __init__(self, want, row=None, at=None, verb=("verify",), more=(), **files):
-        self.want, self.row, self.at, self.verb, self.more = want, row, at, verb, more
+    def __init__(self, want, row=None, at=None, verb=("verify",), more=(), policy=None, **files):
+        self.want, self.row, self.at, self.verb, self.more, self.policy = want, row, at, verb, more, policy
         self.files = {k: [v] if isinstance(v, str) else list(v) for k, v in files.items() if v}
 
     def __str__(self):
-        given = " ".join(f"{k} {' '.join(v)}" for k, v in self.files.items())
+        given = ("policy " if self.policy else "") + " ".join(f"{k} {' '.join(v)}" for k, v in self.files.items())
         return f"{self.verb[-1]} {given}: {self.want}{f', row {self.row}' if self.row else ''}"
 
     def names(self):
@@ -45,6 +57,10 @@ class Case:
             args += ["--json", *(["--at", self.at] if self.at else [])]
         else:
             args += ["--cache", scratch]
+        if self.policy:
+            args += ["--policy", os.path.join(scratch, "policy.jsonc")]
+            with open(args[-1], "w", encoding="utf-8") as f:
+                f.write(self.policy)
         return OFFLINE + args + list(self.more)
 
 
@@ -157,7 +173,47 @@ SNP_ITEMS += [item(f"synthetic-{p}/{name}.der", True, f"synthetic-{p}/ark.der")
               for p in ("genoa", "turin") for name in ("ark", "ask", "asvk")]
 SNP_ITEMS += [item(f"synthetic-{p}/{name}.der", False) for p in ("genoa", "turin") for name in ("ark", "ask", "asvk")]
 
-CASES = SNP_REAL + SNP_BAD + SNP_MADE + SNP_ITEMS
+
+
+def policy(snp_more="", tee_more=""):
+    """A launch policy; the kernel's digest is not looked at where launch digests are listed."""
+    return POLICY % (snp_more, tee_more, "00" * 48, "11" * 48)
+
+
+def strict(folder, row, want=REJECT, leaf="vcek.der", report="report.bin", at=AT_2026, more=None, **files):
+    """Under a policy that fits none of them in measurement and host data; the row is what counts."""
+    case = snp(folder, leaf, REJECT, row, at, report, policy=more or policy(), **files)
+    case.row_want = want
+    return case
+
+
+DENY = ', "endorsements": {"deny_chips": ["%s"]}'
+MILAN_CHIP = ("d49554ec717f4e5b0fe6b143bcf0405bd7ae304727edf46603f2a76aef6a3abc"
+              "15d7af38db757039029f0efacfd08e244324884738c72b082e2f87a44d541eb6")
+OLD_CRL = {"crl": "snp/amd-certs/crl_ark_milan_2022-05-09.crl", "at": "2023-05-19"}
+SNP_STRICT = [
+    strict("milan-v2-vcek-debugpolicy", "debug"),
+    strict("milan-v2-vcek", "debug", ACCEPT),
+    strict("milan-v3-vlek-aws-vmpl1", "vmpl", leaf="vlek.der", at=AT_2025),
+    strict("milan-v2-vcek", "vmpl", ACCEPT),
+    strict("milan-v2-vcek", "host_data"),
+    strict("milan-v2-vcek", "measurement"),
+    strict("milan-v2-vcek", "chip_id", more=policy(tee_more=DENY % MILAN_CHIP)),
+    strict("milan-v2-azure-aci", "chip_id", ACCEPT, more=policy(tee_more=DENY % MILAN_CHIP)),
+    strict("milan-v3-vlek-aws-vmpl1", "chip_id", leaf="vlek.der", at=AT_2025, more=policy(tee_more=DENY % MILAN_CHIP)),
+    strict("milan-v2-vcek", "revocation", more=policy(tee_more=', "endorsements": {"crl": "require"}')),
+    strict("milan-v2-vcek", "revocation", WARN, more=policy(tee_more=', "endorsements": {"max_age_days": 10}'), **OLD_CRL),
+    strict("milan-v2-vcek", "revocation", more=policy(tee_more=', "endorsements": {"max_age_days": 9}'), **OLD_CRL),
+]
+for _p in ("genoa", "turin"):
+    _mine = {"root": f"snp/synthetic-{_p}/ark.der", "leaf": "certs.bin"}
+    SNP_STRICT += [
+        strict(f"synthetic-{_p}", "debug", report="report-debug.bin", **_mine),
+        strict(f"synthetic-{_p}", "vmpl", report="report-vmpl3.bin", **_mine),
+        strict(f"synthetic-{_p}", "trust", ACCEPT, report="report-good.bin", **_mine),
+    ]
+
+CASES = SNP_REAL + SNP_BAD + SNP_MADE + SNP_ITEMS + SNP_STRICT
 
 
 # --- running ----------------------------------------------------------------------------------------
@@ -186,7 +242,7 @@ def fault_of(case):
     rows = {r["row"]: r for r in answer["rows"]}
     if answer["verdict"] != case.want:
         return f"verdict {answer['verdict']}: {p.stderr.strip()}"
-    if case.row and rows[case.row]["status"] != case.want:
+    if case.row and rows[case.row]["status"] != getattr(case, "row_want", case.want):
         return f"row {case.row} is {rows[case.row]['status']}"
     if case.want == ACCEPT and answer["trust_class"] != ("simulated" if "root" in case.files else "hardware"):
         return f"trust class {answer['trust_class']}"
