@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "attest/broker/broker_admin.h"
+#include "attest/broker/broker_import.h"
 #include "attest/broker/kbs_json.h"
 #include "base/fd.h"
 #include "base/log.h"
@@ -166,8 +167,7 @@ static MUST_USE int lines_answer(json_t *names)
 	const json_t *name;
 	int status = EXIT_YES;
 
-	json_array_foreach(names, i, name)
-		if (puts(json_string_value(name)) < 0) status =
+	json_array_foreach(names, i, name) if (puts(json_string_value(name)) < 0) status =
 		EXIT_OURS;
 	json_decref(names);
 	return status;
@@ -341,4 +341,69 @@ int broker_cmd_policy(int argc, char **argv)
 	return v.is_list  ? policy_list(&v, &why)
 	       : v.is_put ? policy_put(&v, &why)
 			  : policy_revoke(&v, &why);
+}
+
+/* --- store --------------------------------------------------------------------------------------- */
+
+static int old_import(const struct verb *v, struct why *why)
+{
+	struct import_count n = { 0 };
+	int err = store_import(&v->store, v->has_config ? &v->config : NULL, v->args[1], &n, why);
+
+	if (err < 0)
+		return report(err, why);
+	log_info("%u secrets, %u policies, %u releases imported; %s holds the secrets in plain "
+		 "text: "
+		 "remove it",
+		n.secrets, n.policies, n.released, v->args[1]);
+	return EXIT_YES;
+}
+
+/* The store opens with the key of the other configuration and gets that of its own. */
+static int key_change(struct verb *v, struct why *why)
+{
+	AUTO(broker_config) struct broker_config old = { 0 };
+	AUTO(broker_config) struct broker_config config = { 0 };
+	int err = v->config_path == NULL || v->folder != NULL
+			  ? why_set(why, -EINVAL, "store rekey wants --config, not --store")
+			  : broker_config_read(v->config_path, &config, why);
+
+	if (err == -EINVAL)
+		return usage(why);
+	if (err == 0)
+		err = broker_config_read(v->args[1], &old, why);
+	const struct kek from = broker_config_kek(&old), to = broker_config_kek(&config);
+	if (err == 0)
+		err = store_find(config.store, &from, &v->store, why);
+	if (err == 0)
+		err = store_rekey(&v->store, &to, why);
+	return err < 0 ? report(err == -ENOENT ? -EIO : err, why) : EXIT_YES;
+}
+
+int broker_cmd_store(int argc, char **argv)
+{
+	AUTO(verb) struct verb v = { .store = STORE_NONE, .is_put = true };
+	const struct opt options[] = {
+		{ "config", OPT_TEXT, &v.config_path, "FILE", "the broker's configuration" },
+		{ "store", OPT_TEXT, &v.folder, "FOLDER", "import: the store itself" },
+		{ 0 },
+	};
+	const struct opt_spec spec = { "casemate-broker store import FOLDER | rekey OLD-CONFIG",
+		"Take over a store of plain files; change the key a store is sealed with.", options,
+		2, 2 };
+	struct why why = { 0 };
+
+	int err = opts_parse(&spec, argc, argv, &v.args, &v.n, &why);
+	if (err != 0)
+		return err > 0 ? EXIT_YES : usage(&why);
+	if (strcmp(v.args[0], "rekey") == 0)
+		return key_change(&v, &why);
+	if (strcmp(v.args[0], "import") != 0) {
+		(void)why_set(&why, 0, "want: %s", spec.usage);
+		return usage(&why);
+	}
+	err = store_take(&v, &why);
+	if (err < 0)
+		return err == -EINVAL ? usage(&why) : report(err, &why);
+	return old_import(&v, &why);
 }

@@ -15,6 +15,7 @@ static const struct {
 	{ "serve", broker_cmd_serve },
 	{ "secret", broker_cmd_secret },
 	{ "policy", broker_cmd_policy },
+	{ "store", broker_cmd_store },
 };
 
 static const char help[] =
@@ -23,7 +24,10 @@ static const char help[] =
 	"  secret put REPOSITORY/TYPE/TAG [--file FILE]   keep a secret (from standard input)\n"
 	"  secret list | secret rm REPOSITORY/TYPE/TAG\n"
 	"  policy put FILE [--launch-digest HEX]...       whose guests may get secrets\n"
-	"  policy list | policy revoke HASH\n\n"
+	"  policy list | policy revoke HASH\n"
+	"  policy revoke NAME --serial N|--below N        one serial, or all below one\n"
+	"  store import FOLDER --config FILE              a store of plain files, as before 0.2\n"
+	"  store rekey FILE --config FILE                 from the key of configuration FILE\n\n"
 	"secret and policy take --config FILE or --store FOLDER. VERB --help says more.\n";
 
 static int verb_run(int argc, char **argv)
@@ -34,9 +38,10 @@ static int verb_run(int argc, char **argv)
 	if (argc > 1 && strcmp(argv[1], "--help") == 0)
 		return fputs(help, stdout) < 0 ? EXIT_OURS : EXIT_YES;
 	if (argc > 1)
-		log_err("unknown verb \"%.40s\": want one of serve, secret, policy", argv[1]);
+		log_err("unknown verb \"%.40s\": want one of serve, secret, policy, store",
+			argv[1]);
 	else
-		log_err("a verb is missing: one of serve, secret, policy");
+		log_err("a verb is missing: one of serve, secret, policy, store");
 	return EXIT_USAGE;
 }
 

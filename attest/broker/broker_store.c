@@ -184,6 +184,17 @@ void store_close(struct store *s)
 	fd_drop(&s->dir_fd);
 }
 
+int store_rekey(const struct store *s, const struct kek *kek, struct why *why)
+{
+	uint8_t sealed[KEK_SEALED(KEK_DATA_BYTES)];
+	int err = kek_seal(kek, s->dir_fd, &s->key, sealed, why);
+
+	return err < 0 ? err
+		       : db_run(s->db, "UPDATE store_key SET kind=?, sealed=?",
+				 DB_VALUES(DB_TEXT(kek_kind(kek)), DB_BLOB(sealed, sizeof sealed)),
+				 NULL, why);
+}
+
 /* --- secrets ------------------------------------------------------------------------------------- */
 
 /* What a sealed secret is bound to: no row can take another's place, no version an earlier one's. */
@@ -442,8 +453,10 @@ int store_revoke_policy(const struct store *s, const char *tenant,
 	int n = 0;
 
 	wr_hex_str(hex, sizeof hex, hash, STORE_HASH_BYTES);
-	int err = db_run(s->db, "UPDATE policy SET revoked=1 WHERE hash=? AND tenant=?",
-		DB_VALUES(DB_BLOB(hash, STORE_HASH_BYTES), DB_TEXT(tenant)), &n, why);
+	int err = db_run(s->db, "UPDATE policy SET revoked=1 WHERE hash=?1 AND (?3 OR tenant=?2)",
+		DB_VALUES(DB_BLOB(hash, STORE_HASH_BYTES), DB_TEXT(tenant != NULL ? tenant : ""),
+			DB_INT(tenant == NULL)),
+		&n, why);
 	return err == 0 && n == 0 ? why_set(why, -ENOENT, "policy %s: not known here", hex) : err;
 }
 

@@ -103,7 +103,7 @@ static inline void store_policy_auto(struct store_policy *p)
 MUST_USE int store_find_policy(const struct store *s, const uint8_t host_data[32],
 	uint8_t ret_hash[STORE_HASH_BYTES], struct why *why);
 
-/* Revoke by hash (-ENOENT: the tenant has none such), by name and serial (known or not yet). */
+/* Revoke by hash (-ENOENT: the tenant, NULL: anybody, has none such), by name and serial (known or not yet). */
 MUST_USE int store_revoke_policy(const struct store *s, const char *tenant,
 	const uint8_t hash[STORE_HASH_BYTES], struct why *why);
 MUST_USE int store_revoke_serial(const struct store *s, const char *tenant, const char *name,
@@ -137,6 +137,9 @@ MUST_USE int store_list_secrets(
 	const struct store *s, const char *tenant, store_each each, void *owner, struct why *why);
 MUST_USE int store_list_policies(
 	const struct store *s, const char *tenant, store_each each, void *owner, struct why *why);
+
+/* Seal the data key under another key: what was opened with one opens with the other from now on. */
+MUST_USE int store_rekey(const struct store *s, const struct kek *kek, struct why *why);
 
 /* Give the folder and all it holds to this user, so that the broker need not be root to read it. */
 MUST_USE int store_give_to(const struct store *s, uid_t uid, struct why *why);

@@ -1,7 +1,9 @@
 /*
- * What a stranger may send to the broker: must reach kbs_json_load, kbs_key_check, kbs_snp_parse,
+ * What a stranger may send to the broker: must reach kbs_json_load, kbs_key_check, evidence_parse for
+ * every kind, initdata_digest, kbs_snp_parse,
  * kbs_bind_report_data, snp_report_parse, kbs_jwe_seal, kbs_path_parse.
  */
+#include "attest/broker/broker_evidence.h"
 #include "attest/broker/kbs_bind.h"
 #include "attest/broker/kbs_json.h"
 #include "attest/broker/kbs_jwe.h"
@@ -14,6 +16,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	static struct kbs_snp snp;
 	static struct secret secret;
+	static struct evidence other;
+	uint8_t digest[64];
 	AUTO(kbs_json) json_t *j = NULL;
 	AUTO(kbs_text) char *jwe = NULL;
 	struct snp_report report;
@@ -30,6 +34,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	const char *nonce = kbs_json_text(runtime, "nonce", 64, NULL);
 	if (nonce != NULL)
 		(void)!kbs_path_parse(nonce, &path, NULL);
+	for (enum broker_tee tee = 0; tee < TEE_COUNT; tee++)
+		(void)!evidence_parse(
+			json_object_get(evidence, "primary_evidence"), tee, &other, NULL);
+	const json_t *init = json_object_get(json_object_get(j, "init-data"), "body");
+	if (json_is_string(init))
+		(void)!initdata_digest(
+			json_string_value(init), json_string_length(init), digest, NULL);
 	if (kbs_snp_parse(json_object_get(evidence, "primary_evidence"), &snp, NULL) == 0)
 		(void)!snp_report_parse(&report, snp.report, sizeof snp.report, NULL);
 	if (nonce != NULL && kbs_key_check(key, true, NULL) == 0) {

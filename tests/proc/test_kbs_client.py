@@ -575,6 +575,31 @@ def files_are_taken_over_while_it_runs(w):
 
 
 @test
+def an_old_store_is_taken_over_and_rekeyed(w):
+    old, text = w.path("old"), policy("a/old")
+    h = hashlib.sha256(text).hexdigest()
+    for name, data in (("secrets/o/l/d", CANARY), ("secrets/o/l/d.new", b"half"), (f"policies/{h}.jsonc", text),
+                       (f"policies/{h}.digests", DIGEST.encode() + b"\n"), (f"policies/{h}.revoked", b""), ("released/" + "ab" * 32, b"")):
+        os.makedirs(os.path.dirname(os.path.join(old, name)), 0o700, exist_ok=True)
+        w.write(os.path.join("old", name), data)
+    conf = lambda name, **kek: w.write(name, json.dumps({**w.config, "store": "new", "store_key": kek}).encode())
+    broker = lambda *args, config="c1": w.run(BROKER, *args, "--config", w.path(config)).decode()
+    conf("c1", file="kek")
+    broker("store", "import", old)
+    assert broker("secret", "list") == "o/l/d\n"
+    assert "revoked" in broker("policy", "list") and h in broker("policy", "list")
+    w.write("kek2", b"k" * 32)
+    conf("c2", file="kek2")
+    broker("store", "rekey", w.path("c1"), config="c2")
+    assert broker("secret", "list", config="c2") == "o/l/d\n"
+    for args in (("secret", "list", "--config", w.path("c1")), ("store", "rekey", w.path("c1"), "--config", w.path("c2")),
+                 ("store", "import", w.path("ledger"), "--config", w.path("c2")), ("secret", "put", "a/b/c", "--store", old)):
+        p = subprocess.run([BROKER, *args], input=b"x", capture_output=True, check=False)
+        assert p.returncode in (1, 3) and p.stderr.count(b"\n") == 1, (args, p)
+    shutil.rmtree(old)
+
+
+@test
 def metrics_count(w):
     root = w.admin("root")
     status, head, text = root.raw("GET", "/metrics")
