@@ -231,13 +231,11 @@ int cmd_show_tpm(
 	struct shower s = { blob, as_json, schema, w };
 	struct attest_blob boots[LIMIT_EVENTLOG_BOOTS];
 
-	if (tpm_evidence_recognise(blob))
-		return evidence_show(&s, why);
 	if (hcl_recognise(blob))
 		return hcl_show(&s, why);
 	if (ima_recognise(blob))
 		return ima_show(&s, why);
 	if (eventlog_recognise(blob) || eventlog_split(blob, boots) > 1)
 		return log_show(&s, why);
-	return -ENOENT;
+	return tpm_evidence_recognise(blob) ? evidence_show(&s, why) : -ENOENT;
 }

@@ -229,9 +229,12 @@ bool eventlog_recognise(struct attest_blob blob)
 	struct eventlog log;
 	struct eventlog_event e;
 
-	return eventlog_open(&log, blob, NULL) == 0 && eventlog_next(&log, &e, NULL) == 0 &&
-	       (log.is_agile || (e.type <= 0x12 && e.len <= LIMIT_EVENTLOG_OLD_DATA_BYTES &&
-					eventlog_next(&log, &e, NULL) != -EBADMSG));
+	if (eventlog_open(&log, blob, NULL) < 0 || eventlog_next(&log, &e, NULL) < 0)
+		return false;
+	if (log.is_agile)
+		return true;
+	return (e.type == EVENT_NO_ACTION || !is_all(e.digests[0].p, 20, 0)) && e.type <= 0x12 &&
+	       e.len <= LIMIT_EVENTLOG_OLD_DATA_BYTES && eventlog_next(&log, &e, NULL) != -EBADMSG;
 }
 
 enum eventlog_kind eventlog_guess_kind(struct attest_blob blob)

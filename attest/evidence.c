@@ -209,7 +209,7 @@ static void chain_row(const struct snp_case *c, const struct snp_eval *e, struct
 
 	if (e->leaf == NULL) {
 		verdict_set(v, ROW_CHAIN, VERDICT_CONTRAINDICATED, "", "",
-			"no %s certificate at hand: give it with --certs%s%s",
+			"no %s certificate at hand: give it with --certs or --endorsements%s%s",
 			snp_signing_key_name(c->report.signing_key),
 			unreadable[0] != '\0' ? "; " : "", unreadable);
 		return;
@@ -410,8 +410,8 @@ static void case_judge(struct snp_case *c, struct verdict *v)
 	chip_row(c, &e, v);
 	deny_rows(c, &e, product, v);
 	appraise_snp(&c->report, product, c->in, v);
-	appraise_snp_provider(e.has_info && e.info.kind == SNP_KEY_VLEK ? e.info.csp_id : NULL,
-		c->in->policy, v);
+	appraise_snp_provider(
+		e.has_info && e.info.kind == SNP_KEY_VLEK ? e.info.csp_id : NULL, c->in->policy, v);
 	appraise_snp_claims(&c->report, product, &v->claims);
 	certificate_claims(&e, &v->claims);
 	verdict_close(v, c->in->required_rows);
@@ -502,10 +502,10 @@ enum evidence_kind attest_recognise_bare(const uint8_t *bytes, size_t len)
 		return EVIDENCE_SNP;
 	if (len >= 632 && ((first & 0xFFFF) == 4 || (first & 0xFFFF) == 5) && second == 0x81)
 		return EVIDENCE_TDX; /* quote header: version, key type, TEE type (6.1) */
-	if (tpm_evidence_recognise((struct attest_blob){ bytes, len }))
-		return EVIDENCE_TPM;
 	if (len == SEV_MEASURE_BYTES || sev_cert_recognise(bytes, len))
 		return EVIDENCE_SEV; /* MAC and MNONCE; or the platform's certificates (5) */
+	if (tpm_evidence_recognise((struct attest_blob){ bytes, len }))
+		return EVIDENCE_TPM;
 	return EVIDENCE_UNKNOWN;
 }
 

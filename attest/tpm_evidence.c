@@ -5,7 +5,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "attest/eventlog.h"
+#include "attest/hcl.h"
 #include "attest/hex.h"
+#include "attest/ima_log.h"
 #include "attest/json_in.h"
 #include "base/b64.h"
 #include "base/rd.h"
@@ -287,9 +290,17 @@ static bool is_protobuf(struct attest_blob b)
 	       f.bytes.p[2] == 0 && *r.at == 0x12;
 }
 
+static bool is_log(struct attest_blob b)
+{
+	struct attest_blob boots[LIMIT_EVENTLOG_BOOTS];
+
+	return eventlog_recognise(b) || eventlog_split(b, boots) > 1;
+}
+
 bool tpm_evidence_recognise(struct attest_blob b)
 {
-	return is_attest(b) || is_json(b) || is_protobuf(b);
+	return is_attest(b) || is_json(b) || is_protobuf(b) || hcl_recognise(b) ||
+	       ima_recognise(b) || is_log(b);
 }
 
 int tpm_evidence_parse(struct attest_blob b, struct tpm_evidence **ret, struct why *why)
@@ -309,6 +320,12 @@ int tpm_evidence_parse(struct attest_blob b, struct tpm_evidence **ret, struct w
 		err = json_take(e, b, why);
 	} else if (is_protobuf(b)) {
 		err = pb_take(e, b, why);
+	} else if (hcl_recognise(b)) {
+		e->tee = b;
+	} else if (!is_attest(b) && ima_recognise(b)) {
+		e->ima = b;
+	} else if (!is_attest(b) && is_log(b)) {
+		e->event_log = b;
 	} else {
 		e->quotes[0].attest = b;
 		e->n = 1;

@@ -1,6 +1,7 @@
 /*
  * tpm_evidence: TPM quotes and what comes with them, out of the containers they travel in: bare
- *               TPMS_ATTEST, Azure's JSON (attestation.md, 10.1), go-tpm-tools' protobuf (10.3).
+ *               TPMS_ATTEST, Azure's JSON (attestation.md, 10.1), go-tpm-tools' protobuf (10.3); or
+ *               no quote at all: an HCL report, a boot log, an IMA list by itself.
  *
  * Trust:   none in the bytes; keys and certificates in a container vouch for nothing.
  * Owns:    the bytes that were decoded.
@@ -18,13 +19,14 @@ struct tpm_signed {
 
 /* Large (50 KiB): on the heap. */
 struct tpm_evidence {
-	size_t n;
+	size_t n; /* 0: no quote, but one of the last four */
 	struct tpm_signed quotes[LIMIT_TPM_QUOTES];
 	struct attest_blob ak;        /* TPMT_PUBLIC or certificate, or nothing */
 	struct attest_blob tee;       /* HCL report */
 	struct attest_blob tee_quote; /* TDX quote */
 	struct attest_blob certs;     /* VCEK */
 	struct attest_blob event_log;
+	struct attest_blob ima;
 	uint8_t *decoded;
 	size_t used, size;
 };

@@ -167,6 +167,9 @@ static MUST_USE int case_gather(struct tpm_case *c, struct why *why)
 
 static void signature_row(struct tpm_case *c, struct verdict *v)
 {
+	if (c->ev->n == 0 && c->tee.len == 0)
+		verdict_set(v, ROW_SIGNATURE, VERDICT_WARNING, "", "",
+			"a log alone: no quote proves it, anybody can write it");
 	for (size_t i = 0; i < c->ev->n; i++) {
 		const struct tpm_signed *q = &c->ev->quotes[i];
 		struct why why = { 0 };
@@ -287,7 +290,9 @@ static void chain_row(struct tpm_case *c, struct verdict *v)
 	char key[VERDICT_VALUE_MAX];
 
 	wr_hex_str(key, sizeof key, c->ak.spki_sha256, sizeof c->ak.spki_sha256);
-	if (c->source == AK_NONE)
+	if (c->source == AK_NONE && c->ev->n == 0)
+		verdict_set(v, ROW_CHAIN, VERDICT_NONE, "", "", "%s", c->ak_why.text);
+	else if (c->source == AK_NONE)
 		verdict_set(v, ROW_CHAIN, VERDICT_CONTRAINDICATED, "", "", "%s", c->ak_why.text);
 	else if (tpm_key_check_ak(&c->ak, &why) < 0)
 		verdict_set(v, ROW_CHAIN, VERDICT_CONTRAINDICATED, "", key, "%s", why.text);
@@ -517,6 +522,9 @@ static void report_data_row(const struct tpm_case *c, struct verdict *v)
 	char want[VERDICT_VALUE_MAX], got[VERDICT_VALUE_MAX];
 	size_t len = in->report_data_len;
 
+	if (c->ev->n == 0 && in->report_data != NULL)
+		verdict_set(v, ROW_REPORT_DATA, VERDICT_CONTRAINDICATED, "", "",
+			"there is no quote that could answer the question");
 	for (size_t i = 0; i < c->ev->n; i++) {
 		struct attest_blob extra = c->quotes[i].extra;
 		wr_hex_str(got, sizeof got, extra.p, extra.len);
@@ -626,7 +634,7 @@ static void pcrs_row(struct tpm_case *c, struct verdict *v)
 	}
 	if (c->policy != NULL)
 		pcr_policy_row(c, v);
-	if (c->policy != NULL && is_sha1_only(c))
+	if (c->policy != NULL && c->ev->n > 0 && is_sha1_only(c))
 		verdict_set(v, ROW_PCRS, VERDICT_CONTRAINDICATED, "sha256", "sha1",
 			"only the SHA-1 bank was quoted: its values can be forged");
 	if (n_good > 0)
@@ -775,6 +783,30 @@ static void boot_row(const struct tpm_case *c, const struct boot *b, struct verd
 	secure_boot_row(c, b, v);
 }
 
+/* Without a quote: is it at least what it says? */
+static void log_alone_row(const struct attest_blob *logs, size_t n, struct verdict *v)
+{
+	for (size_t i = 0; i < n; i++) {
+		struct attest_blob boots[LIMIT_EVENTLOG_BOOTS];
+		size_t n_boots = eventlog_split(logs[i], boots);
+		for (size_t k = 0; k < n_boots; k++) {
+			struct eventlog_replay r = { 0 };
+			struct eventlog log;
+			struct why why = { 0 };
+			int err = eventlog_open(&log, boots[k], &why);
+			for (size_t b = 0; err == 0 && b < log.n_banks; b++)
+				if (tpm_alg_find(log.banks[b].alg) != NULL)
+					err = eventlog_replay(boots[k], log.banks[b].alg,
+						eventlog_guess_kind(boots[k]), &r, &why);
+			if (err < 0 || r.problem.text[0] != '\0')
+				verdict_set(v, ROW_EVENT_LOG, VERDICT_CONTRAINDICATED, "", "",
+					"%s%s", why.text, r.problem.text);
+		}
+	}
+	verdict_set(v, ROW_EVENT_LOG, VERDICT_WARNING, "", "",
+		"the log is whole, but no quote says what it should lead to");
+}
+
 static void event_log_row(struct tpm_case *c, struct verdict *v)
 {
 	bool is_asked = c->policy != NULL &&
@@ -795,7 +827,9 @@ static void event_log_row(struct tpm_case *c, struct verdict *v)
 			best = &two[0];
 		}
 	}
-	if (n > 0 && (c->values.n == 0 || two == NULL))
+	if (c->ev->n == 0 && n > 0)
+		log_alone_row(logs, n, v);
+	else if (n > 0 && (c->values.n == 0 || two == NULL))
 		verdict_set(v, ROW_EVENT_LOG, VERDICT_CONTRAINDICATED, "", "",
 			"no register's value is proven that the event log could lead to");
 	else if (best != NULL)
@@ -850,31 +884,39 @@ static void aggregate_row(struct tpm_case *c, const struct ima_replay *r, struct
 
 static void ima_row(struct tpm_case *c, struct verdict *v)
 {
+	struct attest_blob list = c->in->tpm.ima.len > 0 ? c->in->tpm.ima : c->ev->ima;
 	const struct tpm_bank *bank = ima_bank(c);
 	struct ima_replay r = { 0 };
 	struct why why = { 0 };
 	char want[VERDICT_VALUE_MAX], got[VERDICT_VALUE_MAX];
 
-	if (c->in->tpm.ima.len == 0) {
+	if (list.len == 0) {
 		verdict_set(v, ROW_IMA, VERDICT_NONE, "", "", "no list was given");
 		return;
 	}
-	if (bank == NULL) {
+	if (bank == NULL && c->ev->n > 0) {
 		verdict_set(v, ROW_IMA, VERDICT_CONTRAINDICATED, "", "",
 			"no value of PCR 10 is proven that the IMA list could lead to");
 		return;
 	}
-	int err = ima_replay(c->in->tpm.ima, bank->alg, bank->value[IMA_PCR], &r, &why);
-	if (err < 0)
-		return verdict_set(
-			v, ROW_IMA, VERDICT_CONTRAINDICATED, "", "", "%s", why_text(&why, err));
-	wr_hex_str(want, sizeof want, bank->value[IMA_PCR], bank->alg->size);
-	wr_hex_str(got, sizeof got, r.value, bank->alg->size);
+	int err = ima_replay(list, bank == NULL ? tpm_alg_find(TPM_ALG_SHA1) : bank->alg,
+		bank == NULL ? NULL : bank->value[IMA_PCR], &r, &why);
+	if (err < 0) {
+		verdict_set(v, ROW_IMA, VERDICT_CONTRAINDICATED, "", "", "%s", why_text(&why, err));
+		return;
+	}
 	if (r.bad_line > 0)
 		verdict_set(v, ROW_IMA, VERDICT_CONTRAINDICATED, "", "",
 			"line %zu of the IMA list: its template hash is not that of its fields: it "
 			"was edited",
 			r.bad_line);
+	if (bank == NULL) {
+		verdict_set(v, ROW_IMA, VERDICT_WARNING, "", "",
+			"the list is whole, but no quote says what it should lead to");
+		return;
+	}
+	wr_hex_str(want, sizeof want, bank->value[IMA_PCR], bank->alg->size);
+	wr_hex_str(got, sizeof got, r.value, bank->alg->size);
 	if (r.n_covered == 0)
 		verdict_set(v, ROW_IMA, VERDICT_CONTRAINDICATED, want, got,
 			"the IMA list does not lead to the quoted value of PCR 10 behind any of "
@@ -904,7 +946,8 @@ static void key_claims(const struct tpm_case *c, struct claims *cl)
 static void case_judge(struct tpm_case *c, struct verdict *v)
 {
 	verdict_init(v, EVIDENCE_TPM);
-	tpm_quote_claims(&c->quotes[0], &v->claims);
+	if (c->ev->n > 0)
+		tpm_quote_claims(&c->quotes[0], &v->claims);
 	key_claims(c, &v->claims);
 	signature_row(c, v);
 	binding_row(c, v);

@@ -262,6 +262,15 @@ static void a_header_must_make_sense(void **state)
 	assert_int_equal(replay(&m, EVENTLOG_TCG, &r), -EBADMSG);
 }
 
+static void zeros_are_no_log(void **state)
+{
+	static const uint8_t zeros[200], event[32] = { [4] = 1, [20] = 1 };
+
+	for (size_t len = 0; len < sizeof zeros; len++)
+		assert_false(eventlog_recognise((struct attest_blob){ zeros, len }));
+	assert_true(eventlog_recognise((struct attest_blob){ event, sizeof event }));
+}
+
 static void boots_are_told_apart(void **state)
 {
 	struct attest_blob boots[LIMIT_EVENTLOG_BOOTS];
@@ -397,6 +406,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(locality_sets_pcr_0),
 		cmocka_unit_test(every_cut_is_refused_or_shorter),
 		cmocka_unit_test(a_header_must_make_sense),
+		cmocka_unit_test(zeros_are_no_log),
 		cmocka_unit_test(boots_are_told_apart),
 		cmocka_unit_test(an_explanation_is_one_printable_line),
 		cmocka_unit_test(real_logs_replay),

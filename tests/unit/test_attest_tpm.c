@@ -940,7 +940,13 @@ static struct file file_read(const char *folder, const char *name)
 	return f;
 }
 
-enum want { ACCEPT, REJECT, REFUSE, TDX /* all good but for collateral, which is not there */ };
+enum want {
+	ACCEPT,
+	REJECT,
+	REFUSE,
+	TDX, /* all good but for collateral, which is not there */
+	LOG  /* a log alone, whole, but proven by nothing */
+};
 
 struct row {
 	const char *folder, *evidence, *signature, *ak, *pcrs, *log, *tee, *tee_quote, *certs;
@@ -970,6 +976,10 @@ struct row {
 			ROW_BINDING),                                                              \
 		AZURE(folder, "../azure-snp-v0/../gce-cos-85-nonce9009/ak_pub.pem",                \
 			"hcl_report.bin", quote, certs, REJECT, ROW_SIGNATURE)
+#define ALONE(folder, file, certs, want, row)                                                      \
+	{                                                                                          \
+		folder, file, NULL, NULL, NULL, NULL, NULL, NULL, certs, want, row                 \
+	}
 #define AZURE_JSON(folder, want, row)                                                              \
 	{                                                                                          \
 		"tpm/azure-" folder, "evidence.json", NULL, NULL, NULL, NULL, NULL, NULL, NULL,    \
@@ -1018,6 +1028,19 @@ static const struct row rows[] = {
 		ROW_CHIP_ID),
 	AZURE("snp-v1", NULL, "../azure-snp-genoa/hcl_report.bin", NULL, "vcek.der", REJECT,
 		ROW_SIGNATURE),
+	ALONE("tpm/azure-snp-v1", "hcl_report.bin", "vcek.der", ACCEPT, ROW_COUNT),
+	ALONE("tpm/azure-snp-v1", "hcl_report.bin", NULL, REJECT, ROW_CHAIN),
+	ALONE("tpm/azure-snp-v1", "hcl_report-vardata-edited.bin", "vcek.der", REJECT, ROW_BINDING),
+	ALONE("tpm/azure-tdx-v1", "hcl_report.bin", NULL, REJECT, ROW_BINDING),
+	ALONE("ima", "rust-keylime-ascii.txt", NULL, LOG, ROW_IMA),
+	ALONE("ima", "keylime-keyrings.txt", NULL, LOG, ROW_IMA),
+	ALONE("ima", "rust-keylime-edited.txt", NULL, REJECT, ROW_IMA),
+	ALONE("ima", "keylime-bad-signatures.txt", NULL, REJECT, ROW_IMA),
+	ALONE("eventlog", "ccel-cos-113.bin", NULL, LOG, ROW_EVENT_LOG),
+	ALONE("eventlog", "tpm-debian-10.bin", NULL, LOG, ROW_EVENT_LOG),
+	ALONE("eventlog", "tpm-ga-short_no_action_eventlog.bin", NULL, LOG, ROW_EVENT_LOG),
+	ALONE("tpm/gce-cos-85-nonce9009", "eventlog-edited.bin", NULL, REJECT, ROW_EVENT_LOG),
+	ALONE("eventlog", "tpm-keylime-bogus.bin", NULL, REFUSE, ROW_COUNT),
 	AZURE_JSON("snp-genoa", ACCEPT, ROW_COUNT),
 	AZURE_JSON("snp-v0", ACCEPT, ROW_COUNT),
 	AZURE_JSON("snp-v1", ACCEPT, ROW_COUNT),
@@ -1044,9 +1067,9 @@ static void row_judge(const struct row *r)
 	int err = attest_verify(&in, &verdict, &why);
 	if (err == 0)
 		verdict_print_line(&verdict, line, sizeof line);
-	enum verdict_status status = r->want == ACCEPT ? VERDICT_AFFIRMING
-				     : r->want == TDX  ? VERDICT_WARNING
-						       : VERDICT_CONTRAINDICATED;
+	enum verdict_status status = r->want == ACCEPT                  ? VERDICT_AFFIRMING
+				     : r->want == TDX || r->want == LOG ? VERDICT_WARNING
+									: VERDICT_CONTRAINDICATED;
 	bool ok = r->want == REFUSE
 			  ? err < 0
 			  : err == 0 && verdict.overall == status &&
@@ -1056,7 +1079,7 @@ static void row_judge(const struct row *r)
 		     verdict.rows[ROW_SIGNATURE].status == VERDICT_AFFIRMING;
 	if (ok && r->tee == NULL && r->want == ACCEPT)
 		ok = verdict.trust ==
-		     (strcmp(r->evidence, "evidence.json") == 0 ? TRUST_HARDWARE : TRUST_HOST);
+		     (strncmp(r->folder, "tpm/azure", 9) == 0 ? TRUST_HARDWARE : TRUST_HOST);
 	if (!ok)
 		fail_msg("%s %s: %s%s", r->folder, r->evidence, why.text, line);
 	for (size_t i = 0; i < ARRAY_LEN(names); i++)
