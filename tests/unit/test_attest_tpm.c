@@ -894,8 +894,9 @@ static void containers_are_read_strictly(void **state)
 		"{\"tpm_quote\": {\"message\": \"ff\", \"signature\": \"ff\"}}",
 		"{\"tpm_quote\": 1, \"tpm_quote\": 2}",
 		"{\"tpm_quote\": [[[[[[[[[[[[[[[[[[[[[[[[]]]]]]]]]]]]]]]]]]]]]]]]}",
-		"{\"tpm_quote\": {\"message\": \"ff\", \"signature\": \"ff\", \"pcrs\": [\"00\"]}, "
-		"\"hcl_report\": \"00\"}" };
+		("{\"tpm_quote\": {\"message\": \"ff\", \"signature\": \"ff\", \"pcrs\": "
+		 "[\"00\"]}, "
+		 "\"hcl_report\": \"00\"}") };
 	static const char *const bad_pcrs[] = { "{\"sha256\": 1}", "{\"sha257\": {}}",
 		"{\"sha256\": {\"24\": \"00\"}}", "{\"sha256\": {\"x\": \"00\"}}",
 		"{\"sha256\": {\"1\": \"00\"}}", "rubbish" };
