@@ -41,14 +41,25 @@ static void attempt_note(struct attempt *a, enum stage stage, const struct why *
 		a->stage = (int)stage, a->why = *why;
 }
 
+static bool is_built_in(const X509 *x)
+{
+	unsigned char *der = NULL;
+	int len = i2d_X509(x, &der);
+
+	bool ok = len > 0 && vendor_find_der(der, (size_t)len) != NULL;
+	OPENSSL_free(der);
+	return ok;
+}
+
+/* Only the key of a pinned root is known: what else its certificate says, it has to have signed. */
 static MUST_USE int trust_find(
-	const struct attempt *a, const X509 *root, enum trust_class *ret, struct why *why)
+	const struct attempt *a, X509 *root, enum trust_class *ret, struct why *why)
 {
 	char cn[CERT_NAME_MAX];
 
 	if (vendor_is_intel_root(root)) {
 		*ret = TRUST_HARDWARE;
-		return 0;
+		return is_built_in(root) ? 0 : cert_verify_issued_by(CERT_INTEL, root, root, why);
 	}
 	for (size_t i = 0; i < a->roots->n; i++)
 		if (X509_cmp(a->roots->at[i], root) == 0) {
@@ -87,7 +98,7 @@ static MUST_USE int constraints_check(const struct tdx_chain *c, struct why *why
 	return err;
 }
 
-/* The cheap questions come first; a trusted key need not sign itself. */
+/* The cheap questions come first; a root that somebody gave need not have signed itself. */
 static MUST_USE int path_try(struct attempt *a, struct tdx_chain *c)
 {
 	struct why why = { 0 };

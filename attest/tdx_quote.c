@@ -75,9 +75,23 @@ static MUST_USE int body_parse(struct tdx_quote *q, struct rd *r, struct why *wh
 	return 0;
 }
 
-static MUST_USE int cert_check(const struct tdx_quote *q, struct why *why)
+/* DER, or PEM that is text all over: decoders forgive other bytes at the end of a line. */
+static bool chain_is_readable(const uint8_t *p, size_t len)
 {
 	static const char begin[] = "-----BEGIN CERTIFICATE-----";
+
+	if (len > 0 && p[0] == 0x30)
+		return true;
+	while (len > 0 && p[len - 1] == 0) /* some producers end it so */
+		len--;
+	for (size_t i = 0; i < len; i++)
+		if ((p[i] < ' ' || p[i] > '~') && p[i] != '\n' && p[i] != '\r')
+			return false;
+	return len >= sizeof begin - 1 && memcmp(p, begin, sizeof begin - 1) == 0;
+}
+
+static MUST_USE int cert_check(const struct tdx_quote *q, struct why *why)
+{
 	size_t i = 0;
 
 	while (i < ARRAY_LEN(cert_types) && cert_types[i].type != q->cert_type)
@@ -89,10 +103,9 @@ static MUST_USE int cert_check(const struct tdx_quote *q, struct why *why)
 		return why_set(why, -EBADMSG,
 			"TDX quote: certification data of type %u has %zu bytes, want %u",
 			q->cert_type, q->cert_len, cert_types[i].size);
-	if (q->cert_type == TDX_CERT_CHAIN && (q->cert_len == 0 || q->cert[0] != 0x30) &&
-		(q->cert_len < sizeof begin - 1 || memcmp(q->cert, begin, sizeof begin - 1) != 0))
+	if (q->cert_type == TDX_CERT_CHAIN && !chain_is_readable(q->cert, q->cert_len))
 		return why_set(why, -EBADMSG,
-			"TDX quote: the PCK chain does not start with a certificate, PEM or DER");
+			"TDX quote: the PCK chain is not one of certificates, PEM or DER");
 	return 0;
 }
 

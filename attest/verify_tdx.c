@@ -82,14 +82,6 @@ static void vendor_add(struct cert_store *s, const char *cn)
 		store_fill(s, &vendor);
 }
 
-static bool store_has_cn(const struct cert_store *s, bool (*is_it)(const X509 *))
-{
-	for (size_t i = 0; i < s->n; i++)
-		if (is_it(s->at[i]))
-			return true;
-	return false;
-}
-
 /* PEM, ended with a NUL by some producers (6.3), or DER, one certificate behind another. */
 static MUST_USE int own_add(struct tdx_case *c)
 {
@@ -123,6 +115,9 @@ static void case_gather(struct tdx_case *c)
 		return;
 	if (own_add(c) < 0)
 		(void)why_prefix(&c->own_why, -EBADMSG, "the quote's certificates");
+	else if (c->q.cert_type == TDX_CERT_CHAIN && c->own.n != 3)
+		(void)why_set(&c->own_why, 0,
+			"the quote's chain has %zu certificates, want leaf, CA and root", c->own.n);
 }
 
 /* --- leaf and chain --------------------------------------------------------------------------- */
@@ -149,7 +144,7 @@ static void leaf_choose(struct tdx_case *c)
 }
 
 /*
- * A chain that comes whole with the quote has to hold as it stands; what is missing comes from the
+ * A chain that comes with the quote has to hold as it stands; what a leaf alone lacks comes from the
  * others, the roots and the built-in certificates.
  */
 static void chain_find(struct tdx_case *c)
@@ -159,7 +154,7 @@ static void chain_find(struct tdx_case *c)
 	if (c->own_why.text[0] != '\0' || c->leaf == NULL)
 		return;
 	c->has_pck = tdx_pck_parse(&c->pck, c->leaf, &c->pck_why) == 0;
-	if (c->q.cert_type != TDX_CERT_CHAIN || c->own.n < 3) {
+	if (c->q.cert_type != TDX_CERT_CHAIN) {
 		cert_issuer_cn(c->leaf, cn);
 		store_fill(&c->own, &c->roots);
 		store_fill(&c->own, &c->pool);
@@ -197,8 +192,6 @@ static void signature_check(struct tdx_case *c)
 
 static void signers_find(struct tdx_case *c)
 {
-	if (!store_has_cn(&c->pool, tdx_signer_recognise) && c->chain.trust == TRUST_HARDWARE)
-		vendor_add(&c->pool, "Intel SGX TCB Signing");
 	for (size_t i = 0; i < c->pool.n; i++)
 		if (tdx_signer_recognise(c->pool.at[i]) &&
 			tdx_signer_check(&c->chain, &c->revocation, c->pool.at[i], c->in->at,
@@ -410,10 +403,10 @@ static void crl_missing_row(const struct tdx_case *c, struct verdict *v)
 	verdict_set(v, ROW_REVOCATION, is_required ? VERDICT_CONTRAINDICATED : VERDICT_NONE, "", "",
 		"no CRL of the %s was given%s", name,
 		is_required ? "; the policy requires it" : "");
-	if (c->unreadable.text[0] != '\0')
+	if (c->unreadable.text[0] != '\0' || r->is_foreign)
 		verdict_set(v, ROW_REVOCATION, VERDICT_WARNING, "", "",
-			"no CRL of the %s is at hand, and something cannot be taken: %s", name,
-			c->unreadable.text);
+			"no CRL of the %s is at hand, but %s", name,
+			c->unreadable.text[0] != '\0' ? c->unreadable.text : "another CA's is");
 }
 
 static void revocation_row(const struct tdx_case *c, struct verdict *v)
@@ -533,8 +526,8 @@ static void tcb_judge(const struct tdx_case *c, struct verdict *v)
 		}
 		verdict_set(v, ROW_COLLATERAL, VERDICT_CONTRAINDICATED, "", "", "%s", why.text);
 	}
-	verdict_set(v, ROW_TCB, c->in->policy == NULL ? VERDICT_NONE : VERDICT_CONTRAINDICATED, "",
-		"", "no collateral to judge the platform by (row collateral)");
+	verdict_set(v, ROW_TCB, VERDICT_NONE, "", "",
+		"no collateral to judge the platform by (row collateral)");
 	verdict_set(v, ROW_QE, VERDICT_NONE, "", row_hex(hex, c->q.qe->mrsigner, 32),
 		"not compared: no QE identity");
 	verdict_set(v, ROW_MODULE, VERDICT_NONE, "", row_hex(hex, c->q.body.mrseam, 48),

@@ -15,6 +15,7 @@
 #include "base/wr.h"
 #include "policy/policy.h"
 #include "tests/unit/cm.h"
+#include "tests/unit/mutate.h"
 #include "tests/unit/tdx_maker.h"
 
 /* --- the collection --------------------------------------------------------------------------- */
@@ -78,7 +79,7 @@ struct row {
 #define CRL "pck_crl.der"
 #define ROOT_CRL "root_ca_crl.der"
 
-static const struct row rows[] = {
+static const struct row collection[] = {
 	REAL("v4-azure-automata", "collateral", D2025_06_20, REJECT, ROW_TCB, "NotSupported"),
 	{ "tdx/v4-cmc-c0806f/", "quote.bin", "collateral/", ALL, NULL, D2026_04_01, REJECT, ROW_TCB, "OutOfDate",
 		"INTEL-SA-01010,INTEL-SA-01036,INTEL-SA-01076,INTEL-SA-01079,INTEL-SA-01099,INTEL-SA-01103,INTEL-SA-01111" },
@@ -267,20 +268,100 @@ static void quotes_of_the_collection_are_judged_as_its_list_says(void **state)
 
 	if (no_vectors())
 		skip();
-	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+	for (size_t i = 0; i < ARRAY_LEN(collection); i++) {
 		char line[700] = "";
-		const char *fault = row_check(&rows[i], line, sizeof line);
+		const char *fault = row_check(&collection[i], line, sizeof line);
 		if (getenv("SHOW_ROWS") != NULL)
-			print_message("# %s%s with %s: %s\n", rows[i].folder, rows[i].quote,
-				rows[i].files[0], line);
+			print_message("# %s%s with %s: %s\n", collection[i].folder,
+				collection[i].quote, collection[i].files[0], line);
 		if (fault == NULL)
 			continue;
 		n_bad++;
-		print_error("# %s%s with %s %s %s %s: %s (%s)\n", rows[i].folder, rows[i].quote,
-			rows[i].files[0], rows[i].files[1], rows[i].files[3], rows[i].files[4],
-			fault, line);
+		print_error("# %s%s with %s %s %s %s: %s (%s)\n", collection[i].folder,
+			collection[i].quote, collection[i].files[0], collection[i].files[1],
+			collection[i].files[3], collection[i].files[4], fault, line);
 	}
 	assert_int_equal(n_bad, 0);
+}
+
+/* --- one byte of a real quote ------------------------------------------------------------------ */
+
+#define STEP 19 /* every so many bits, bytes, lengths; 1 takes minutes */
+
+/* The signed text, then the digits of the signature (their case carries nothing). */
+static void document_mutate(struct subject *s, struct attest_blob *b)
+{
+	const uint32_t rows = ROW_BIT(ROW_COLLATERAL);
+	const uint8_t *at = memmem(b->p, b->len, "\"signature\":\"", 13);
+
+	assert_non_null(at);
+	size_t from = (size_t)(at - b->p) + 13;
+	mutate_bytes(s, b, 0, from, rows);
+	for (size_t i = from; i < from + 128; i += 3) {
+		((uint8_t *)(uintptr_t)b->p)[i] ^= 1;
+		mutate_judge(s, rows, "digit", i);
+		((uint8_t *)(uintptr_t)b->p)[i] ^= 1;
+	}
+	mutate_lengths(s, b, from + 128, rows);
+}
+
+static void no_byte_of_a_real_quote_and_its_collateral_is_too_much(void **state)
+{
+	static const struct {
+		const char *quote, *collateral;
+		time_t at;
+	} real[] = {
+		{ "tdx/v4-dstack-00806f/quote.bin", "tdx/v4-dstack-00806f/collateral/",
+			D2025_11_01 },
+		{ "tdx/v5-td15-uptodate/quote.bin", "tdx/v5-td15-uptodate/collateral-later/",
+			D2026_02_10 },
+	};
+	static const char *const files[] = ALL;
+	const uint32_t own = ROW_BIT(ROW_SIGNATURE) | ROW_BIT(ROW_CHAIN),
+		       crl = ROW_BIT(ROW_REVOCATION) | ROW_BIT(ROW_COLLATERAL);
+
+	if (no_vectors())
+		skip();
+	for (size_t k = 0; k < ARRAY_LEN(real); k++) {
+		struct subject s = { .name = real[k].quote, .step = STEP };
+		struct attest_blob given[5];
+		struct policy *p = calloc(1, sizeof *p);
+		struct tdx_quote q;
+		assert_non_null(p);
+		for (size_t i = 0; i < ARRAY_LEN(given); i++) {
+			struct attest_blob b = file_load(real[k].collateral, files[i], "");
+			given[i] = *subject_add(&s, b.p, b.len);
+			blob_free(b);
+		}
+		struct attest_blob b = file_load(real[k].quote, "", "");
+		assert_int_equal(tdx_quote_parse(&q, b.p, b.len, NULL), 0);
+		s.in.evidence = *subject_add(&s, b.p, b.len - q.n_trailing);
+		p->tee.type = POLICY_TEE_TDX;
+		p->tee.has_tdx = p->tee.endorsements.require_crl = true;
+		p->boot.n_launch_digests = 1;
+		memcpy(p->boot.launch_digests[0].sha384, q.body.mrtd, 48);
+		s.in.policy = p;
+		s.in.kind = EVIDENCE_TDX;
+		s.in.at = real[k].at;
+		s.in.collateral = given;
+		s.in.n_collateral = ARRAY_LEN(given);
+		mutate_check_good(&s, VERDICT_AFFIRMING);
+		mutate_bits(&s, &s.in.evidence, 0, q.signed_len, own);
+		mutate_bytes(&s, &s.in.evidence, q.signed_len, s.in.evidence.len - 1, own);
+		mutate_lengths(&s, &s.in.evidence, s.in.evidence.len, own);
+		document_mutate(&s, &given[0]);
+		document_mutate(&s, &given[1]);
+		mutate_bytes(&s, &given[2], 0, 900, ROW_BIT(ROW_COLLATERAL));
+		for (size_t i = 3; i < 5; i++) {
+			mutate_bytes(&s, &given[i], 0, given[i].len, crl);
+			mutate_lengths(&s, &given[i], given[i].len, crl);
+		}
+		mutate_check_good(&s, VERDICT_AFFIRMING);
+		blob_free(b);
+		subject_done(&s);
+		free(p);
+	}
+	assert_true(mutate_count > 3000);
 }
 
 /* --- the log of a real boot -------------------------------------------------------------------- */
@@ -1364,6 +1445,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(quotes_of_the_collection_are_judged_as_its_list_says),
+		cmocka_unit_test(no_byte_of_a_real_quote_and_its_collateral_is_too_much),
 		cmocka_unit_test(an_event_log_replays_or_names_register_and_event),
 		cmocka_unit_test(every_version_body_and_certification_data_is_read),
 		cmocka_unit_test(a_quote_without_a_pck_certificate_is_refused),
