@@ -101,6 +101,8 @@ static bool nonce_judge_one(const struct ear_in *e, const json_t *j)
 	if (b64url_parse(text, strlen(text), bytes, sizeof bytes, &len) < 0)
 		len = 0;
 	const struct attest_blob *want = &e->in->nonce;
+	if (want->len == 0)
+		return false;
 	return (len == want->len && memcmp(bytes, want->p, len) == 0) ||
 	       (strlen(text) == want->len && memcmp(text, want->p, want->len) == 0);
 }

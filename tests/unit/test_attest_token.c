@@ -506,18 +506,18 @@ static void without_keys_nothing_is_affirmed(void **state)
 	free(text);
 }
 
+/* 32 bytes in base64url. */
+#define ZEROS "\"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA\""
+
 static void keys_that_are_none_are_refused(void **state)
 {
 	static const char *const texts[] = { "", "{", "[]", "{}", "{\"keys\":{}}", "{\"keys\":[]}",
 		"{\"kty\":\"oct\",\"k\":\"AAAA\"}", "{\"kty\":\"EC\",\"crv\":\"P-256\"}",
 		"{\"kty\":\"EC\",\"crv\":\"P-256\",\"x\":\"AA\",\"y\":\"AA\"}",
-		"{\"kty\":\"EC\",\"crv\":\"P-256\",\"x\":"
-		"\"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA\","
-		"\"y\":\"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA\"}",
+		("{\"kty\":\"EC\",\"crv\":\"P-256\",\"x\":" ZEROS ",\"y\":" ZEROS "}"),
 		"{\"kty\":\"EC\",\"crv\":\"secp256k1\",\"x\":\"AA\",\"y\":\"AA\"}",
 		"{\"kty\":\"OKP\",\"crv\":\"Ed25519\",\"x\":\"AA\"}",
-		"{\"kty\":\"OKP\",\"crv\":\"X25519\",\"x\":"
-		"\"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA\"}",
+		("{\"kty\":\"OKP\",\"crv\":\"X25519\",\"x\":" ZEROS "}"),
 		"{\"kty\":\"RSA\",\"n\":\"sgut\",\"e\":\"AQAB\"}",
 		"{\"kty\":\"RSA\",\"n\":\"\",\"e\":\"\"}",
 		"{\"keys\":[{\"kty\":\"oct\",\"k\":\"AAAA\"}]}", "{\"keys\":[1]}",
