@@ -772,6 +772,117 @@ static void of_several_signatures_one_trusted_is_enough(void **state)
 	free(text);
 }
 
+/* --- COSE -------------------------------------------------------------------------------------- */
+
+static void bytes_put(struct wr *w, const void *bytes, size_t len)
+{
+	cbor_put(w, CBOR_BYTES, len);
+	wr_copy(w, bytes, len);
+}
+
+/* A COSE_Sign1 with these headers, CBOR, around a claims set; signed as ES256 wants it. */
+static size_t cose_make(const char *protected, size_t n_protected, const void *unprotected,
+	size_t n_unprotected, uint8_t *ret, size_t size)
+{
+	/* {265: profile, 6: 1790000000, 266: {"cpu0": {1000: 2}}} */
+	static const char claims[] = "\xa3\x19\x01\x09\x78\x1dtag:ietf.org,2026:rats/ear#03\x06\x1a"
+				     "\x6a\xb1\x3b\x80\x19\x01\x0a\xa1\x64"
+				     "cpu0\xa1\x19\x03\xe8\x02";
+	uint8_t tbs[512], sig[JWS_SIGNATURE_MAX];
+	struct wr signed_ = wr_of(tbs, sizeof tbs), w = wr_of(ret, size);
+	size_t sig_len = 0;
+
+	cbor_put(&signed_, CBOR_ARRAY, 4);
+	cbor_put(&signed_, CBOR_TEXT, 10);
+	wr_str(&signed_, "Signature1");
+	bytes_put(&signed_, protected, n_protected);
+	bytes_put(&signed_, "", 0);
+	bytes_put(&signed_, claims, sizeof claims - 1);
+	assert_int_equal(jws_sign_raw(&keys.es256, JWS_ES256, tbs, signed_.len, sig, &sig_len), 0);
+	cbor_put(&w, CBOR_TAG, 18);
+	cbor_put(&w, CBOR_ARRAY, 4);
+	bytes_put(&w, protected, n_protected);
+	wr_copy(&w, unprotected, n_unprotected);
+	bytes_put(&w, claims, sizeof claims - 1);
+	bytes_put(&w, sig, sig_len);
+	assert_int_equal(wr_check(&w), 0);
+	return w.len;
+}
+
+static void headers_of_cose_are_judged(void **state)
+{
+#define H(text) text, sizeof text - 1
+	static const struct {
+		const char *protected;
+		size_t n_protected;
+		const char *unprotected;
+		size_t n_unprotected;
+		int want; /* of the signature, or an error */
+	} rows[] = {
+		{ H("\xa1\x01\x26"), H("\xa0"), VERDICT_AFFIRMING },
+		{ H(""), H("\xa1\x01\x26"), VERDICT_CONTRAINDICATED },
+		{ H("\xa0"), H("\xa0"), VERDICT_CONTRAINDICATED },
+		{ H("\xa1\x01\x27"), H("\xa0"), VERDICT_CONTRAINDICATED }, /* EdDSA */
+		{ H("\xa1\x01\x05"), H("\xa0"), VERDICT_CONTRAINDICATED }, /* HMAC */
+		{ H("\xa1\x01\x65\x45S256"), H("\xa0"), VERDICT_CONTRAINDICATED },
+		{ H("\xa2\x01\x26\x02\x81\x0a"), H("\xa0"), VERDICT_CONTRAINDICATED }, /* crit */
+		{ H("\xa1\x01\x26"), H("\xa1\x01\x26"), VERDICT_CONTRAINDICATED },     /* twice */
+		{ H("\xa1\x01\x26"), H("\xa1\x04\x42\xff\x00"), VERDICT_CONTRAINDICATED }, /* kid */
+		{ H("\xa1\x01\x26"), H("\xa1\x04\x61x"), VERDICT_CONTRAINDICATED },
+		{ H("\xa1\x01"), H("\xa0"), -EBADMSG },
+		{ H("\xa1\x01\x26"), H("\x80"), -EBADMSG },
+	};
+#undef H
+	struct jws_trust trust = { .keys = &keys.trusted, .at = NOW };
+	uint8_t bytes[1024];
+
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		size_t len = cose_make(rows[i].protected, rows[i].n_protected, rows[i].unprotected,
+			rows[i].n_unprotected, bytes, sizeof bytes);
+		int err = judge(bytes, len, &trust, (struct attest_blob){ 0 });
+		if (err != (rows[i].want < 0 ? rows[i].want : 0) ||
+			(err == 0 && (int)t.overall != rows[i].want))
+			fail_msg("header %zu: %d, %s", i, err, verdict_status_name(t.overall));
+		token_done(&t);
+	}
+}
+
+static void a_chain_in_cose_has_to_end_in_a_root(void **state)
+{
+	EVP_PKEY *ca = keys.es384.key;
+	X509 *root = cert_make("root", ca, "root", ca, true);
+	X509 *leaf = cert_make("signer", keys.es256.key, "root", ca, false);
+	AUTO(cert_store) struct cert_store roots = { 0 };
+	struct jws_trust trust = { .roots = &roots, .at = NOW };
+	uint8_t *der = NULL, headers[2048], bytes[4096];
+	int der_len = i2d_X509(leaf, &der);
+	/* One certificate; a list of it; a list with a byte too many; an empty list; no bytes. */
+	static const int want[] = { VERDICT_AFFIRMING, VERDICT_AFFIRMING, VERDICT_CONTRAINDICATED,
+		VERDICT_CONTRAINDICATED, VERDICT_CONTRAINDICATED };
+
+	assert_int_equal(cert_store_add_x509(&roots, root, NULL), 0);
+	for (int i = 0; i < (int)ARRAY_LEN(want); i++) {
+		struct wr w = wr_of(headers, sizeof headers);
+		cbor_put(&w, CBOR_MAP, 1);
+		cbor_put(&w, CBOR_UINT, 33);
+		if (i == 1 || i == 2)
+			cbor_put(&w, CBOR_ARRAY, 1);
+		if (i == 3)
+			cbor_put(&w, CBOR_ARRAY, 0);
+		else if (i == 4)
+			cbor_put(&w, CBOR_UINT, 7);
+		else
+			bytes_put(&w, der, (size_t)der_len - (i == 2));
+		size_t len = cose_make("\xa1\x01\x26", 3, headers, w.len, bytes, sizeof bytes);
+		assert_int_equal(judge(bytes, len, &trust, (struct attest_blob){ 0 }), 0);
+		assert_int_equal(t.overall, want[i]);
+		token_done(&t);
+	}
+	OPENSSL_free(der);
+	X509_free(root);
+	X509_free(leaf);
+}
+
 /* --- the collection ---------------------------------------------------------------------------- */
 
 #define R "rats-synthetic/"
@@ -931,6 +1042,8 @@ int main(int argc, char **argv)
 		cmocka_unit_test(no_changed_character_is_unseen),
 		cmocka_unit_test(statements_are_judged),
 		cmocka_unit_test(of_several_signatures_one_trusted_is_enough),
+		cmocka_unit_test(headers_of_cose_are_judged),
+		cmocka_unit_test(a_chain_in_cose_has_to_end_in_a_root),
 		cmocka_unit_test(the_collection_is_judged_as_its_manifest_says),
 		cmocka_unit_test(no_changed_bit_of_a_cwt_is_unseen),
 		cmocka_unit_test(a_real_token_of_azure_is_read),
