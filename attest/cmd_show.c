@@ -14,7 +14,7 @@
 #include "attest/json_out.h"
 #include "attest/sev_session.h"
 #include "attest/snp_leaf.h"
-#include "attest/tdx_verify.h"
+#include "attest/tdx_evidence.h"
 #include "attest/vendor.h"
 
 #define SCHEMA "casemate.attest.show/1"
@@ -73,7 +73,7 @@ static const struct {
 	int (*read)(struct attest_blob blob, struct claims *ret, struct why *why);
 } readers[EVIDENCE_KIND_COUNT] = {
 	[EVIDENCE_SNP] = { "SEV-SNP attestation report", snp_claims },
-	[EVIDENCE_TDX] = { "TDX quote", tdx_judge_claims },
+	[EVIDENCE_TDX] = { "TDX quote", tdx_evidence_claims },
 	[EVIDENCE_SEV] = { "SEV evidence", sev_claims },
 };
 

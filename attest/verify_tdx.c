@@ -10,10 +10,10 @@
 #include "attest/tdx_appraise.h"
 #include "attest/tdx_chain.h"
 #include "attest/tdx_collateral.h"
+#include "attest/tdx_evidence.h"
 #include "attest/tdx_pck.h"
 #include "attest/tdx_quote.h"
 #include "attest/tdx_tcb.h"
-#include "attest/tdx_verify.h"
 #include "attest/vendor.h"
 #include "base/rd.h"
 #include "base/wr.h"
@@ -557,24 +557,7 @@ static void case_judge(struct tdx_case *c, struct verdict *v)
 	tdx_appraise(&c->q, c->has_pck ? &c->pck : NULL, c->in, v);
 }
 
-int tdx_judge(
-	const struct attest_inputs *in, struct attest_blob blob, struct verdict *v, struct why *why)
-{
-	AUTO(tdx_case) struct tdx_case c = { .in = in };
-	int err = tdx_quote_parse(&c.q, blob.p, blob.len, why);
-
-	if (err < 0)
-		return err;
-	case_gather(&c);
-	leaf_choose(&c);
-	chain_find(&c);
-	signature_check(&c);
-	collateral_choose(&c);
-	case_judge(&c, v);
-	return 0;
-}
-
-int tdx_judge_claims(struct attest_blob blob, struct claims *ret, struct why *why)
+int tdx_evidence_claims(struct attest_blob blob, struct claims *ret, struct why *why)
 {
 	static const struct attest_inputs none;
 	AUTO(tdx_case) struct tdx_case c = { .in = &none };
@@ -592,14 +575,18 @@ int tdx_judge_claims(struct attest_blob blob, struct claims *ret, struct why *wh
 
 int attest_verify_tdx(const struct attest_inputs *in, struct verdict *ret, struct why *why)
 {
-	struct tdx_quote q;
-	int err = tdx_quote_parse(&q, in->evidence.p, in->evidence.len, why);
+	AUTO(tdx_case) struct tdx_case c = { .in = in };
+	int err = tdx_quote_parse(&c.q, in->evidence.p, in->evidence.len, why);
 
 	if (err < 0)
 		return err;
+	case_gather(&c);
+	leaf_choose(&c);
+	chain_find(&c);
+	signature_check(&c);
+	collateral_choose(&c);
 	verdict_init(ret, EVIDENCE_TDX);
-	err = tdx_judge(in, in->evidence, ret, why);
-	if (err == 0)
-		verdict_close(ret, in->required_rows);
-	return err;
+	case_judge(&c, ret);
+	verdict_close(ret, in->required_rows);
+	return 0;
 }

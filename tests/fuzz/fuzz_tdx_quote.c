@@ -1,5 +1,5 @@
 /* Reaches tdx_quote_parse(), cert_store_add(), tdx_pck_parse() and the claims of a quote. */
-#include "attest/tdx_verify.h"
+#include "attest/tdx_evidence.h"
 #include "tests/fuzz/fuzz.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -7,7 +7,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	static struct claims claims;
 
 	claims.n = 0;
-	if (tdx_judge_claims((struct attest_blob){ data, size }, &claims, NULL) < 0)
+	if (tdx_evidence_claims((struct attest_blob){ data, size }, &claims, NULL) < 0)
 		return 0;
 	return 0;
 }
