@@ -135,6 +135,7 @@ static bool tls_read(struct pair *p)
 
 	if (f->len > 0 || f->is_over)
 		return true;
+	ERR_clear_error(); /* SSL_get_error() looks at what others left there */
 	int n = SSL_read(p->ssl, f->buf, (int)sizeof f->buf);
 	if (n > 0) {
 		f->at = 0;
@@ -154,6 +155,7 @@ static bool tls_write(struct pair *p)
 	struct flow *f = &p->out;
 
 	if (f->len > 0) {
+		ERR_clear_error();
 		int n = SSL_write(p->ssl, f->buf + f->at, (int)f->len);
 		if (n <= 0)
 			return tls_wait(p, n);
@@ -162,7 +164,10 @@ static bool tls_write(struct pair *p)
 		p->has_moved = true;
 	}
 	if (f->len == 0 && f->is_over && !f->is_told) {
-		(void)SSL_shutdown(p->ssl);
+		ERR_clear_error();
+		int n = SSL_shutdown(p->ssl);
+		if (n < 0)
+			return tls_wait(p, n);
 		f->is_told = p->has_moved = true;
 	}
 	return true;
