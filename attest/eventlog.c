@@ -224,17 +224,33 @@ int eventlog_next(struct eventlog *log, struct eventlog_event *ret, struct why *
 	return 0;
 }
 
+/* A version of the firmware, a locality: a known type, short, and something was measured. */
+static bool is_old_start(const struct eventlog_event *e)
+{
+	return type_find(e->type)->type == e->type && e->len <= LIMIT_EVENTLOG_OLD_DATA_BYTES &&
+	       (e->type == EVENT_NO_ACTION || !is_all(e->digests[0].p, 20, 0));
+}
+
+/*
+ * The old form has no signature: believed where every event can be one. Type 0 was never used, and it
+ * is what zeros read as.
+ */
+static bool is_old_log(struct eventlog *log)
+{
+	struct eventlog_event e;
+	int err;
+
+	while ((err = eventlog_next(log, &e, NULL)) == 0)
+		if (e.type == 0 || (e.index == 0 && !is_old_start(&e)))
+			return false;
+	return err == -ENODATA && log->n > 0;
+}
+
 bool eventlog_recognise(struct attest_blob blob)
 {
 	struct eventlog log;
-	struct eventlog_event e;
 
-	if (eventlog_open(&log, blob, NULL) < 0 || eventlog_next(&log, &e, NULL) < 0)
-		return false;
-	if (log.is_agile)
-		return true;
-	return (e.type == EVENT_NO_ACTION || !is_all(e.digests[0].p, 20, 0)) && e.type <= 0x12 &&
-	       e.len <= LIMIT_EVENTLOG_OLD_DATA_BYTES && eventlog_next(&log, &e, NULL) != -EBADMSG;
+	return eventlog_open(&log, blob, NULL) == 0 && (log.is_agile || is_old_log(&log));
 }
 
 enum eventlog_kind eventlog_guess_kind(struct attest_blob blob)

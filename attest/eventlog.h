@@ -61,7 +61,7 @@ MUST_USE int eventlog_open(struct eventlog *ret, struct attest_blob log, struct 
 /* The next event (the first is the header). -ENODATA: there is none; -EBADMSG: malformed. */
 MUST_USE int eventlog_next(struct eventlog *log, struct eventlog_event *ret, struct why *why);
 
-/* Could the bytes be an event log? Looks at the first event only. */
+/* Could the bytes be an event log? One without the newer form's header has to be whole. */
 bool eventlog_recognise(struct attest_blob log);
 
 /* CCEL when SHA-384 or SM3 is the only bank and no event names a register above 4. */

@@ -297,6 +297,31 @@ static bool is_log(struct attest_blob b)
 	return eventlog_recognise(b) || eventlog_split(b, boots) > 1;
 }
 
+/* Does it end where an event does, each boot of it? */
+static MUST_USE int log_check(struct attest_blob b, struct why *why)
+{
+	struct attest_blob boots[LIMIT_EVENTLOG_BOOTS];
+	size_t n = eventlog_split(b, boots);
+	struct eventlog_event e;
+	struct eventlog log;
+	int err = 0;
+
+	for (size_t i = 0; i < n && err == 0; i++) {
+		err = eventlog_open(&log, boots[i], why);
+		while (err == 0)
+			err = eventlog_next(&log, &e, why);
+		err = err == -ENODATA ? 0 : err;
+	}
+	return err;
+}
+
+static MUST_USE int list_check(struct attest_blob b, struct why *why)
+{
+	struct ima_replay r;
+
+	return ima_replay(b, tpm_alg_find(TPM_ALG_SHA1), /* want= */ NULL, &r, why);
+}
+
 bool tpm_evidence_recognise(struct attest_blob b)
 {
 	return is_attest(b) || is_json(b) || is_protobuf(b) || hcl_recognise(b) ||
@@ -324,8 +349,10 @@ int tpm_evidence_parse(struct attest_blob b, struct tpm_evidence **ret, struct w
 		e->tee = b;
 	} else if (!is_attest(b) && ima_recognise(b)) {
 		e->ima = b;
+		err = list_check(b, why);
 	} else if (!is_attest(b) && is_log(b)) {
 		e->event_log = b;
+		err = log_check(b, why);
 	} else {
 		e->quotes[0].attest = b;
 		e->n = 1;

@@ -216,11 +216,22 @@ def bytes_that_are_no_evidence_are_3():
     expect(3, "verify", "--evidence", "nosuch", err="nosuch")
     expect(3, "verify", "--evidence", write("e", report()), "--certs", write("c", b"noise"), err="c:")
     expect(3, "verify", "--evidence", "e", "--root", "nosuch", err="nosuch")
-    expect(3, "verify", "--evidence", "e", "--kind", "tdx", err="not supported")
+    expect(3, "verify", "--evidence", "e", "--kind", "tdx", err="TDX quote")
+    expect(3, "verify", "--evidence", "e", "--kind", "sev", err="LAUNCH_MEASURE")
+    expect(3, "verify", "--evidence", "e", "--kind", "tpm", err="TPM")
     quote = bytes([4, 0, 2, 0, 0x81]) + bytes(700)
-    expect(3, "verify", "--evidence", write("e", quote), err="tdx evidence is not supported")
-    expect(3, "show", "e", err="tdx evidence is not supported")
+    expect(3, "verify", "--evidence", write("e", quote), err="TDX quote")
+    expect(3, "show", "e", err="TDX quote")
     expect(3, "show", "c", err="neither")
+
+
+@test
+def cut_evidence_is_no_other_evidence():
+    for version in (2, 3, 5):
+        whole = report(version)
+        for length in range(0, len(whole), 37):
+            if length != 48:  # as long as a SEV measurement
+                expect(3, "verify", "--evidence", write("e", whole[:length]), err="e: ")
 
 
 @test

@@ -271,6 +271,30 @@ static void zeros_are_no_log(void **state)
 	assert_true(eventlog_recognise((struct attest_blob){ event, sizeof event }));
 }
 
+/* The old form has no signature: each event has to be one. */
+static void an_old_log_has_to_be_whole(void **state)
+{
+	uint8_t two[68] = { [4] = 8, [20] = 1, [28] = 4, [36] = 1, [36 + 4] = 4, [36 + 20] = 1 };
+	uint8_t report[1183] = {
+		3, [0x0A] = 3, [0x90] = 0xD2
+	}; /* an SNP report that lost a byte */
+	const struct attest_blob b = { two, sizeof two };
+
+	assert_true(eventlog_recognise(b));
+	for (size_t len = 0; len < sizeof two; len++)
+		assert_int_equal(eventlog_recognise((struct attest_blob){ two, len }), len == 36);
+	two[36] = 24; /* register */
+	assert_false(eventlog_recognise(b));
+	two[36] = 1, two[40] = 0; /* type */
+	assert_false(eventlog_recognise(b));
+	two[40] = 4, two[5] = 1; /* of the first: one nobody knows */
+	assert_false(eventlog_recognise(b));
+	for (uint8_t svn = 0; svn < 4; svn++) {
+		report[4] = svn; /* type */
+		assert_false(eventlog_recognise((struct attest_blob){ report, sizeof report }));
+	}
+}
+
 static void boots_are_told_apart(void **state)
 {
 	struct attest_blob boots[LIMIT_EVENTLOG_BOOTS];
@@ -407,6 +431,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(every_cut_is_refused_or_shorter),
 		cmocka_unit_test(a_header_must_make_sense),
 		cmocka_unit_test(zeros_are_no_log),
+		cmocka_unit_test(an_old_log_has_to_be_whole),
 		cmocka_unit_test(boots_are_told_apart),
 		cmocka_unit_test(an_explanation_is_one_printable_line),
 		cmocka_unit_test(real_logs_replay),
