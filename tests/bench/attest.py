@@ -16,6 +16,8 @@ import tempfile
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 VECTORS = os.path.join(HERE, "../../../shared/vectors")
+COLLATERAL = [("collateral", "collateral/" + name) for name in (
+    "tcb_info.json", "qe_identity.json", "tcb_signing_chain.pem", "pck_crl.der", "root_ca_crl.der")]
 NOW = "1790000000"  # when the evidence that is made here is valid
 
 
@@ -33,7 +35,12 @@ def cases(build, folder):
             ("SNP, Milan, real", "1780000000",
              first("snp/milan-v2-vcek", ("evidence", "report.bin"), ("cert", "vcek.der"))),
             ("SNP, Genoa, real", "1780000000",
-             first("snp/genoa-v5-vcek-family19-modelA0", ("evidence", "report.bin"), ("cert", "vcek.der")))):
+             first("snp/genoa-v5-vcek-family19-modelA0", ("evidence", "report.bin"), ("cert", "vcek.der"))),
+            ("TDX, version 4, real", "1751328000",
+             first("tdx/v4-phala-uptodate", ("evidence", "quote.bin"), *COLLATERAL)),
+            ("TDX, version 5, real", "1770681600",
+             first("tdx/v5-td15-uptodate", ("evidence", "quote.bin"),
+                   *((part, name.replace("/", "-later/")) for part, name in COLLATERAL)))):
         if found:
             yield name, at, found
 
