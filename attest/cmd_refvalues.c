@@ -9,8 +9,7 @@
 #include "attest/jwk.h"
 #include "base/log.h"
 
-#define SCHEMA         "casemate.attest.refvalues/1"
-#define MEASURE_SCHEMA "casemate.attest.measure/1"
+#define SCHEMA "casemate.attest.refvalues/1"
 
 static MUST_USE int keys_load(const struct opt_list *keys, struct jwk_set *ret, struct why *why)
 {
@@ -37,20 +36,30 @@ void cmd_refvalues_done(struct refvalues *r)
 	cmd_files_done(&r->files);
 }
 
+/* Launch digests as our own commands print them; MRTD has two. */
 static MUST_USE int measure_digest(struct attest_blob b, struct refvalues *r, struct why *why)
 {
+	static const char *const forms[][2] = { { "casemate.attest.measure/1", "launch_digest" },
+		{ "casemate.attest.digest/1", "digest" },
+		{ "casemate.attest.digest/1", "digest_two_pass" } };
 	AUTO(json_in) json_t *j = NULL;
-	const char *schema = NULL, *digest = NULL;
+	size_t before = r->n_digests;
 	int err = json_in_parse(b.p, b.len, &j, why);
 
 	if (err < 0)
 		return err;
-	if (json_unpack(j, "{s:s, s:s}", "schema", &schema, "launch_digest", &digest) < 0 ||
-		strcmp(schema, MEASURE_SCHEMA) != 0 ||
-		opts_parse_hex(digest, r->digests[r->n_digests], sizeof r->digests[0]) < 0)
-		return why_set(why, -EBADMSG, "no measurement of ours (schema %s)", MEASURE_SCHEMA);
-	r->n_digests++;
-	return 0;
+	const char *schema = json_string_value(json_object_get(j, "schema"));
+	for (size_t i = 0; schema != NULL && i < ARRAY_LEN(forms); i++) {
+		const char *digest = json_string_value(json_object_get(j, forms[i][1]));
+		if (strcmp(schema, forms[i][0]) == 0 && digest != NULL &&
+			r->n_digests < LIMIT_CORIM_DIGESTS &&
+			opts_parse_hex(digest, r->digests[r->n_digests], sizeof r->digests[0]) == 0)
+			r->n_digests++;
+	}
+	return r->n_digests > before ? 0
+				     : why_set(why, -EBADMSG,
+					       "no launch digest of 48 bytes as 'measure --json' "
+					       "or 'digest --json' prints");
 }
 
 static MUST_USE int doc_add(struct refvalues *r, struct attest_blob b, const struct jwk_set *keys,
@@ -158,11 +167,20 @@ static MUST_USE int measure_show(struct attest_blob b, bool as_json, struct wr *
 		json_open(w, NULL, '{');
 		json_text(w, "schema", SCHEMA);
 		json_text(w, "kind", "measure");
-		json_hex(w, "launch_digest", r.digests[0], sizeof r.digests[0]);
+		json_open(w, "launch_digests", '[');
+	}
+	for (size_t i = 0; i < r.n_digests; i++) {
+		if (as_json) {
+			json_hex(w, NULL, r.digests[i], sizeof r.digests[i]);
+			continue;
+		}
+		wr_str(w, "launch digest ");
+		wr_hex(w, r.digests[i], sizeof r.digests[i]);
+		wr_str(w, "\n");
+	}
+	if (as_json) {
+		json_close(w, ']');
 		json_close(w, '}');
-	} else {
-		wr_str(w, "measure ");
-		wr_hex(w, r.digests[0], sizeof r.digests[0]);
 	}
 	return 0;
 }
