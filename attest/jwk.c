@@ -179,37 +179,68 @@ static MUST_USE int key_check(const EVP_PKEY *key, struct why *why)
 	return why_set(why, -EOPNOTSUPP, "a key of a kind no token is signed with");
 }
 
-/* What x5c's first certificate certifies has to be this key (RFC 7517, 4.7). */
-static MUST_USE int x5c_check(const json_t *j, const EVP_PKEY *key, struct why *why)
+/* The key that x5c's first certificate certifies (RFC 7517, 4.7); NULL: none. */
+static EVP_PKEY *x5c_key(const json_t *j)
 {
 	const char *text = json_string_value(json_array_get(json_object_get(j, "x5c"), 0));
 	uint8_t der[8192];
 	const uint8_t *at = der;
 	size_t len = 0;
-
-	if (json_object_get(j, "x5c") == NULL)
-		return 0;
 	X509 *x = text != NULL && b64_parse(text, strlen(text), der, sizeof der, &len) == 0
 			  ? d2i_X509(NULL, &at, (long)len)
 			  : NULL;
-	bool ok = x != NULL && EVP_PKEY_eq(X509_get0_pubkey(x), key) == 1;
+	EVP_PKEY *key = x != NULL ? X509_get_pubkey(x) : NULL;
+
 	X509_free(x);
 	ERR_clear_error();
-	return ok ? 0 : why_set(why, -EBADMSG, "JWK: x5c certifies another key");
+	return key;
+}
+
+static const struct {
+	const char *kty, *type, *member; /* type: libcrypto's name */
+	int (*parse)(const json_t *, EVP_PKEY **, struct why *);
+} types[] = {
+	{ "EC", "EC", "x", ec_parse },
+	{ "OKP", "ED25519", "x", okp_parse },
+	{ "RSA", "RSA", "n", rsa_parse },
+};
+
+/*
+ * From its members, or, where it has none, from its certificate, as Azure publishes its keys. With
+ * both, the certificate has to be of this key.
+ */
+static MUST_USE int key_parse(const json_t *j, const char *kty, EVP_PKEY **ret, struct why *why)
+{
+	size_t i = 0;
+
+	while (i < ARRAY_LEN(types) && strcmp(types[i].kty, kty) != 0)
+		i++;
+	if (i == ARRAY_LEN(types))
+		return -EOPNOTSUPP;
+	EVP_PKEY *certified = x5c_key(j);
+	bool has_x5c = json_object_get(j, "x5c") != NULL,
+	     has_member = json_object_get(j, types[i].member) != NULL;
+	int err = has_member || !has_x5c ? types[i].parse(j, ret, why) : 0;
+	if (err == 0 && has_x5c &&
+		(certified == NULL || !EVP_PKEY_is_a(certified, types[i].type) ||
+			(has_member && EVP_PKEY_eq(certified, *ret) != 1)))
+		err = why_set(
+			why, -EBADMSG, "JWK: x5c certifies another key, or is no certificate");
+	if (err == 0 && !has_member) {
+		*ret = certified;
+		certified = NULL;
+	}
+	EVP_PKEY_free(certified);
+	return err;
 }
 
 int jwk_parse(struct jwk *ret, const json_t *j, struct why *why)
 {
-	static const struct {
-		const char *kty;
-		int (*parse)(const json_t *, EVP_PKEY **, struct why *);
-	} types[] = { { "EC", ec_parse }, { "OKP", okp_parse }, { "RSA", rsa_parse } };
 	const char *kty = json_string_value(json_object_get(j, "kty"));
 	const char *use = json_string_value(json_object_get(j, "use"));
 	const char *alg = json_string_value(json_object_get(j, "alg"));
 	const char *kid = json_string_value(json_object_get(j, "kid"));
 	AUTO(jwk) struct jwk k = { .alg = JWS_ALG_COUNT };
-	int err = -EOPNOTSUPP;
 
 	if (kty == NULL)
 		return why_set(why, -EBADMSG, "JWK without a \"kty\"");
@@ -219,15 +250,11 @@ int jwk_parse(struct jwk *ret, const json_t *j, struct why *why)
 		return why_set(why, -EOPNOTSUPP, "JWK for algorithm '%.20s'", alg);
 	if (kid != NULL && strlen(kid) >= sizeof k.kid)
 		return why_set(why, -EBADMSG, "JWK: a kid of more than %d bytes", JWK_KID_MAX - 1);
-	for (size_t i = 0; i < ARRAY_LEN(types); i++)
-		if (strcmp(types[i].kty, kty) == 0)
-			err = types[i].parse(j, &k.key, why);
+	int err = key_parse(j, kty, &k.key, why);
 	if (err == 0)
 		err = key_check(k.key, why);
 	if (err == 0 && k.alg != JWS_ALG_COUNT && !jws_alg_fits(k.alg, k.key))
 		err = why_set(why, -EBADMSG, "JWK: the key is none for %s", algs[k.alg].name);
-	if (err == 0)
-		err = x5c_check(j, k.key, why);
 	if (err < 0)
 		return why_set(why, err, "JWK of kind '%.20s'", kty);
 	if (kid != NULL)

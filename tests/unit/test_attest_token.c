@@ -553,6 +553,52 @@ static void a_set_passes_over_keys_for_other_purposes(void **state)
 	free(text);
 }
 
+/* Azure publishes its keys as certificates alone. */
+static void a_key_may_be_a_certificate_alone(void **state)
+{
+	X509 *x = cert_make("k", keys.es256.key, "k", keys.es256.key, true);
+	uint8_t *der = NULL;
+	int der_len = i2d_X509(x, &der);
+	char *set = NULL, b64[2048], text[4096];
+	struct wr w = wr_of(b64, sizeof b64);
+	static const struct {
+		const char *form; /* around the certificate */
+		int want;
+	} rows[] = {
+		{ "{\"kty\":\"EC\",\"kid\":\"k+=\",\"x5c\":[\"%s\"]}", 0 },
+		{ "{\"kty\":\"RSA\",\"x5c\":[\"%s\"]}", -EBADMSG },
+		{ "{\"kty\":\"EC\",\"x5c\":[\"AAAA%s\"]}", -EBADMSG },
+		{ "{\"kty\":\"EC\",\"x5c\":[],\"y\":\"%s\"}", -EBADMSG },
+	};
+
+	b64_print(&w, der, (size_t)der_len);
+	assert_int_equal(wr_end_str(&w), 0);
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		AUTO(jwk_set) struct jwk_set got = { 0 };
+		char *percent = strstr(rows[i].form, "%s");
+		(void)snprintf(text, sizeof text, "%.*s%s%s", (int)(percent - rows[i].form),
+			rows[i].form, b64, percent + 2);
+		assert_int_equal(
+			jwk_set_add(&got, (uint8_t *)text, strlen(text), NULL), rows[i].want);
+		if (rows[i].want == 0)
+			assert_int_equal(EVP_PKEY_eq(got.at[0].key, keys.es256.key), 1);
+	}
+	/* Beside members of another key it is a contradiction. */
+	AUTO(jwk_set) struct jwk_set got = { 0 };
+	const struct jwk *both[] = { &keys.es256, &keys.other };
+	for (size_t i = 0; i < ARRAY_LEN(both); i++) {
+		assert_int_equal(jwk_print_set(both[i], &set, NULL), 0);
+		*strrchr(set, ']') = '\0'; /* of the list, then of the key */
+		*strrchr(set, '}') = '\0';
+		(void)snprintf(text, sizeof text, "%s,\"x5c\":[\"%s\"]}]}", set, b64);
+		assert_int_equal(jwk_set_add(&got, (uint8_t *)text, strlen(text), NULL),
+			i == 0 ? 0 : -EBADMSG);
+		free(set);
+	}
+	OPENSSL_free(der);
+	X509_free(x);
+}
+
 /* --- claims ------------------------------------------------------------------------------------ */
 
 #define P "{\"eat_profile\":\"tag:ietf.org,2026:rats/ear#03\","
@@ -1037,6 +1083,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(without_keys_nothing_is_affirmed),
 		cmocka_unit_test(keys_that_are_none_are_refused),
 		cmocka_unit_test(a_set_passes_over_keys_for_other_purposes),
+		cmocka_unit_test(a_key_may_be_a_certificate_alone),
 		cmocka_unit_test(claims_that_make_no_sense_are_named),
 		cmocka_unit_test(what_is_no_token_is_no_verdict),
 		cmocka_unit_test(no_changed_character_is_unseen),
