@@ -132,8 +132,9 @@ int jws_check(const struct jws_trust *t, const char *kid, const struct jws_messa
 	if (n_named == 0)
 		return why_set(why, -EKEYREJECTED, "no key with the id '%.60s' is trusted", shown);
 	if (n_tried == 0)
-		return why_set(why, -EKEYREJECTED, "the key '%.60s' is none for algorithm %s",
-			shown, jws_alg_name(m->alg));
+		return why_set(why, -EKEYREJECTED,
+			"of the trusted keys for '%.60s' none is for algorithm %s", shown,
+			jws_alg_name(m->alg));
 	if (algs[m->alg].ec_len > 0 && m->sig_len != 2 * algs[m->alg].ec_len)
 		return why_set(why, -EKEYREJECTED,
 			"the signature has %zu bytes, want R and S of %zu bytes each", m->sig_len,
