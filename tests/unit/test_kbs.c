@@ -195,6 +195,48 @@ static void jwe_seals_to_rsa_and_refuses_bad_points(void **state)
 	assert_null(text);
 }
 
+/* Every kind of key that an agent may have, and one that it may not. */
+static void jwe_goes_with_every_kind_of_key(void **state)
+{
+	static const char *const kinds[] = { "P-256", "P-384", "P-521", "RSA" };
+	AUTO(secret) struct secret in = { 0 };
+	json_t *none = NULL;
+	struct why why = { 0 };
+
+	assert_int_equal(secret_init_copy(&in, SECRET, strlen(SECRET)), 0);
+	for (size_t i = 0; i < ARRAY_LEN(kinds); i++) {
+		AUTO(secret) struct secret out = { 0 };
+		AUTO(sealed) struct sealed s = { 0 };
+		assert_int_equal(kbs_key_make(kinds[i], &s.key, &s.pub, NULL), 0);
+		assert_int_equal(kbs_jwe_seal(&in, s.pub, &s.text, NULL), 0);
+		assert_int_equal(kbs_jwe_open(s.text, strlen(s.text), s.key, &out, NULL), 0);
+		assert_memory_equal(out.p, SECRET, out.len);
+	}
+	assert_int_equal(kbs_key_make("P-999", &none, &none, &why), -EIO);
+	assert_null(none);
+	assert_non_null(strstr(why.text, "P-999"));
+}
+
+static void jwe_refuses_empty_and_endless_secrets(void **state)
+{
+	static uint8_t bytes[LIMIT_SECRET_BYTES + 1];
+	AUTO(sealed) struct sealed s = { 0 };
+	AUTO(secret) struct secret out = { 0 };
+	struct secret in = { .p = bytes, .len = sizeof bytes };
+	struct why why = { 0 };
+
+	assert_int_equal(kbs_key_new(&s.key, &s.pub, NULL), 0);
+	assert_int_equal(kbs_jwe_seal(&in, s.pub, &s.text, NULL), 0);
+	assert_true(kbs_jwe_open(s.text, strlen(s.text), s.key, &out, &why) < 0);
+	assert_null(out.p);
+	assert_non_null(strstr(why.text, "16385 bytes, want 1 to 16384"));
+	kbs_text_free(s.text);
+	in.len = 0;
+	assert_int_equal(kbs_jwe_seal(&in, s.pub, &s.text, NULL), 0);
+	assert_true(kbs_jwe_open(s.text, strlen(s.text), s.key, &out, NULL) < 0);
+	assert_null(out.p);
+}
+
 static void jwe_refuses_another_key(void **state)
 {
 	AUTO(sealed) struct sealed s = { 0 };
@@ -495,6 +537,8 @@ int main(void)
 		cmocka_unit_test(report_data_depends_on_nonce_and_key),
 		cmocka_unit_test(jwe_opens_with_the_key_it_was_sealed_to),
 		cmocka_unit_test(jwe_seals_to_rsa_and_refuses_bad_points),
+		cmocka_unit_test(jwe_goes_with_every_kind_of_key),
+		cmocka_unit_test(jwe_refuses_empty_and_endless_secrets),
 		cmocka_unit_test(jwe_refuses_another_key),
 		cmocka_unit_test(jwe_refuses_any_change),
 		cmocka_unit_test(jwe_refuses_other_shapes),
