@@ -33,6 +33,7 @@ static const struct member members[] = {
 	{ "pkcs11_token", "store_key", TEXT, false, AT(key_token), 0 },
 	{ "pkcs11_key", "store_key", TEXT, false, AT(key_label), 0 },
 	{ "pkcs11_pin_file", "store_key", PATH, false, AT(key_pin_file), 0 },
+	{ "tpm", "store_key", PATH, false, AT(key_tpm), 0 },
 	{ "roots", NULL, PATHS, false, AT(roots), AT(n_roots) },
 	{ "certificates", NULL, PATHS, false, AT(certs), AT(n_certs) },
 	{ "crls", NULL, PATHS, false, AT(crls), AT(n_crls) },
@@ -177,7 +178,7 @@ int broker_config_tenant(const struct broker_config *c, const char *policy_name,
 struct kek broker_config_kek(const struct broker_config *c)
 {
 	return (struct kek){ c->key_file, c->key_module, c->key_token, c->key_label,
-		c->key_pin_file };
+		c->key_pin_file, c->key_tpm };
 }
 
 /* --- members ------------------------------------------------------------------------------------- */
@@ -282,11 +283,12 @@ static MUST_USE int config_check(const struct broker_config *c, struct why *why)
 	bool is_token = c->key_module != NULL || c->key_token != NULL || c->key_label != NULL ||
 			c->key_pin_file != NULL;
 
-	if (is_token && (c->key_file != NULL || c->key_module == NULL || c->key_token == NULL ||
-				c->key_label == NULL || c->key_pin_file == NULL))
+	bool is_whole = c->key_module != NULL && c->key_token != NULL && c->key_label != NULL &&
+			c->key_pin_file != NULL;
+	if (is_token != is_whole || is_token + (c->key_file != NULL) + (c->key_tpm != NULL) > 1)
 		return why_set(why, -EBADMSG,
-			"\"store_key\": want either file, or pkcs11_module, pkcs11_token, "
-			"pkcs11_key and pkcs11_pin_file");
+			"\"store_key\": want one of file, tpm, and pkcs11_module with "
+			"pkcs11_token, pkcs11_key and pkcs11_pin_file");
 	return 0;
 }
 

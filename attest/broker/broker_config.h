@@ -37,6 +37,7 @@ struct broker_config {
 	char *store;
 	char *key_file; /* store_key */
 	char *key_module, *key_token, *key_label, *key_pin_file;
+	char *key_tpm;
 	char *ledger_folder;
 	char *ledger_key;
 	char *ledger_origin;

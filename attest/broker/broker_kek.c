@@ -9,18 +9,23 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "attest/broker/broker_tpm.h"
 #include "base/fd.h"
 #include "base/limits.h"
 #include "base/opts.h"
 
 #define LOCAL_NAME "key"
+#define TPM_NAME   "key.tpm"
 #define FILE_MAX   80u /* 64 digits and a line's end */
 
 static const char aad[] = "casemate broker store data key 1";
 
 const char *kek_kind(const struct kek *k)
 {
-	return k->module != NULL ? "pkcs11" : k->file != NULL ? "file" : "local";
+	return k->module != NULL ? "pkcs11"
+	       : k->tpm != NULL  ? "tpm"
+	       : k->file != NULL ? "file"
+				 : "local";
 }
 
 /* --- AES-256-GCM --------------------------------------------------------------------------------- */
@@ -118,20 +123,41 @@ static MUST_USE int key_read(const struct kek *k, int dir_fd, struct secret *ret
 		       : 0;
 }
 
-/* Made once, with the store; a key that is there already stays. */
-static MUST_USE int key_make(int dir_fd, struct why *why)
+/* A sealed key is unsealed; another is read. */
+static MUST_USE int key_get(const struct kek *k, int dir_fd, struct secret *ret, struct why *why)
 {
-	uint8_t key[KEK_DATA_BYTES];
-	AUTO(fd)
-	int fd = openat(
-		dir_fd, LOCAL_NAME, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+	uint8_t sealed[TPM_SEALED_MAX];
 
-	if (fd < 0)
-		return errno == EEXIST ? 0 : why_set(why, -errno, "cannot make the store's key");
-	int err = RAND_priv_bytes(key, sizeof key) == 1 ? fd_write_all(fd, key, sizeof key) : -EIO;
-	explicit_bzero(key, sizeof key);
-	if (err == 0 && fsync(fd) < 0)
-		err = -errno;
+	if (k->tpm == NULL)
+		return key_read(k, dir_fd, ret, why);
+	AUTO(fd) int fd = openat(dir_fd, TPM_NAME, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+	ssize_t n = fd < 0 ? -1 : read(fd, sealed, sizeof sealed);
+	if (n < 0)
+		return why_set(why, -EIO, "the store's " TPM_NAME ": %s", strerrordesc_np(errno));
+	int err = tpm_unseal(k->tpm, sealed, (size_t)n, ret, why);
+	return err == 0 && ret->len != KEK_DATA_BYTES
+		       ? why_set(why, -EIO, "the store's " TPM_NAME ": another use")
+		       : err;
+}
+
+/* Made once, with the store; a key that is there already stays. */
+static MUST_USE int key_make(const struct kek *k, int dir_fd, struct why *why)
+{
+	AUTO(secret) struct secret key = { 0 };
+	uint8_t sealed[TPM_SEALED_MAX];
+	size_t len = KEK_DATA_BYTES;
+	const char *name = k->tpm != NULL ? TPM_NAME : LOCAL_NAME;
+
+	if (faccessat(dir_fd, name, F_OK, AT_SYMLINK_NOFOLLOW) == 0)
+		return 0;
+	int err = secret_init(&key, KEK_DATA_BYTES);
+	if (err == 0 && RAND_priv_bytes(key.p, (int)key.len) != 1)
+		err = -EIO;
+	if (err == 0 && k->tpm != NULL)
+		err = tpm_seal(k->tpm, &key, sealed, &len, why);
+	if (err == 0)
+		err = fd_replace_file(
+			dir_fd, name, k->tpm != NULL ? sealed : key.p, len, 0600, why);
 	return err < 0 ? why_set(why, err, "cannot make the store's key") : 0;
 }
 
@@ -298,9 +324,9 @@ int kek_seal(const struct kek *k, int dir_fd, const struct secret *data,
 			KEK_DATA_BYTES + KEK_TAG_BYTES, why);
 	}
 	if (k->file == NULL)
-		err = key_make(dir_fd, why);
+		err = key_make(k, dir_fd, why);
 	if (err == 0)
-		err = key_read(k, dir_fd, &key, why);
+		err = key_get(k, dir_fd, &key, why);
 	return err < 0 ? err : seal_bytes(key.p, aad, sizeof aad, data->p, data->len, ret);
 }
 
@@ -315,13 +341,15 @@ int kek_open(const struct kek *k, int dir_fd, const uint8_t sealed[KEK_SEALED(KE
 		err = p11_apply(k, false, sealed, sealed + KEK_NONCE_BYTES,
 			KEK_DATA_BYTES + KEK_TAG_BYTES, data.p, data.len, why);
 	} else if (err == 0) {
-		err = key_read(k, dir_fd, &key, why);
+		err = key_get(k, dir_fd, &key, why);
 		if (err == 0)
 			err = open_bytes(
 				key.p, aad, sizeof aad, sealed, KEK_SEALED(KEK_DATA_BYTES), data.p);
 		if (err == -EKEYREJECTED)
 			(void)why_set(why, err, "the key in %s is not the one of this store",
-				k->file != NULL ? k->file : LOCAL_NAME);
+				k->file != NULL  ? k->file
+				: k->tpm != NULL ? TPM_NAME
+						 : LOCAL_NAME);
 	}
 	if (err == 0)
 		*ret = secret_take(&data);

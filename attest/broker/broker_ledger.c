@@ -198,3 +198,12 @@ int broker_ledger_write(struct broker_ledger *l, enum ledger_event event, const 
 		chan_close(&l->chan);
 	return why_set(why, -EPIPE, "the ledger did not take the entry: %s", strerrordesc_np(-err));
 }
+
+void broker_ledger_flush(struct broker_ledger *l)
+{
+	static const struct proof nobody = { 0 };
+
+	l->minute = 0; /* this one is written, whatever the minute had */
+	if (l->n_unwritten > 0)
+		(void)!broker_ledger_write(l, LEDGER_REFUSED, &nobody, NULL, "(end)", NULL);
+}

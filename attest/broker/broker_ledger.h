@@ -40,6 +40,9 @@ MUST_USE int broker_ledger_start(struct broker_ledger *l, const char *folder, co
 	const char *origin, struct why *why);
 void broker_ledger_stop(struct broker_ledger *l);
 
+/* Write what was counted and not written, if anything: before the end. */
+void broker_ledger_flush(struct broker_ledger *l);
+
 /* Use a channel whose writer is ready; takes the descriptor. */
 MUST_USE int broker_ledger_use(struct broker_ledger *l, int chan_fd);
 

@@ -76,6 +76,7 @@ static MUST_USE int serve(
 	notify_send(net.notify_fd, "READY=1");
 	err = server_run(server);
 	notify_send(net.notify_fd, "STOPPING=1");
+	broker_ledger_flush(&b->ledger);
 	return err;
 }
 

@@ -398,6 +398,19 @@ def real_quotes_for_another_nonce_are_refused_by_name(w):
         refused(401, "AttestationFailed", c.attest, json.load(open(azure, encoding="utf-8")), says="extra-params")
         c.auth({"version": "0.4.0", "tee": "az-snp-vtpm", "extra-params": json.dumps({"id": w.hash.hex()})})
         refused(401, "AttestationFailed", c.attest, json.load(open(azure, encoding="utf-8")), says="registers")
+    # policies they could fit but for the nonce: the whole verification runs, in the sandbox
+    for name, tee, kind in (("azure-snp-genoa", "az-snp-vtpm", "snp"), ("azure-tdx", "az-tdx-vtpm", "tdx")):
+        p = json.loads(policy("a/" + kind))
+        p["tee"] = {"type": kind, "snp": {"product": ["Genoa"], "guest_policy": {"smt": True}}, "tpm": {"pcrs": [
+            {"index": 4, "sha256": ["00" * 32]}]}} if kind == "snp" else {
+                "type": kind, "tdx": {"attributes": {}}, "tpm": {"pcrs": [{"index": 4, "sha256": ["00" * 32]}]}}
+        h = w.policy_put(json.dumps(p).encode())
+        for folder in sorted(x for x in os.listdir(os.path.join(VECTORS, "tpm")) if x.startswith(name)):
+            file = os.path.join(VECTORS, "tpm", folder, "evidence.json")
+            if os.path.exists(file):
+                c.auth({"version": "0.4.0", "tee": tee, "extra-params": {"id": h.hex()}})
+                refused(401, "AttestationFailed", c.attest, json.load(open(file, encoding="utf-8")))
+                assert w.process.poll() is None
 
 
 @test
@@ -496,6 +509,44 @@ def administrators_see_their_tenant_alone(w):
     refused(404, "ResourceNotFound", b.resource, "x/y/z")
     alice.json("POST", "/kbs/v0/launch-policy/revoke", {"hash": put["hash"]})
     refused(403, "PolicyDeny", a.resource, "x/y/z", says="revoked")
+
+
+@test
+def administrators_of_an_authority(w):
+    w.openssl("req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "30", "-subj", "/CN=admins",
+              "-keyout", w.path("ca.key"), "-out", w.path("ca.pem"))
+    w.openssl("req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-subj", "/CN=carol",
+              "-keyout", w.path("carol.key"), "-out", w.path("carol.csr"))
+    w.openssl("x509", "-req", "-in", w.path("carol.csr"), "-CA", w.path("ca.pem"), "-CAkey", w.path("ca.key"), "-days", "30",
+              "-out", w.path("carol.pem"))
+    before = w.config["admin"], w.config["admins"]
+    w.stop()
+    w.configure(admin={**before[0], "ca": "ca.pem"}, admins=[w.spki("carol"), w.spki("root")])
+    w.start()
+    assert "policies" in w.admin("carol").json("GET", "/kbs/v0/launch-policy")[1]
+    try:
+        w.admin("root").json("GET", "/kbs/v0/launch-policy")  # its key is known, its certificate is nobody's
+    except (ssl.SSLError, ConnectionError, http_error()):
+        pass
+    else:
+        raise AssertionError("a self-signed certificate was enough")
+    w.stop()
+    w.configure(admin=before[0], admins=before[1])
+    w.start()
+
+
+@test
+def refusals_do_not_fill_the_ledger(w):
+    lines = lambda: w.run(LEDGER, "list", w.path("ledger"), "--json").count(b'"refused"')
+    before, c = lines(), w.client()
+    for _ in range(130):  # within two minutes of the clock at most
+        c.auth()
+        refused(401, "AttestationFailed", c.attest, w.evidence(c, bytes(32)))
+    assert lines() - before <= 120
+    w.stop()
+    last = w.run(LEDGER, "list", w.path("ledger"), "--json").decode()
+    assert "refusals before this one were not written" in last
+    w.start()
 
 
 @test

@@ -4,9 +4,17 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
+#include <pty.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+#include <termios.h>
 #include <unistd.h>
 
 #include "attest/broker/broker_judge.h"
@@ -371,6 +379,107 @@ static void the_stores_key_may_be_in_a_token(void **state)
 	assert_int_equal(store_find(path, NULL, &s, NULL), -EIO);
 }
 
+/* --- and in a TPM: swtpm, its socket behind a terminal that stands for the device ------------------ */
+
+/* Commands one way, answers the other, until either side ends; in a process of its own. */
+static _Noreturn void relay_run(int terminal, int tpm)
+{
+	struct pollfd p[] = { { terminal, POLLIN, 0 }, { tpm, POLLIN, 0 } };
+	char buf[4096];
+
+	while (poll(p, 2, -1) > 0)
+		for (size_t i = 0; i < 2; i++) {
+			ssize_t n = p[i].revents != 0 ? read(p[i].fd, buf, sizeof buf) : 0;
+			if (p[i].revents != 0 &&
+				(n <= 0 || write(p[1 - i].fd, buf, (size_t)n) != n))
+				_exit(0);
+		}
+	_exit(0);
+}
+
+struct soft_tpm {
+	pid_t tpm, relay;
+	char device[64];
+};
+
+static int tpm_start(struct soft_tpm *t, const char *name)
+{
+	struct sockaddr_un sa = { .sun_family = AF_UNIX };
+	char state[128], server[160];
+	struct termios raw;
+	int terminal = -1, slave = -1;
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	(void)snprintf(state, sizeof state, "dir=%s/%s", folder, name);
+	(void)snprintf(sa.sun_path, sizeof sa.sun_path, "%s/%s.sock", folder, name);
+	(void)snprintf(server, sizeof server, "type=unixio,path=%s", sa.sun_path);
+	assert_int_equal(mkdir(state + strlen("dir="), 0700), 0);
+	t->tpm = fork();
+	if (t->tpm == 0) {
+		(void)execlp("swtpm", "swtpm", "socket", "--tpm2", "--tpmstate", state, "--server",
+			server, "--flags", "not-need-init,startup-clear", (char *)NULL);
+		_exit(126);
+	}
+	for (int i = 0; i < 200 && connect(fd, (struct sockaddr *)&sa, sizeof sa) < 0; i++)
+		(void)usleep(20000);
+	assert_int_equal(openpty(&terminal, &slave, t->device, NULL, NULL), 0);
+	assert_int_equal(tcgetattr(slave, &raw), 0);
+	cfmakeraw(&raw);
+	assert_int_equal(tcsetattr(slave, TCSANOW, &raw), 0);
+	t->relay = fork();
+	if (t->relay == 0)
+		relay_run(terminal, fd);
+	(void)close(terminal);
+	(void)close(fd);
+	return slave; /* kept open: a terminal without a user forgets its settings */
+}
+
+static void tpm_stop(struct soft_tpm *t, int slave)
+{
+	(void)kill(t->relay, SIGKILL);
+	(void)kill(t->tpm, SIGKILL);
+	(void)waitpid(t->relay, NULL, 0);
+	(void)waitpid(t->tpm, NULL, 0);
+	(void)close(slave);
+}
+
+static void the_stores_key_may_be_sealed_by_a_tpm(void **state)
+{
+	struct soft_tpm t = { 0 }, other = { 0 };
+	struct kek kek = { .tpm = t.device }, wrong = { .tpm = other.device };
+	AUTO(store) struct store s = STORE_NONE;
+	AUTO(secret) struct secret secret = { 0 };
+	AUTO(secret) struct secret got = { 0 };
+	struct kbs_path where;
+	struct why why = { 0 };
+	char path[128];
+
+	if (system("command -v swtpm >/dev/null") != 0)
+		skip();
+	int a = tpm_start(&t, "tpm"), b = tpm_start(&other, "tpm2");
+	(void)snprintf(path, sizeof path, "%s/tpm-keyed", folder);
+	if (store_open(path, &kek, &s, &why) < 0)
+		fail_msg("%s", why.text);
+	assert_int_equal(kbs_path_parse("a/b/c", &where, NULL), 0);
+	assert_int_equal(secret_init_copy(&secret, "x-secret", 8), 0);
+	assert_int_equal(store_write_secret(&s, "", &where, &secret, NULL), 0);
+	store_close(&s);
+	if (store_find(path, &kek, &s, &why) < 0)
+		fail_msg("%s", why.text);
+	assert_int_equal(store_read_secret(&s, "", &where, &got, NULL), 0);
+	assert_memory_equal(got.p, "x-secret", 8);
+	store_close(&s);
+	assert_int_equal(store_find(path, &wrong, &s, &why), -EIO);
+	if (strstr(why.text, "not of this TPM") == NULL)
+		fail_msg("%s", why.text);
+	wrong.tpm = "/dev/null";
+	assert_int_equal(store_find(path, &wrong, &s, NULL), -EIO);
+	wrong.tpm = "/nonexistent";
+	assert_int_equal(store_find(path, &wrong, &s, NULL), -EIO);
+	tpm_stop(&t, a);
+	tpm_stop(&other, b);
+}
+
 static int setup(void **state)
 {
 	tdx_maker_init(&maker);
@@ -401,6 +510,7 @@ int main(void)
 		cmocka_unit_test(init_data_has_the_published_digest),
 		cmocka_unit_test(a_virtual_tpm_is_proven_by_the_report_behind_it),
 		cmocka_unit_test(the_stores_key_may_be_in_a_token),
+		cmocka_unit_test(the_stores_key_may_be_sealed_by_a_tpm),
 	};
 
 	kbs_json_init();

@@ -1,0 +1,71 @@
+#!/usr/bin/env python3
+"""broker.py BUILD [N]: guests served per second and core, beside bare TLS handshakes of the same run.
+
+A guest is a connection, a challenge, SEV-SNP evidence judged (report, VCEK, ASK below a root made for the
+run), a token, a secret sealed to its P-384 key, ledger entries for both on the disk. A handshake is a
+connection to the same broker that says nothing. In turns. What is counted is processor time of the broker
+and of its ledger writer; the client is Python and its time is its own. Asserts nothing about time.
+"""
+import os
+import statistics
+import sys
+
+sys.dont_write_bytecode = True
+BUILD = os.path.abspath(sys.argv[1])
+N = int(sys.argv[2]) if len(sys.argv) > 2 else 150
+ROUNDS = 5
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.argv = [sys.argv[0], *(os.path.join(BUILD, p) for p in
+            ("attest/broker/casemate-broker", "attest/ledger/casemate-ledger", "tests/proc/mint-report")), "none"]
+sys.path.insert(0, os.path.join(HERE, "../proc"))
+from kbs_client import Http, Key  # noqa: E402
+from test_kbs_client import CANARY, World  # noqa: E402
+
+
+def cpu_s(pid):
+    """User and system time of a process, in seconds; of all its threads, by the scheduler's clock."""
+    total = 0
+    for task in os.listdir(f"/proc/{pid}/task"):
+        with open(f"/proc/{pid}/task/{task}/schedstat", encoding="ascii") as f:
+            total += int(f.read().split()[0])
+    return total / 1e9
+
+
+def children(pid):
+    with open(f"/proc/{pid}/task/{pid}/children", encoding="ascii") as f:
+        return [int(x) for x in f.read().split()]
+
+
+def timed(pids, work):
+    before = [cpu_s(p) for p in pids]
+    for _ in range(N):
+        work()
+    return [(cpu_s(p) - b) / N for p, b in zip(pids, before)]
+
+
+def main():
+    w = World()
+    key = Key.new("ECDH-ES+A256KW", "P-384")
+    ledger = children(w.process.pid)[0]
+
+    def guest():
+        c = w.proven(key)
+        assert c.resource("r/t/one") == CANARY
+        c.close()
+
+    def handshake():
+        Http(("127.0.0.1", w.port), w.ca).close()
+
+    rows = [(timed([w.process.pid, ledger], guest), timed([w.process.pid], handshake)) for _ in range(ROUNDS)]
+    w.end()
+    broker = statistics.median(r[0][0] for r in rows)
+    writer = statistics.median(r[0][1] for r in rows)
+    bare = statistics.median(r[1][0] for r in rows)
+    print(f"{'':28} {'us':>7} {'per second and core':>20}")
+    for name, s in (("attest and release, broker", broker), ("with its ledger writer", broker + writer), ("bare TLS 1.3 handshake", bare)):
+        print(f"{name:28} {s * 1e6:7.0f} {1 / s:20.0f}")
+    print(f"one guest costs {(broker + writer) / bare:.1f} handshakes")
+
+
+if __name__ == "__main__":
+    main()
