@@ -94,7 +94,8 @@ ATTEST_API int attest_request_require(struct attest_request *request, const char
 /*
  * Judge. 0 with a whole verdict in *ret, whatever it says; the caller frees it. A negative errno
  * value means that there is no verdict: -EINVAL without evidence or time, -EBADMSG and
- * -EPROTONOSUPPORT for bytes that are no evidence we know, -ENOMEM. A request may be judged again.
+ * -EPROTONOSUPPORT for bytes that are no evidence we know, -EMSGSIZE for too many, -ENOMEM. A request
+ * may be judged again.
  */
 ATTEST_API int attest_request_verify(struct attest_request *request, struct attest_result **ret);
 

@@ -3,6 +3,7 @@
  * SVSM bindings likewise (no real SVSM evidence is public); and, where the folder of real evidence is
  * there (argument), every real quote and its damaged copies.
  */
+#include <ctype.h>
 #include <errno.h>
 #include <jansson.h>
 #include <openssl/ecdsa.h>
@@ -29,6 +30,7 @@
 #include "base/wr.h"
 #include "policy/policy.h"
 #include "tests/unit/cm.h"
+#include "tests/unit/mutate.h"
 
 #define AT_2026 1768435200 /* 2026-01-15 */
 #define AT_2030 1893456000
@@ -207,6 +209,61 @@ static void a_good_quote_is_affirmed_as_the_hosts(void **state)
 	m.in.required_rows = ROW_BIT(ROW_PCRS);
 	judge(&m, VERDICT_CONTRAINDICATED, ROW_PCRS);
 	maker_done(&m);
+}
+
+/* Hexadecimal digits and names of banks in either case. */
+static bool text_is_same(const uint8_t *before, const uint8_t *after, size_t len)
+{
+	for (size_t i = 0; i < len; i++)
+		if (tolower(before[i]) != tolower(after[i]))
+			return false;
+	return true;
+}
+
+/* The same key, spelled otherwise: parameters of RSA that nobody reads. */
+static bool key_is_same(const uint8_t *before, const uint8_t *after, size_t len)
+{
+	EVP_PKEY *a = d2i_PUBKEY(NULL, &before, (long)len),
+		 *b = d2i_PUBKEY(NULL, &after, (long)len);
+	bool is_same = a != NULL && b != NULL && EVP_PKEY_eq(a, b) == 1;
+
+	EVP_PKEY_free(a);
+	EVP_PKEY_free(b);
+	return is_same;
+}
+
+static void no_byte_of_a_made_quote_is_too_much(void **state)
+{
+	static const char *const names[] = { "P-256", "RSA" };
+
+	for (size_t i = 0; i < ARRAY_LEN(names); i++) {
+		struct maker m;
+		maker_init(&m, i == 0 ? EVP_EC_gen("P-256") : EVP_RSA_gen(2048));
+		struct subject s = { .name = names[i], .in = m.in, .step = 1 };
+		s.in.required_rows = ROW_BIT(ROW_PCRS);
+		mutate_check_good(&s, VERDICT_AFFIRMING);
+		mutate_bits(&s, &s.in.evidence, 0, s.in.evidence.len, ROW_BIT(ROW_SIGNATURE));
+		/* 48 bytes pass for a SEV measurement */
+		mutate_lengths(&s, &s.in.evidence, s.in.evidence.len, ROW_BIT(ROW_CHAIN));
+		mutate_tail(&s, &s.in.evidence, 0);
+		mutate_bytes(
+			&s, &s.in.tpm.signature, 0, s.in.tpm.signature.len, ROW_BIT(ROW_SIGNATURE));
+		mutate_lengths(
+			&s, &s.in.tpm.signature, s.in.tpm.signature.len, ROW_BIT(ROW_SIGNATURE));
+		mutate_tail(&s, &s.in.tpm.signature, ROW_BIT(ROW_SIGNATURE));
+		s.is_same = key_is_same;
+		mutate_bytes(&s, &s.in.tpm.ak, 0, s.in.tpm.ak.len,
+			ROW_BIT(ROW_SIGNATURE) | ROW_BIT(ROW_CHAIN));
+		s.is_same = NULL;
+		mutate_lengths(&s, &s.in.tpm.ak, s.in.tpm.ak.len,
+			ROW_BIT(ROW_SIGNATURE) | ROW_BIT(ROW_CHAIN));
+		s.is_same = text_is_same;
+		mutate_bytes(&s, &s.in.tpm.pcrs, 0, s.in.tpm.pcrs.len, ROW_BIT(ROW_PCRS));
+		mutate_lengths(&s, &s.in.tpm.pcrs, s.in.tpm.pcrs.len, ROW_BIT(ROW_PCRS));
+		mutate_check_good(&s, VERDICT_AFFIRMING);
+		maker_done(&m);
+	}
+	assert_true(mutate_count > 5000);
 }
 
 static void every_scheme_is_read(void **state)
@@ -1284,6 +1341,7 @@ int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_good_quote_is_affirmed_as_the_hosts),
+		cmocka_unit_test(no_byte_of_a_made_quote_is_too_much),
 		cmocka_unit_test(every_scheme_is_read),
 		cmocka_unit_test(what_does_not_fit_is_named),
 		cmocka_unit_test(what_is_no_quote_is_refused),
