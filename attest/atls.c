@@ -29,6 +29,7 @@ void atls_done(struct atls *a)
 {
 	X509_free(a->cert);
 	a->cert = NULL;
+	cmw_done(&a->wrapper);
 }
 
 bool atls_recognise(const uint8_t *bytes, size_t len)
@@ -103,65 +104,26 @@ static MUST_USE int pair_parse(const struct cbor *c, size_t n_max, struct atls *
 	return claims_parse(a, why);
 }
 
-/* configfs-tsm's attributes by name. */
-static MUST_USE int tsm_parse(const struct cbor *map, struct atls *a, struct why *why)
+/* A conceptual message wrapper: a record of our own type, or else evidence that has no claims. */
+static MUST_USE int wrapper_parse(const uint8_t *buf, size_t len, struct atls *a, struct why *why)
 {
-	struct cbor name, value;
-	struct cbor_iter it = cbor_items(map);
+	struct cbor pair;
+	int err = cmw_parse(buf, len, &a->wrapper, why);
 
-	while (map->type == CBOR_MAP && cbor_next(&it, &name) && cbor_next(&it, &value)) {
-		struct attest_blob blob = { value.p, value.len };
-		if (value.type == CBOR_BYTES && text_is(&name, "outblob"))
-			a->evidence = blob;
-		if (value.type == CBOR_BYTES && text_is(&name, "auxblob"))
-			a->table = blob;
-	}
-	return a->evidence.p != NULL ? 0
-				     : why_set(why, -EBADMSG, "a tsm-report without its outblob");
-}
-
-/* [type, value, ? indicator] (11.5). */
-static MUST_USE int record_parse(const struct cbor *c, struct atls *a, struct why *why)
-{
-	struct cbor type, inner;
-	struct attest_blob value;
-	char name[64];
-
-	if (c->n < 2 || c->n > 3 || !cbor_at(c, 0, &type) || !bytes_at(c, 1, &value) ||
-		(type.type != CBOR_TEXT && type.type != CBOR_UINT))
-		return why_set(why, -EBADMSG, "CMW: a record is not [type, bytes, indicator]");
-	bool is_ours = text_is(&type, ATLS_CMW_TYPE);
-	if (!is_ours && !text_is(&type, ATLS_TSM_TYPE)) {
-		cbor_text(&type, name, sizeof name);
-		return why_set(why, -EPROTONOSUPPORT,
-			"CMW: type \"%s\"; want " ATLS_CMW_TYPE " or " ATLS_TSM_TYPE, name);
-	}
-	int err = cbor_parse(value.p, value.len, &inner, why);
 	if (err < 0)
-		return why_prefix(why, err, "CMW");
-	return is_ours ? pair_parse(&inner, 3, a, why) : tsm_parse(&inner, a, why);
-}
-
-/* A record, or the one record of a collection that we know. */
-static MUST_USE int cmw_parse(const struct cbor *c, struct atls *a, struct why *why)
-{
-	struct cbor name, value;
-	int err = -EPROTONOSUPPORT;
-
-	if (c->type == CBOR_ARRAY)
-		return record_parse(c, a, why);
-	if (c->type != CBOR_MAP)
-		return why_set(why, -EPROTONOSUPPORT,
-			"CMW: want a record or a collection of records in CBOR");
-	struct cbor_iter it = cbor_items(c);
-	while (err == -EPROTONOSUPPORT && cbor_next(&it, &name) && cbor_next(&it, &value))
-		if (value.type == CBOR_ARRAY) {
-			struct why last = { 0 };
-			err = record_parse(&value, a, &last);
-			if (err < 0)
-				(void)why_set(why, err, "%s", last.text);
-		}
-	return err < 0 ? why_set(why, err, "CMW: a collection without evidence we know") : 0;
+		return err;
+	for (size_t i = 0; i < a->wrapper.n; i++) {
+		const struct cmw_record *r = &a->wrapper.at[i];
+		if (strcmp(r->type, ATLS_CMW_TYPE) != 0)
+			continue;
+		err = cbor_parse(r->value.p, r->value.len, &pair, why);
+		return err < 0 ? why_prefix(why, err, "CMW") : pair_parse(&pair, 3, a, why);
+	}
+	return cmw_find_evidence(&a->wrapper, &a->evidence, &a->table, NULL) == 0
+		       ? 0
+		       : why_set(why, -EPROTONOSUPPORT,
+				 "CMW: type \"%s\"; want " ATLS_CMW_TYPE " or " ATLS_TSM_TYPE,
+				 a->wrapper.at[0].type);
 }
 
 static MUST_USE int dice_parse(const uint8_t *buf, size_t len, struct atls *a, struct why *why)
@@ -181,26 +143,21 @@ static MUST_USE int dice_parse(const uint8_t *buf, size_t len, struct atls *a, s
 	if (c.type == CBOR_TAG)
 		return why_set(why, -EPROTONOSUPPORT, "CBOR tag %llu; want %u",
 			(unsigned long long)c.n, ATLS_TAG_QUOTE);
-	return cmw_parse(&c, a, why);
+	return wrapper_parse(buf, len, a, why);
 }
 
 /* CMW ::= CHOICE { json UTF8String, cbor OCTET STRING } */
 static MUST_USE int der_cmw_parse(const uint8_t *buf, size_t len, struct atls *a, struct why *why)
 {
 	const unsigned char *at = buf;
-	struct cbor c;
 	long inner_len = 0;
 	int tag = 0, class = 0;
 
 	int flags = ASN1_get_object(&at, &inner_len, &tag, &class, (long)len);
-	if (flags != 0 || class != V_ASN1_UNIVERSAL || at + inner_len != buf + len)
-		return why_set(why, -EBADMSG, "CMW: not one DER string");
-	if (tag == V_ASN1_UTF8STRING)
-		return why_set(why, -EPROTONOSUPPORT, "CMW: in JSON; want CBOR");
-	if (tag != V_ASN1_OCTET_STRING)
-		return why_set(why, -EBADMSG, "CMW: neither an OCTET STRING nor a UTF8String");
-	int err = cbor_parse(at, (size_t)inner_len, &c, why);
-	return err < 0 ? err : cmw_parse(&c, a, why);
+	if (flags != 0 || class != V_ASN1_UNIVERSAL || at + inner_len != buf + len ||
+		(tag != V_ASN1_OCTET_STRING && tag != V_ASN1_UTF8STRING))
+		return why_set(why, -EBADMSG, "CMW: not one OCTET STRING or UTF8String");
+	return wrapper_parse(at, (size_t)inner_len, a, why);
 }
 
 int atls_parse_value(
@@ -303,7 +260,7 @@ int atls_open(struct attest_blob blob, struct atls *ret, struct why *why)
 		return err;
 
 	*ret = a;
-	a.cert = NULL;
+	a = (struct atls){ 0 };
 	return 0;
 }
 

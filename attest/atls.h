@@ -7,7 +7,7 @@
  * Trust:   none in the certificate: its signature must hold and means nothing. The evidence speaks
  *          for the key if its report data is the hash of the claims that name the key, or of the
  *          key itself; that the peer has the key is for the TLS handshake to prove.
- * Owns:    an atls owns its certificate; evidence, claims and table point into it.
+ * Owns:    an atls owns its certificate and wrapper; evidence, claims and table point into them.
  * Threads: any; one atls, one thread.
  */
 #pragma once
@@ -17,14 +17,15 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "attest/cmw.h"
 #include "attest/evidence.h"
 #include "base/cdefs.h"
 #include "base/why.h"
 
 /* CMW type of our own: CBOR array of report, claims buffer and, if there is one, certificate table. */
 #define ATLS_CMW_TYPE "application/vnd.casemate.attested-tls+cbor"
-/* What Linux's configfs-tsm gave, as a CBOR map; no claims (attestation.md 11.5). */
-#define ATLS_TSM_TYPE "application/vnd.veraison.tsm-report+cbor"
+/* What Linux's configfs-tsm gave, CBOR or JSON; no claims (attestation.md 11.5). */
+#define ATLS_TSM_TYPE "application/vnd.veraison.tsm-report"
 
 #define ATLS_OID_DICE "2.23.133.5.4.9"
 #define ATLS_OID_CMW  "1.3.6.1.5.5.7.1.35"
@@ -43,6 +44,7 @@ enum atls_form {
 
 struct atls {
 	X509 *cert;
+	struct cmw wrapper;
 	struct attest_blob evidence; /* report or quote */
 	struct attest_blob claims;   /* claims buffer; len 0: report data is the hash of the key */
 	struct attest_blob table;    /* the host's certificate table; len 0: none */
@@ -64,7 +66,7 @@ bool atls_recognise(const uint8_t *bytes, size_t len);
 /* The kind of evidence in a certificate; EVIDENCE_UNKNOWN: none, or none that we verify. */
 enum evidence_kind atls_kind(const uint8_t *bytes, size_t len);
 
-/* The extension's value, for atls_open() and its fuzz target; what is found points into buf. */
+/* The extension's value, for atls_open() and its fuzz target; what is found points into buf and ret. */
 MUST_USE int atls_parse_value(
 	enum atls_form form, const uint8_t *buf, size_t len, struct atls *ret, struct why *why);
 

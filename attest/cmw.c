@@ -233,7 +233,7 @@ int cmw_find_evidence(
 			err = tsm_cbor(r, &found, &table);
 		else if (strcmp(r->type, TSM_REPORT "+json") == 0)
 			err = tsm_json(c, r, &found, &table);
-		else if (attest_recognise(r->value.p, r->value.len) != EVIDENCE_UNKNOWN)
+		else if (attest_recognise_bare(r->value.p, r->value.len) != EVIDENCE_UNKNOWN)
 			found = r->value;
 		if (err < 0 || found.len == 0)
 			continue;

@@ -45,7 +45,7 @@ static inline void cmw_auto(struct cmw *c)
 MUST_USE int cmw_parse(const uint8_t *bytes, size_t len, struct cmw *ret, struct why *why);
 
 /*
- * The first evidence in it: a record that attest_recognise() knows, or what Linux's configfs-tsm gave
+ * The first evidence in it: a record that attest_recognise_bare() knows, or what Linux's configfs-tsm gave
  * (application/vnd.veraison.tsm-report), whose auxblob, the certificate table, is *ret_table (len 0:
  * none). Points into c or the message. -ENOENT with why.
  */

@@ -14,7 +14,6 @@
 
 #define SLACK_S        300  /* a peer's clock that is behind ours */
 #define HASH_SHA384    7u   /* Named Information Hash Algorithm */
-#define CMW_EVIDENCE   4u   /* indicator (attestation.md 11.5) */
 #define VALUE_OVERHEAD 256u /* heads, the type's name, claims aside */
 
 static void bytes_put(struct wr *w, const void *bytes, size_t len)

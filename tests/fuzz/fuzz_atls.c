@@ -10,5 +10,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (size > 0 && atls_parse_value((enum atls_form)(data[0] % ATLS_FORM_COUNT), data + 1,
 				size - 1, &a, &why) == 0)
 		(void)attest_recognise_bare(a.evidence.p, a.evidence.len);
+	atls_done(&a);
 	return 0;
 }

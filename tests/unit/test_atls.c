@@ -12,11 +12,13 @@
 #include "attest/agent/agent_tls.h"
 #include "attest/atls.h"
 #include "attest/cbor.h"
+#include "base/b64.h"
 #include "base/fd.h"
 #include "tests/unit/cm.h"
 #include "tests/unit/snp_maker.h"
 
 #define VECTORS     SOURCE_ROOT "/../shared/vectors/docs/"
+#define QUOTE       SOURCE_ROOT "/../shared/vectors/tdx/v4-azure-automata/quote.bin"
 #define TCB_MILAN   0xDB18000000000004u
 #define REPORT_DATA 0x50
 #define HOUR        3600
@@ -272,6 +274,61 @@ static void other_wrappings_are_affirmed(void **state)
 	fixture_free(f);
 }
 
+/* The same record in JSON, in a UTF8String. */
+static void a_wrapper_in_json_is_affirmed(void **state)
+{
+	static uint8_t value[8192], der[16384];
+	static char text[16384];
+	struct fixture *f = fixture_new();
+	struct attest_blob certs[2] = { vcek, ask };
+	struct wr w = wr_of(text, sizeof text);
+
+	f->in.certs = certs;
+	f->in.n_certs = 2;
+	certify(f);
+	size_t len = value_make(f, NULL, 0, value);
+	wr_str(&w, "[\"" ATLS_CMW_TYPE "\",\"");
+	b64url_print(&w, value, len);
+	wr_str(&w, "\",4]");
+	assert_int_equal(wr_end_str(&w), 0);
+	unsigned char *at = der;
+	ASN1_put_object(&at, 0, (int)strlen(text), V_ASN1_UTF8STRING, V_ASN1_UNIVERSAL);
+	memcpy(at, text, strlen(text));
+	value_replace(f, ATLS_OID_CMW, der, (size_t)(at - der) + strlen(text));
+	assert_int_equal(verify(f), 0);
+	assert_int_equal(f->v.overall, VERDICT_AFFIRMING);
+	fixture_free(f);
+}
+
+/* A TDX quote in Intel's tag is judged as one; a real one was not made for this key. */
+static void a_quote_of_another_purpose_is_refused(void **state)
+{
+	static uint8_t value[32768];
+	struct fixture *f = fixture_new();
+	struct wr w = wr_of(value, sizeof value);
+	uint8_t *bytes = NULL;
+	size_t len = 0;
+
+	if (fd_read_path(QUOTE, 16384, &bytes, &len, NULL) < 0) {
+		fixture_free(f);
+		skip();
+	}
+	certify(f);
+	cbor_put(&w, CBOR_TAG, ATLS_TAG_QUOTE);
+	cbor_put(&w, CBOR_ARRAY, 2);
+	cbor_put(&w, CBOR_BYTES, len);
+	wr_copy(&w, bytes, len);
+	cbor_put(&w, CBOR_BYTES, f->claims.len);
+	wr_copy(&w, f->claims.bytes, f->claims.len);
+	value_replace(f, ATLS_OID_DICE, value, w.len);
+	expect(f, ROW_BINDING, "made for something else");
+	assert_int_equal(f->v.kind, EVIDENCE_TDX);
+	assert_int_equal(f->v.rows[ROW_SIGNATURE].status, VERDICT_AFFIRMING);
+	assert_int_equal(f->v.rows[ROW_REPORT_DATA].status, VERDICT_CONTRAINDICATED);
+	free(bytes);
+	fixture_free(f);
+}
+
 /* Evidence without claims: the report data is the hash of the key. */
 static void a_bare_tsm_report_names_the_key_itself(void **state)
 {
@@ -298,8 +355,8 @@ static void a_bare_tsm_report_names_the_key_itself(void **state)
 		cbor_put(&in, CBOR_BYTES, f->evidence.len);
 		wr_copy(&in, f->evidence.bytes, f->evidence.len);
 		cbor_put(&w, CBOR_ARRAY, 2);
-		cbor_put(&w, CBOR_TEXT, strlen(ATLS_TSM_TYPE));
-		wr_str(&w, ATLS_TSM_TYPE);
+		cbor_put(&w, CBOR_TEXT, strlen(ATLS_TSM_TYPE "+cbor"));
+		wr_str(&w, ATLS_TSM_TYPE "+cbor");
 		cbor_put(&w, CBOR_BYTES, in.len);
 		wr_copy(&w, inner, in.len);
 		value_replace(f, ATLS_OID_DICE, value, w.len);
@@ -465,9 +522,9 @@ static void other_tags_types_and_shapes_are_refused(void **state)
 		{ NULL, 60001, -EPROTONOSUPPORT, "only its own machine" },
 		{ NULL, 60002, -EPROTONOSUPPORT, "only its own machine" },
 		{ NULL, 60003, -EPROTONOSUPPORT, "CBOR tag 60003" },
-		{ NULL, 0, -EBADMSG, "record" },
+		{ NULL, 0, -EBADMSG, "CMW" },
 		{ "application/eat+cwt", 0, -EPROTONOSUPPORT, "application/eat+cwt" },
-		{ ATLS_TSM_TYPE, 0, -EBADMSG, "outblob" },
+		{ ATLS_TSM_TYPE "+cbor", 0, -EPROTONOSUPPORT, "tsm-report+cbor" },
 	};
 	static uint8_t value[8192];
 
@@ -572,6 +629,8 @@ int main(void)
 		cmocka_unit_test(a_fresh_certificate_is_affirmed),
 		cmocka_unit_test(pem_is_read_as_well),
 		cmocka_unit_test(other_wrappings_are_affirmed),
+		cmocka_unit_test(a_wrapper_in_json_is_affirmed),
+		cmocka_unit_test(a_quote_of_another_purpose_is_refused),
 		cmocka_unit_test(a_bare_tsm_report_names_the_key_itself),
 		cmocka_unit_test(another_key_is_refused),
 		cmocka_unit_test(a_signature_of_another_is_refused),
