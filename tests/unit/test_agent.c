@@ -1,12 +1,19 @@
 /* The agent's readers: the measured command line, the header of a volume, a broker's challenge. */
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <sys/time.h>
+#include <sys/un.h>
+#include <unistd.h>
 
 #include "attest/agent/agent_kbs.h"
 #include "attest/agent/agent_luks.h"
+#include "attest/agent/agent_relay.h"
 #include "attest/agent/agent_settings.h"
 #include "attest/broker/kbs_json.h"
+#include "base/fd.h"
 #include "tests/unit/cm.h"
 
 #define HASH   "3ad83d1a1d3389a76ee22e76a2881338b17efb8be7b8f51c3bd5f7bda56577cf"
@@ -56,6 +63,16 @@ static void settings_take_every_word(void **state)
 	assert_true(s.broker.has_pin);
 	assert_int_equal(settings(NEEDED " casemate.broker=unix:/run/b.sock", &s, NULL), 0);
 	assert_string_equal(s.broker.unix_path, "/run/b.sock");
+	assert_string_equal(s.key_kind, "P-384");
+	assert_string_equal(s.evidence, "");
+	assert_int_equal(settings(NEEDED " casemate.broker=tcp:10.0.2.2:8080 casemate.teekey=RSA "
+					 "casemate.evidence=configfs-tsm",
+				 &s, NULL),
+		0);
+	assert_string_equal(s.broker.tcp, "10.0.2.2:8080");
+	assert_string_equal(s.key_kind, "RSA");
+	assert_string_equal(s.evidence, "configfs-tsm");
+	assert_int_equal(settings(NEEDED " casemate.broker=tcp:[fd00::1]:443", &s, NULL), 0);
 }
 
 static void settings_refuse_what_they_do_not_know(void **state)
@@ -90,6 +107,21 @@ static void settings_refuse_what_they_do_not_know(void **state)
 		NEEDED " casemate.broker=unix:relative",
 		NEEDED " casemate.host=a/b",
 		NEEDED " casemate.ca=12",
+		NEEDED " casemate.broker=tcp:",
+		NEEDED " casemate.broker=tcp:10.0.2.2",
+		NEEDED " casemate.broker=tcp:10.0.2.2:",
+		NEEDED " casemate.broker=tcp:10.0.2.2:0",
+		NEEDED " casemate.broker=tcp:10.0.2.2:65536",
+		NEEDED " casemate.broker=tcp:broker.example:443",
+		NEEDED " casemate.broker=tcp:fd00::1:443",
+		NEEDED " casemate.broker=tcp:[fd00::1:443",
+		NEEDED " casemate.broker=tcp:[]:443",
+		NEEDED " casemate.broker=tcp:[10.0.2.2]:443",
+		NEEDED " casemate.teekey=P-192",
+		NEEDED " casemate.teekey=",
+		NEEDED " casemate.evidence=",
+		NEEDED " casemate.evidence=/dev/tpm0",
+		NEEDED " casemate.evidence=aaaaaaaaaaaaaaaaa",
 		"casemate.workload=sh casemate.verity=" HASH "@4096",
 		"casemate.workload=/bin/sh casemate.verity=" HASH,
 		"casemate.workload=/bin/sh casemate.verity=" HASH "@",
@@ -227,6 +259,55 @@ static void challenge_without_a_nonce_is_refused(void **state)
 	assert_int_equal(challenge("<html>"), -EBADMSG);
 }
 
+/* --- the relay ------------------------------------------------------------------------------- */
+
+static int socket_at(const char *path, struct sockaddr_un *sa)
+{
+	struct timeval limit = { .tv_sec = 10 };
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	*sa = (struct sockaddr_un){ .sun_family = AF_UNIX };
+	(void)snprintf(sa->sun_path, sizeof sa->sun_path, "%s", path);
+	(void)setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
+	return fd;
+}
+
+/* A broker that closes after each answer is spoken to again: a connection of its own each time. */
+static void relay_serves_one_after_the_other(void **state)
+{
+	char folder[] = "/tmp/casemate-test-XXXXXX", far_path[64], near_path[64], got[6];
+	struct sockaddr_un far, near;
+	pid_t pid = 0;
+
+	assert_non_null(mkdtemp(folder));
+	(void)snprintf(far_path, sizeof far_path, "%s/far", folder);
+	(void)snprintf(near_path, sizeof near_path, "%s/near", folder);
+	AUTO(fd) int listener = socket_at(far_path, &far);
+	/* Nobody there yet: said at once. */
+	assert_int_equal(
+		agent_relay_start((struct sockaddr *)&far, sizeof far, near_path, &pid), -ENOENT);
+	assert_int_equal(bind(listener, (struct sockaddr *)&far, sizeof far), 0);
+	assert_int_equal(listen(listener, 4), 0);
+	assert_int_equal(
+		agent_relay_start((struct sockaddr *)&far, sizeof far, near_path, &pid), 0);
+	for (int i = 0; i < 3; i++) {
+		AUTO(fd) int client = socket_at(near_path, &near);
+		assert_int_equal(connect(client, (struct sockaddr *)&near, sizeof near), 0);
+		AUTO(fd) int server = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
+		assert_int_equal(fd_write_all(client, "hello", 5), 0);
+		assert_int_equal(read(server, got, 5), 5);
+		assert_int_equal(fd_write_all(server, "there", 5), 0);
+		assert_int_equal(read(client, got, 5), 5);
+		assert_memory_equal(got, "there", 5);
+		fd_drop(&server);
+		assert_int_equal(read(client, got, 1), 0); /* its end comes through */
+	}
+	agent_relay_stop(pid);
+	(void)unlink(near_path);
+	(void)unlink(far_path);
+	(void)rmdir(folder);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -238,6 +319,7 @@ int main(void)
 		cmocka_unit_test(header_that_would_not_protect_is_refused),
 		cmocka_unit_test(challenge_is_taken),
 		cmocka_unit_test(challenge_without_a_nonce_is_refused),
+		cmocka_unit_test(relay_serves_one_after_the_other),
 	};
 
 	kbs_json_init();
