@@ -16,6 +16,8 @@ files=(
 	attest/sev_cert.c attest/ovmf.c
 	attest/json_in.c attest/cbor.c attest/jwk.c attest/jws.c attest/cose.c attest/token.c attest/ear_read.c
 	attest/dsse.c attest/corim.c attest/cmw.c attest/atls.c
+	attest/broker/broker_config.c attest/broker/broker_evidence.c attest/broker/broker_token.c
+	attest/broker/broker_admin.c attest/broker/kbs_bind.c
 	attest/broker/kbs_json.c attest/broker/kbs_jwe.c attest/broker/kbs_path.c attest/broker/kbs_snp.c
 	attest/endorse/endorse_bundle.c
 )

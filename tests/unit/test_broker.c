@@ -12,6 +12,7 @@
 #include "attest/broker/broker_db.h"
 #include "attest/broker/broker_store.h"
 #include "attest/broker/kbs_json.h"
+#include "attest/broker/kbs_jwe.h"
 #include "base/fd.h"
 #include "tests/unit/cm.h"
 
@@ -128,6 +129,89 @@ static void a_session_ends(void **state)
 	assert_int_equal(ask(BROKER_POST, "/kbs/v0/attest", "{}", cookie,
 				 now + LIMIT_KBS_SESSION_MS + 1, NULL),
 		401);
+}
+
+/* One guest's flood takes its own places, nobody else's. */
+static void proven_sessions_of_one_policy_are_bounded(void **state)
+{
+	static struct sessions all;
+	struct session *other = sessions_new(&all, 1, 0);
+	unsigned int n = 0;
+
+	other->state = SESSION_PROVEN;
+	other->proof.policy_hash[0] = 1;
+	for (uint64_t i = 0; i < LIMIT_KBS_SESSIONS + 10; i++) {
+		struct session *s = sessions_new(&all, 2 + i, 0);
+		assert_non_null(s);
+		s->state = SESSION_PROVEN;
+		sessions_thin(&all, s);
+	}
+	for (size_t i = 0; i < ARRAY_LEN(all.at); i++)
+		n += all.at[i].state == SESSION_PROVEN && all.at[i].proof.policy_hash[0] == 0;
+	assert_int_equal(n, LIMIT_BROKER_SESSIONS_POLICY);
+	assert_int_equal(other->state, SESSION_PROVEN);
+}
+
+static void rates_are_of_a_peer_and_of_all(void **state)
+{
+	static struct rate r;
+
+	rate_init(&r, 3, 5);
+	for (int i = 0; i < 3; i++)
+		assert_false(rate_is_over(&r, "peer", 4, 0));
+	assert_true(rate_is_over(&r, "peer", 4, 59999));
+	assert_false(rate_is_over(&r, "another", 7, 0));
+	assert_false(rate_is_over(&r, NULL, 0, 0));
+	assert_true(rate_is_over(&r, NULL, 0, 0));
+	assert_false(rate_is_over(&r, "peer", 4, 60000));
+}
+
+/* Keys that sign tokens: from a file, or none that can. */
+static void tokens_are_of_one_key_and_issuer(void **state)
+{
+	static const char rsa[] = "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n";
+	static const char ec[] =
+		"-----BEGIN PRIVATE KEY-----\n"
+		"MC4CAQAwBQYDK2VwBCIEIJ1hsZ3v/VpguoRK9JLsLMREScVpezJpGXA7rAMcrn9g\n"
+		"-----END PRIVATE KEY-----\n"; /* RFC 8037, A.1 */
+	struct tokens mine = { 0 }, theirs = { 0 }, none = { 0 };
+	static struct verdict v;
+	struct session s = { .state = SESSION_PROVEN, .nonce = "AAAA" };
+	AUTO(kbs_json) json_t *key = NULL;
+	AUTO(kbs_json) json_t *pub = NULL;
+	AUTO(kbs_json) json_t *got = NULL;
+	AUTO(kbs_text) char *token = NULL;
+	struct proof proof;
+
+	verdict_init(&v, EVIDENCE_SNP);
+	assert_int_equal(kbs_key_new(&key, &pub, NULL), 0);
+	assert_true(tokens_open(&mine, in_folder("none"), NULL, 0, NULL) < 0);
+	assert_int_equal(
+		fd_replace_file(AT_FDCWD, in_folder("k"), rsa, strlen(rsa), 0600, NULL), 0);
+	assert_true(tokens_open(&mine, in_folder("k"), NULL, 0, NULL) < 0);
+	assert_int_equal(fd_replace_file(AT_FDCWD, in_folder("k"), ec, strlen(ec), 0600, NULL), 0);
+	assert_int_equal(tokens_open(&mine, in_folder("k"), "me", 60, NULL), 0);
+	assert_int_equal(tokens_open(&theirs, in_folder("k"), "them", 60, NULL), 0);
+	(void)snprintf(s.proof.guest, sizeof s.proof.guest, "a/b");
+	memset(s.proof.boot_id, 7, sizeof s.proof.boot_id);
+	s.proof.since = 1000;
+	s.proof.serial = 3;
+	s.proof.is_debug_off = true;
+	assert_int_equal(tokens_print(&mine, &v, &s, pub, 1000, &token, NULL), 0);
+	assert_int_equal(tokens_read(&mine, token, 1059, &proof, &got, NULL), 0);
+	assert_memory_equal(&proof, &s.proof, sizeof proof);
+	assert_true(json_equal(got, pub));
+	json_decref(got);
+	got = NULL;
+	assert_int_equal(tokens_read(&mine, token, 1060, &proof, &got, NULL), -EACCES);
+	assert_int_equal(tokens_read(&theirs, token, 1001, &proof, &got, NULL), -EACCES);
+	assert_int_equal(tokens_read(&broker.tokens, token, 1001, &proof, &got, NULL), -EACCES);
+	assert_int_equal(tokens_read(&none, token, 1001, &proof, &got, NULL), -EACCES);
+	token[strlen(token) / 2] ^= 1;
+	assert_int_equal(tokens_read(&mine, token, 1001, &proof, &got, NULL), -EACCES);
+	assert_null(got);
+	tokens_close(&mine);
+	tokens_close(&theirs);
 }
 
 /* --- the store ------------------------------------------------------------------------------- */
@@ -460,6 +544,9 @@ int main(void)
 		cmocka_unit_test(a_flood_of_sessions_leaves_the_proven_alone),
 		cmocka_unit_test(a_session_is_known_by_its_cookie_alone),
 		cmocka_unit_test(a_session_ends),
+		cmocka_unit_test(proven_sessions_of_one_policy_are_bounded),
+		cmocka_unit_test(rates_are_of_a_peer_and_of_all),
+		cmocka_unit_test(tokens_are_of_one_key_and_issuer),
 		cmocka_unit_test(secrets_come_back_and_go),
 		cmocka_unit_test(names_that_are_paths_are_refused),
 		cmocka_unit_test(secrets_are_sealed_where_they_are),
