@@ -8,7 +8,7 @@
 #include "base/fd.h"
 
 static const struct ev_source *const sources[] = { &ev_tsm, &ev_sev_guest, &ev_tdx_guest, &ev_tpm,
-	&ev_simulated };
+	&ev_last };
 
 const char *ev_kind_name(enum ev_kind kind)
 {

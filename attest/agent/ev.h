@@ -52,7 +52,7 @@ struct ev_source {
 
 extern const struct ev_source ev_tsm, ev_sev_guest, ev_tdx_guest, ev_tpm;
 /* Declared once, defined twice: ev_sim.c, and ev_none.c (never there) in what ships. */
-extern const struct ev_source ev_simulated;
+extern const struct ev_source ev_last;
 
 /*
  * Find the source: files are looked up below the folder root ("/" in a guest), only is a source's

@@ -8,4 +8,4 @@ static MUST_USE int none_find(struct ev *ev, struct why *why)
 	return -ENODEV;
 }
 
-const struct ev_source ev_simulated = { .name = "simulated", .find = none_find };
+const struct ev_source ev_last = { .name = "simulated", .find = none_find };

@@ -87,4 +87,4 @@ static MUST_USE int sim_get(
 	return 0;
 }
 
-const struct ev_source ev_simulated = { "simulated", sim_find, sim_get };
+const struct ev_source ev_last = { "simulated", sim_find, sim_get };
