@@ -155,6 +155,7 @@ static pid_t program_start(const char *const argv[])
 
 	if (pid == 0) {
 		(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+		(void)dup2(2, 1); /* standard output is for TAP */
 		(void)execv(argv[0], (char *const *)(uintptr_t)argv);
 		_exit(126);
 	}
