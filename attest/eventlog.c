@@ -536,7 +536,15 @@ struct replay {
 	struct eventlog_replay *out;
 	enum eventlog_kind kind;
 	unsigned int n_separators[EVENTLOG_REGISTERS];
+	bool is_past_firmware; /* the register of Secure Boot had its first separator */
 };
+
+/* Types are not measured: what a separator measures is one, whatever the log calls it (9.4). */
+static bool digest_is_separator(const struct tpm_alg *alg, const uint8_t *digest)
+{
+	return digest_is(alg, digest, "\0\0\0\0", 4) || digest_is(alg, digest, "\1\0\0\0", 4) ||
+	       digest_is(alg, digest, "\xFF\xFF\xFF\xFF", 4);
+}
 
 static void replay_init(struct replay *p, const struct tpm_alg *alg)
 {
@@ -565,12 +573,10 @@ static void locality_apply(struct replay *p, const struct eventlog_event *e)
 
 static void secure_boot_note(struct replay *p, const struct eventlog_event *e)
 {
-	uint32_t reg = p->kind == EVENTLOG_CCEL ? 1 : 7;
 	struct variable v;
 
-	if (e->type != EVENT_DRIVER_CONFIG || e->reg != reg || p->n_separators[reg] > 0 ||
-		variable_parse(e, &v) < 0 || !variable_is(&v, "SecureBoot") ||
-		p->out->secure_boot == EVENTLOG_OFF)
+	if (e->type != EVENT_DRIVER_CONFIG || p->is_past_firmware || variable_parse(e, &v) < 0 ||
+		!variable_is(&v, "SecureBoot") || p->out->secure_boot == EVENTLOG_OFF)
 		return;
 	p->out->secure_boot = v.len == 1 && v.value[0] == 1 ? EVENTLOG_ON : EVENTLOG_OFF;
 }
@@ -579,6 +585,7 @@ static MUST_USE int event_apply(struct replay *p, const struct eventlog_event *e
 {
 	struct eventlog_replay *o = p->out;
 	const uint8_t *digest = eventlog_digest_of(e, o->alg->id);
+	bool is_secure_boots = e->reg == (p->kind == EVENTLOG_CCEL ? 1 : 7);
 	char name[EVENTLOG_NAME_MAX];
 
 	o->n_events++;
@@ -594,8 +601,10 @@ static MUST_USE int event_apply(struct replay *p, const struct eventlog_event *e
 		(void)why_set(&o->problem, 0,
 			"event %zu (%s, %s): its digest is not that of its data: it was edited",
 			e->index, eventlog_type_name(e->type), name);
-	else if (proof == EVENTLOG_PROVEN)
+	else if (proof == EVENTLOG_PROVEN && is_secure_boots)
 		secure_boot_note(p, e);
+	p->is_past_firmware |= is_secure_boots &&
+			       (e->type == EVENT_SEPARATOR || digest_is_separator(o->alg, digest));
 	if (e->type == EVENT_SEPARATOR &&
 		++p->n_separators[e->reg] > separators_max(p->kind, e->reg))
 		(void)why_set(

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "attest/appraise.h"
+#include "attest/appraise_row.h"
 #include "attest/cert.h"
 #include "attest/eventlog.h"
 #include "attest/evidence.h"
@@ -236,16 +237,22 @@ static MUST_USE int chain_verify(
 static void revocation_row(struct tpm_case *c, struct verdict *v)
 {
 	AUTO(cert_store) struct cert_store crls = { 0 };
+	const struct policy *p = c->in->policy;
+	bool is_required = p != NULL && p->tee.endorsements.require_crl, speaks = false;
 	struct why why = { 0 };
-	bool speaks = false;
 
-	blobs_add(&crls, c->in->crls, c->in->n_crls);
+	for (size_t i = 0; i < c->in->n_crls; i++)
+		if (cert_store_add(&crls, c->in->crls[i].p, c->in->crls[i].len, &why) < 0)
+			verdict_set(v, ROW_REVOCATION, VERDICT_WARNING, "", "",
+				"a CRL that was given cannot be taken: %s", why.text);
+	why_clear(&why);
 	for (size_t i = 0; i < crls.n_crls; i++)
 		speaks |= X509_NAME_cmp(X509_CRL_get_issuer(crls.crls[i]),
 				  X509_get_issuer_name(c->ak.cert)) == 0;
 	if (!speaks)
-		verdict_set(v, ROW_REVOCATION, VERDICT_NONE, "", "",
-			"no CRL of the attestation key's issuer was given");
+		verdict_set(v, ROW_REVOCATION, is_required ? VERDICT_CONTRAINDICATED : VERDICT_NONE,
+			"", "", "no CRL of the attestation key's issuer was given%s",
+			is_required ? "; the policy requires it" : "");
 	else if (chain_verify(c, &crls, X509_V_FLAG_CRL_CHECK, &why) < 0)
 		verdict_set(v, ROW_REVOCATION, VERDICT_CONTRAINDICATED, "", "", "%s", why.text);
 	else
@@ -359,7 +366,8 @@ static void inner_fold(const struct tpm_case *c, struct verdict *v)
 		const struct verdict_row *row = &c->inner->rows[r];
 		/* A paravisor's HOST_DATA is its maker's: the registers speak for the guest. */
 		bool is_ours = r == ROW_REPORT_DATA || r == ROW_TRUST ||
-			       (r == ROW_HOST_DATA && c->in->host_data == NULL);
+			       (r == ROW_HOST_DATA && c->in->host_data == NULL &&
+				       c->hcl.kind != EVIDENCE_UNKNOWN);
 		if (!is_ours && (row->status != VERDICT_NONE || row->why[0] != '\0'))
 			verdict_set(v, r, row->status, row->expected, row->actual, "%s%s%s", name,
 				row->why[0] != '\0' ? ": " : " report", row->why);
@@ -491,6 +499,19 @@ static void binding_row(struct tpm_case *c, struct verdict *v)
 	else
 		verdict_set(
 			v, ROW_BINDING, VERDICT_CONTRAINDICATED, "", "", "%s", why_text(&why, err));
+}
+
+/* The launch policy itself; that of a TEE's report is judged with the report. */
+static void policy_row(const struct tpm_case *c, struct verdict *v)
+{
+	const struct policy *p = c->in->policy;
+
+	if (c->inner != NULL || p == NULL)
+		return;
+	row_policy_itself(v, p, c->tee.len > 0 ? p->tee.type : POLICY_TEE_NONE, c->in->at);
+	if (p->tee.endorsements.n_deny_chips > 0)
+		verdict_set(v, ROW_CHIP_ID, VERDICT_CONTRAINDICATED, "", "",
+			"the policy denies chips, a TPM does not say which one it is in");
 }
 
 /* Outside a TEE a TPM is the host's: class host, whoever made it. */
@@ -652,12 +673,14 @@ struct boot {
 	struct eventlog_replay replay; /* of the bank that was compared last */
 	uint32_t same, differ;         /* registers: mask, over the banks */
 	uint32_t unsaid;               /* firmware's registers that were extended, but not logged */
-	const struct tpm_alg *alg;     /* compared last; NULL: none */
+	enum eventlog_switch secure_boot;                     /* by the banks that prove PCR 7 */
+	const struct tpm_alg *alg;                            /* compared last; NULL: none */
 	char want[VERDICT_VALUE_MAX], got[VERDICT_VALUE_MAX]; /* of the first that differs */
 	struct why why;                                       /* could not be read, or a problem */
 };
 
-#define FIRMWARE_PCRS 0xFFu /* PCR 0 to 7: nobody but the firmware, which logs, extends them */
+#define FIRMWARE_PCRS   0xFFu /* PCR 0 to 7: nobody but the firmware, which logs, extends them */
+#define SECURE_BOOT_PCR 7u
 
 static void bank_compare(const struct tpm_bank *bank, struct boot *b)
 {
@@ -678,6 +701,10 @@ static void bank_compare(const struct tpm_bank *bank, struct boot *b)
 			wr_hex_str(b->want, sizeof b->want, bank->value[n], bank->alg->size);
 			wr_hex_str(b->got, sizeof b->got, b->replay.value[n], bank->alg->size);
 		}
+		/* Every bank that proves the register has to say it. */
+		if (is_same && n == SECURE_BOOT_PCR)
+			b->secure_boot = b->same & bit ? MIN(b->secure_boot, b->replay.secure_boot)
+						       : b->replay.secure_boot;
 		b->differ |= is_same ? 0 : bit;
 		b->same |= is_same ? bit : 0;
 	}
@@ -739,7 +766,7 @@ static void mask_print(uint32_t mask, char *ret, size_t size)
 static void secure_boot_row(const struct tpm_case *c, const struct boot *b, struct verdict *v)
 {
 	static const char *const names[] = { "not proven", "off", "on" };
-	enum eventlog_switch got = b->same >> 7 & 1u ? b->replay.secure_boot : EVENTLOG_NOT_SAID;
+	enum eventlog_switch got = b->secure_boot;
 	enum policy_demand want = c->policy == NULL ? POLICY_ANY : c->policy->secure_boot;
 
 	claims_add_text(&v->claims, "secure_boot", names[got]);
@@ -953,6 +980,7 @@ static void case_judge(struct tpm_case *c, struct verdict *v)
 	binding_row(c, v);
 	chain_row(c, v);
 	trust_row(c, v);
+	policy_row(c, v);
 	report_data_row(c, v);
 	pcrs_row(c, v);
 	event_log_row(c, v);

@@ -445,6 +445,17 @@ static void a_policy_lists_keys_and_values(void **state)
 
 	p.tee.tpm.require_event_log = true;
 	judge(&m, VERDICT_CONTRAINDICATED, ROW_EVENT_LOG);
+	p.tee.tpm.require_event_log = false;
+
+	p.has_valid = true; /* the policy itself, though no TEE's report is judged */
+	p.valid.not_before = AT_2026 - 1;
+	p.valid.not_after = AT_2026;
+	judge(&m, VERDICT_AFFIRMING, ROW_COUNT);
+	m.in.at = AT_2026 + 1;
+	judge(&m, VERDICT_CONTRAINDICATED, ROW_POLICY);
+	m.in.at = AT_2026;
+	p.tee.endorsements.n_deny_chips = 1;
+	judge(&m, VERDICT_CONTRAINDICATED, ROW_CHIP_ID);
 	maker_done(&m);
 }
 
@@ -465,20 +476,39 @@ static void log_event(struct wr *w, uint32_t reg, uint32_t type, const void *dat
 	wr_copy(w, data, len);
 }
 
-static size_t log_make(uint8_t *buf, size_t size, uint8_t secure_boot, uint32_t separators)
+static void log_head(struct wr *w)
+{
+	wr_le32(w, 0);
+	wr_le32(w, EVENT_NO_ACTION);
+	wr_zero(w, 20);
+	wr_le32(w, 33);
+	wr_copy(w, "Spec ID Event03\0\0\0\0\0\0\2\0\2\1\0\0\0\x0B\0\x20\0", 33);
+}
+
+#define DRIVER_CONFIG 0x80000001u
+#define UNTOLD        0x80000008u /* a type whose digest is of something that is not in the log */
+#define VARIABLE_SIZE 53u
+
+/* UEFI_VARIABLE_DATA of SecureBoot. */
+static void variable_make(uint8_t ret[VARIABLE_SIZE], uint8_t value)
 {
 	static const char name[] = "S\0e\0c\0u\0r\0e\0B\0o\0o\0t";
-	struct wr w = wr_of(buf, size);
-	uint8_t variable[16 + 16 + 20 + 1] = { [16] = 10, [24] = 1 };
 
-	wr_le32(&w, 0);
-	wr_le32(&w, EVENT_NO_ACTION);
-	wr_zero(&w, 20);
-	wr_le32(&w, 33);
-	wr_copy(&w, "Spec ID Event03\0\0\0\0\0\0\2\0\2\1\0\0\0\x0B\0\x20\0", 33);
-	memcpy(variable + 32, name, 20);
-	variable[52] = secure_boot;
-	log_event(&w, 7, 0x80000001, variable, sizeof variable);
+	memset(ret, 0, VARIABLE_SIZE);
+	ret[16] = 10;
+	ret[24] = 1;
+	memcpy(ret + 32, name, 20);
+	ret[52] = value;
+}
+
+static size_t log_make(uint8_t *buf, size_t size, uint8_t secure_boot, uint32_t separators)
+{
+	struct wr w = wr_of(buf, size);
+	uint8_t variable[VARIABLE_SIZE];
+
+	log_head(&w);
+	variable_make(variable, secure_boot);
+	log_event(&w, 7, DRIVER_CONFIG, variable, sizeof variable);
 	for (uint32_t i = 0; i < 8; i++)
 		if (separators >> i & 1u)
 			log_event(&w, i, 4, "\0\0\0\0", 4);
@@ -536,6 +566,114 @@ static void a_boot_log_leads_to_the_registers(void **state)
 	buf[len - 1] = 0;
 	m.event_log = blob_of(buf, len);
 	m.in.tpm.pcrs.len = 0; /* nothing to compare with */
+	judge(&m, VERDICT_CONTRAINDICATED, ROW_EVENT_LOG);
+	maker_done(&m);
+}
+
+/* Types are not measured: what came behind PCR 7's separator is not the firmware's, whatever its name. */
+static void a_separator_by_another_name_ends_the_firmwares_part(void **state)
+{
+	static struct policy p; /* large */
+	uint8_t buf[2048], values[TPM_PCRS][32] = { 0 }, variable[VARIABLE_SIZE];
+	struct wr w = wr_of(buf, sizeof buf);
+	struct eventlog_replay r;
+	struct maker m;
+
+	maker_init(&m, EVP_EC_gen("P-256"));
+	log_head(&w);
+	variable_make(variable, 0);
+	log_event(&w, 7, UNTOLD, variable, sizeof variable);
+	log_event(&w, 7, UNTOLD, "\0\0\0\0", 4);
+	variable_make(variable, 1); /* the running system extends PCR 7 */
+	log_event(&w, 7, DRIVER_CONFIG, variable, sizeof variable);
+	m.event_log = blob_of(buf, w.len);
+	assert_int_equal(eventlog_replay(m.event_log, TPM_ALG_SHA256, EVENTLOG_TCG, &r, NULL), 0);
+	memcpy(values[7], r.value[7], 32);
+	m.in.evidence =
+		quote_make(&m, 1u << 7, TPM_ALG_SHA256, (const uint8_t(*)[32])values, 0x8018);
+	maker_sign(&m);
+	m.in.event_logs = &m.event_log, m.in.n_event_logs = 1;
+	judge(&m, VERDICT_AFFIRMING, ROW_COUNT);
+	memset(&p, 0, sizeof p);
+	p.tee.has_tpm = true;
+	p.tee.tpm.secure_boot = POLICY_REQUIRE;
+	m.in.policy = &p;
+	judge(&m, VERDICT_CONTRAINDICATED, ROW_EVENT_LOG);
+	maker_done(&m);
+}
+
+/* An event with the digest of one bank only. */
+static void log_event_in(
+	struct wr *w, uint16_t bank, uint32_t reg, uint32_t type, const void *data, size_t len)
+{
+	const struct tpm_alg *alg = tpm_alg_find(bank);
+	const struct tpm_part part = { data, len };
+	uint8_t digest[TPM_DIGEST_MAX];
+
+	assert_int_equal(tpm_hash(alg, &part, 1, digest), 0);
+	wr_le32(w, reg);
+	wr_le32(w, type);
+	wr_le32(w, 1);
+	wr_le16(w, bank);
+	wr_copy(w, digest, alg->size);
+	wr_le32(w, (uint32_t)len);
+	wr_copy(w, data, len);
+}
+
+/* A quote of PCR 7 (SHA-256) and PCR 0 (SHA-384). */
+static void quote_two_banks(struct maker *m, const uint8_t pcr7[32], const uint8_t pcr0[48])
+{
+	const struct tpm_part parts[] = { { pcr7, 32 }, { pcr0, 48 } };
+	struct wr w = wr_of(m->attest, sizeof m->attest);
+	struct wr j = wr_of(m->pcrs, sizeof m->pcrs);
+	uint8_t digest[32];
+
+	wr_str(&j, "{\"sha256\": {\"7\": \"");
+	wr_hex(&j, pcr7, 32);
+	wr_str(&j, "\"}, \"sha384\": {\"0\": \"");
+	wr_hex(&j, pcr0, 48);
+	wr_str(&j, "\"}}");
+	m->in.tpm.pcrs = blob_of(m->pcrs, j.len);
+	assert_int_equal(tpm_hash(tpm_alg_find(TPM_ALG_SHA256), parts, 2, digest), 0);
+	wr_copy(&w, "\xFFTCG\x80\x18\0\0\0\5nonce", 15);
+	wr_zero(&w, 8 + 4 + 4 + 1 + 8);
+	wr_copy(&w, "\0\0\0\2\0\x0B\3\x80\0\0\0\x0C\3\1\0\0\0\x20", 18);
+	wr_copy(&w, digest, 32);
+	assert_int_equal(wr_check(&w), 0);
+	m->in.evidence = blob_of(m->attest, w.len);
+	maker_sign(m);
+}
+
+/* The bank that proves PCR 7 says that Secure Boot was off; another, which does not, says on. */
+static void secure_boot_is_what_the_proven_bank_says(void **state)
+{
+	static struct policy p; /* large */
+	uint8_t buf[2048], variable[VARIABLE_SIZE];
+	struct wr w = wr_of(buf, sizeof buf);
+	struct eventlog_replay a, b;
+	struct maker m;
+
+	maker_init(&m, EVP_EC_gen("P-256"));
+	wr_zero(&w, 4);
+	wr_le32(&w, EVENT_NO_ACTION);
+	wr_zero(&w, 20);
+	wr_le32(&w, 37);
+	wr_copy(&w, "Spec ID Event03\0\0\0\0\0\0\2\0\2\2\0\0\0\x0B\0\x20\0\x0C\0\x30\0", 37);
+	variable_make(variable, 0);
+	log_event_in(&w, TPM_ALG_SHA256, 7, DRIVER_CONFIG, variable, sizeof variable);
+	variable_make(variable, 1);
+	log_event_in(&w, TPM_ALG_SHA384, 7, DRIVER_CONFIG, variable, sizeof variable);
+	log_event_in(&w, TPM_ALG_SHA384, 0, 4, "\0\0\0\0", 4);
+	m.event_log = blob_of(buf, w.len);
+	assert_int_equal(eventlog_replay(m.event_log, TPM_ALG_SHA256, EVENTLOG_TCG, &a, NULL), 0);
+	assert_int_equal(eventlog_replay(m.event_log, TPM_ALG_SHA384, EVENTLOG_TCG, &b, NULL), 0);
+	assert_int_equal(b.secure_boot, EVENTLOG_ON);
+	quote_two_banks(&m, a.value[7], b.value[0]);
+	m.in.event_logs = &m.event_log, m.in.n_event_logs = 1;
+	memset(&p, 0, sizeof p);
+	p.tee.has_tpm = true;
+	p.tee.tpm.secure_boot = POLICY_REQUIRE;
+	m.in.policy = &p;
 	judge(&m, VERDICT_CONTRAINDICATED, ROW_EVENT_LOG);
 	maker_done(&m);
 }
@@ -741,6 +879,8 @@ static struct attest_blob cert_blob(X509 *x, uint8_t *buf, size_t size, size_t p
 
 static void an_ak_certificate_leads_to_a_root(void **state)
 {
+	static struct policy p; /* large */
+	const struct attest_blob rubbish = blob_of("rubbish", 7);
 	uint8_t ak_buf[4096], root_buf[2048];
 	struct maker m;
 	EVP_PKEY *ca = EVP_EC_gen("P-256");
@@ -756,6 +896,14 @@ static void an_ak_certificate_leads_to_a_root(void **state)
 	m.in.roots = &root_blob, m.in.n_roots = 1;
 	judge(&m, VERDICT_AFFIRMING, ROW_COUNT);
 	assert_int_equal(verdict.trust, TRUST_HOST);
+	memset(&p, 0, sizeof p);
+	p.tee.endorsements.require_crl = true;
+	m.in.policy = &p;
+	judge(&m, VERDICT_CONTRAINDICATED, ROW_REVOCATION);
+	m.in.policy = NULL;
+	m.in.crls = &rubbish, m.in.n_crls = 1;
+	judge(&m, VERDICT_WARNING, ROW_COUNT);
+	m.in.n_crls = 0;
 	m.in.at = AT_2030;
 	judge(&m, VERDICT_CONTRAINDICATED, ROW_CHAIN);
 	m.in.at = AT_2026;
@@ -901,6 +1049,13 @@ static void a_quote_of_an_unproven_tee_is_refused(void **state)
 	judge(&m, VERDICT_CONTRAINDICATED, ROW_BINDING);
 	assert_int_equal(tpm_hash(tpm_alg_find(TPM_ALG_SHA256), &part, 1, buf + 0x50), 0);
 	judge(&m, VERDICT_CONTRAINDICATED, ROW_CHAIN);
+	/* such a report is the guest's own: its HOST_DATA has to be this policy's hash */
+	static struct policy p; /* large */
+	memset(&p, 0, sizeof p);
+	p.tee.type = POLICY_TEE_SNP;
+	memset(p.hash, 0x77, sizeof p.hash);
+	m.in.policy = &p;
+	judge(&m, VERDICT_CONTRAINDICATED, ROW_HOST_DATA);
 	maker_done(&m);
 }
 
@@ -1348,6 +1503,8 @@ int main(int argc, char **argv)
 		cmocka_unit_test(an_ak_must_be_one),
 		cmocka_unit_test(a_policy_lists_keys_and_values),
 		cmocka_unit_test(a_boot_log_leads_to_the_registers),
+		cmocka_unit_test(a_separator_by_another_name_ends_the_firmwares_part),
+		cmocka_unit_test(secure_boot_is_what_the_proven_bank_says),
 		cmocka_unit_test(every_template_is_hashed),
 		cmocka_unit_test(edited_lists_are_named),
 		cmocka_unit_test(an_ima_list_leads_to_pcr_10),
