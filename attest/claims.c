@@ -46,7 +46,8 @@ void claims_add_text(struct claims *c, const char *name, const char *text)
 	if (x == NULL)
 		return;
 	x->len = MIN(strlen(text), sizeof x->bytes - 1);
-	memcpy(x->bytes, text, x->len);
+	for (size_t i = 0; i < x->len; i++) /* it may be the host's, and goes to a terminal */
+		x->bytes[i] = (uint8_t)(text[i] >= ' ' && text[i] <= '~' ? text[i] : '?');
 }
 
 const struct claim *claims_find(const struct claims *c, const char *name)

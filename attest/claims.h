@@ -40,6 +40,7 @@ struct claims {
 void claims_add_number(struct claims *c, const char *name, uint64_t v);
 void claims_add_bool(struct claims *c, const char *name, bool v);
 void claims_add_bytes(struct claims *c, const char *name, const void *bytes, size_t len);
+/* What is not printable ASCII becomes '?'. */
 void claims_add_text(struct claims *c, const char *name, const char *text);
 
 /* The claim of that name, or NULL. */

@@ -302,6 +302,15 @@ static MUST_USE int walk_next(struct walk *w, struct why *why)
 	return 0;
 }
 
+static void text_print(struct text t, char *ret, size_t size)
+{
+	size_t n = 0;
+
+	for (; n < t.len && n < size - 1; n++)
+		ret[n] = (char)(t.p[n] >= ' ' && t.p[n] <= '~' ? t.p[n] : '?');
+	ret[n] = '\0';
+}
+
 bool ima_recognise(struct attest_blob list)
 {
 	const uint8_t *end = memchr(list.p, '\n', list.len);
@@ -326,10 +335,8 @@ int ima_walk(struct attest_blob list, void (*take)(const struct ima_line *, void
 			.is_recomputed = w.is_recomputed };
 		memcpy(l.hash, w.e.hash, sizeof l.hash);
 		(void)snprintf(l.template, sizeof l.template, "%s", w.e.template->name);
-		(void)snprintf(l.digest, sizeof l.digest, "%.*s",
-			(int)MIN(w.e.digest.len, sizeof l.digest), w.e.digest.p);
-		(void)snprintf(l.path, sizeof l.path, "%.*s", (int)MIN(w.e.path.len, sizeof l.path),
-			w.e.path.p);
+		text_print(w.e.digest, l.digest, sizeof l.digest);
+		text_print(w.e.path, l.path, sizeof l.path);
 		take(&l, user);
 	}
 	return err == -ENODATA ? 0 : err;

@@ -838,6 +838,35 @@ static void an_ima_list_leads_to_pcr_10(void **state)
 	maker_done(&m);
 }
 
+static size_t hcl_make(uint8_t *buf, size_t size, const char *text, uint32_t type);
+
+static void line_take(const struct ima_line *line, void *user)
+{
+	assert_string_equal(line->digest, "sha256:?[2J00");
+	assert_string_equal(line->path, "/bin/?]0;x?");
+	*(size_t *)user += 1;
+}
+
+static void texts_for_people_are_printable(void **state)
+{
+	static const char list[] = "10 0000000000000000000000000000000000000000 ima-ng "
+				   "sha256:\033[2J00 /bin/\033]0;x\a\n";
+	static const char data[] = "{\"user-data\":\"\\u001b[2J\\u009b\"}";
+	static struct claims claims; /* large */
+	uint8_t buf[2600] = { 0 };
+	struct hcl_report h;
+	size_t n = 0;
+
+	assert_int_equal(ima_walk(blob_of(list, sizeof list - 1), line_take, &n, NULL), 0);
+	assert_int_equal(n, 1);
+	(void)hcl_make(buf, sizeof buf, data, 2);
+	assert_int_equal(hcl_parse(&h, blob_of(buf, sizeof buf), NULL), 0);
+	hcl_claims(&h, &claims);
+	const struct claim *user = claims_find(&claims, "hcl_user_data");
+	assert_non_null(user);
+	assert_string_equal((const char *)user->bytes, "?[2J??");
+}
+
 /* --- certificates ------------------------------------------------------------------------------- */
 
 static X509 *cert_make(
@@ -1508,6 +1537,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(every_template_is_hashed),
 		cmocka_unit_test(edited_lists_are_named),
 		cmocka_unit_test(an_ima_list_leads_to_pcr_10),
+		cmocka_unit_test(texts_for_people_are_printable),
 		cmocka_unit_test(an_ak_certificate_leads_to_a_root),
 		cmocka_unit_test(a_credential_opens_with_its_key_only),
 		cmocka_unit_test(an_hcl_report_binds_its_data),
