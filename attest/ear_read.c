@@ -1,10 +1,12 @@
 /* Reads what ear.c and others write: token_judge_ear() of token.h. */
+#include <openssl/x509.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "attest/ear.h"
 #include "attest/token.h"
 #include "base/b64.h"
+#include "base/limits.h"
 #include "base/wr.h"
 
 /* The names of one thing: the draft's, Veraison's and CoCo's, the CBOR label (attestation.md, 11.1). */
@@ -21,6 +23,8 @@ enum name {
 	BUILD,
 	STATUS,
 	VECTOR,
+	KEY_ATTESTATION,
+	AKPUB,
 	NAME_COUNT
 };
 static const char *const names[NAME_COUNT][3] = {
@@ -36,6 +40,9 @@ static const char *const names[NAME_COUNT][3] = {
 	[BUILD] = { "build", "build", "1" },
 	[STATUS] = { "ear_status", "ear.status", "1000" },
 	[VECTOR] = { "ear_trustworthiness_vector", "ear.trustworthiness-vector", "1001" },
+	[KEY_ATTESTATION] = { "ear_veraison_key_attestation", "ear.veraison.key-attestation",
+		"-70002" },
+	[AKPUB] = { "akpub", "akpub", "akpub" },
 };
 
 /* What the judges share. */
@@ -185,6 +192,22 @@ static void vector_judge(
 	token_set(e->t, TOKEN_ROW_VECTOR, VERDICT_AFFIRMING, "", "", "%s", "");
 }
 
+/* Veraison's: the key that the guest was shown to hold, SubjectPublicKeyInfo (11.1). */
+static bool is_key_attestation(const struct ear_in *e, const json_t *j)
+{
+	const json_t *akpub = get(e, j, AKPUB);
+	uint8_t der[LIMIT_TOKEN_AKPUB_BYTES];
+	const unsigned char *at = der;
+	size_t len = 0;
+
+	if (akpub == NULL || b64url_parse(json_string_value(akpub), json_string_length(akpub), der,
+				     sizeof der, &len) < 0)
+		return false;
+	EVP_PKEY *key = d2i_PUBKEY(NULL, &at, (long)len);
+	EVP_PKEY_free(key);
+	return key != NULL && at == der + len;
+}
+
 static enum verdict_status appraisal_judge(
 	const struct ear_in *e, const char *submod, const json_t *appraisal)
 {
@@ -196,6 +219,10 @@ static enum verdict_status appraisal_judge(
 		return VERDICT_CONTRAINDICATED;
 	}
 	vector_judge(e, submod, json_object_get(appraisal, names[VECTOR][e->spelling]), status);
+	const json_t *attested = get(e, appraisal, KEY_ATTESTATION);
+	if (attested != NULL && !is_key_attestation(e, attested))
+		token_set(e->t, TOKEN_ROW_RESULT, VERDICT_CONTRAINDICATED, "akpub", "",
+			"%.60s: the key attestation holds no public key", submod);
 	if (status >= VERDICT_WARNING)
 		token_set(e->t, TOKEN_ROW_RESULT, status, "", verdict_status_name(status),
 			"%.60s was appraised as %s", submod, verdict_status_name(status));

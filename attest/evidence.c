@@ -500,7 +500,7 @@ enum evidence_kind attest_recognise_bare(const uint8_t *bytes, size_t len)
 	if (len == SNP_REPORT_BYTES ||
 		(len == SNP_RESPONSE_HEADER + SNP_REPORT_BYTES && first == 0))
 		return EVIDENCE_SNP;
-	if (len >= 632 && ((first & 0xFFFF) == 4 || (first & 0xFFFF) == 5) && second == 0x81)
+	if (len > SEV_MEASURE_BYTES && (first & 0xFFF0FFF0u) == 0 && second == 0x81)
 		return EVIDENCE_TDX; /* quote header: version, key type, TEE type (6.1) */
 	if (len == SEV_MEASURE_BYTES || sev_cert_recognise(bytes, len))
 		return EVIDENCE_SEV; /* MAC and MNONCE; or the platform's certificates (5) */

@@ -67,11 +67,14 @@ static MUST_USE int bytes_take(struct tpm_evidence *e, const json_t *v, struct a
 	return 0;
 }
 
-static json_t *either(const json_t *object, const char *a, const char *b)
+/* The first of the names, up to NULL, that the object has. */
+static json_t *any_of(const json_t *object, const char *const *names)
 {
-	json_t *v = json_object_get(object, a);
+	json_t *v = NULL;
 
-	return v != NULL ? v : json_object_get(object, b);
+	while (v == NULL && *names != NULL)
+		v = json_object_get(object, *names++);
+	return v;
 }
 
 /* All 24 of the SHA-256 bank, in order. */
@@ -98,22 +101,28 @@ static MUST_USE int json_pcrs_take(struct tpm_evidence *e, json_t *values, struc
 
 static MUST_USE int json_take(struct tpm_evidence *e, struct attest_blob b, struct why *why)
 {
+	/* Two generations, and what attested-tls sends. */
+	static const char *const quote_names[] = { "tpm_quote", "quote", NULL };
+	static const char *const hcl_names[] = { "hcl_report", "report", "hcl_report_base64",
+		NULL };
+	static const char *const td_names[] = { "td_quote", "tdx_quote_base64", NULL };
 	AUTO(json_in) json_t *root = NULL;
 	struct tpm_signed *q = &e->quotes[0];
 	int err = json_in_parse(b.p, b.len, &root, why);
 
 	if (err < 0)
 		return err;
-	json_t *quote = either(root, "tpm_quote", "quote"), *v;
+	const json_t *inner = json_object_get(root, "tpm_attestation");
+	json_t *quote = any_of(inner != NULL ? inner : root, quote_names), *v;
 	if (bytes_take(e, json_object_get(quote, "message"), &q->attest) < 0 ||
 		bytes_take(e, json_object_get(quote, "signature"), &q->signature) < 0)
 		return malformed(why, "'message' or 'signature' of the quote");
 	v = json_object_get(quote, "pcrs");
 	if (v != NULL && json_pcrs_take(e, v, q) < 0)
 		return malformed(why, "'pcrs' of the quote");
-	if (bytes_take(e, either(root, "hcl_report", "report"), &e->tee) < 0)
+	if (bytes_take(e, any_of(root, hcl_names), &e->tee) < 0)
 		return malformed(why, "'hcl_report'");
-	v = json_object_get(root, "td_quote");
+	v = any_of(root, td_names);
 	if (v != NULL && bytes_take(e, v, &e->tee_quote) < 0)
 		return malformed(why, "'td_quote'");
 	v = json_object_get(root, "vcek");

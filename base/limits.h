@@ -162,6 +162,8 @@
 #define LIMIT_TOKEN_KEYS 32u
 /* One token: a CoCo token with an event log's claims is 30 KiB. */
 #define LIMIT_TOKEN_BYTES 262144u
+/* A public key inside a token: RSA-8192's has 1062 bytes. */
+#define LIMIT_TOKEN_AKPUB_BYTES 2048u
 /* Digest algorithms of one event log: SHA-1, the three SHA-2, SM3, and some to come. */
 #define LIMIT_EVENTLOG_BANKS 8u
 /* Register banks of one quote: TPM_ALG_SHA1 and what came after it. */

@@ -185,6 +185,12 @@ static void other_evidence_is_recognised_as_such(void **state)
 	assert_int_equal(attest_recognise(tpm, sizeof tpm), EVIDENCE_TPM);
 	assert_int_equal(attest_recognise(quote, 16), EVIDENCE_UNKNOWN);
 	assert_int_equal(attest_recognise(tpm, 0), EVIDENCE_UNKNOWN);
+	assert_int_equal(attest_recognise(quote, 48), EVIDENCE_SEV); /* as long as a measurement */
+	assert_int_equal(attest_recognise(quote, 49), EVIDENCE_TDX); /* cut, and said so */
+	quote[0] = 6;
+	assert_int_equal(attest_recognise(quote, sizeof quote), EVIDENCE_TDX);
+	quote[0] = 16;
+	assert_int_equal(attest_recognise(quote, sizeof quote), EVIDENCE_UNKNOWN);
 }
 
 int main(void)

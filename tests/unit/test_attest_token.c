@@ -651,6 +651,16 @@ static void claims_that_make_no_sense_are_named(void **state)
 		{ P "\"iat\":1790000000,\"submods\":{\"a\":{\"ear_status\":2},\"b\":{\"ear_"
 		    "status\":0}}}",
 			TOKEN_ROW_RESULT, VERDICT_NONE },
+#define A P "\"iat\":1790000000," S "2,\"ear_veraison_key_attestation\":"
+		{ A "{\"akpub\":\"MCowBQYDK2VwAyEA11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo\"}}"
+		    "}}",
+			TOKEN_ROW_RESULT, VERDICT_AFFIRMING },
+		{ A "{\"akpub\":\"MCowBQYDK2VwAyEA11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHUQ\"}}}}",
+			TOKEN_ROW_RESULT, VERDICT_CONTRAINDICATED },
+		{ A "{\"akpub\":\"\"}}}}", TOKEN_ROW_RESULT, VERDICT_CONTRAINDICATED },
+		{ A "{\"akpub\":7}}}}", TOKEN_ROW_RESULT, VERDICT_CONTRAINDICATED },
+		{ A "{}}}}", TOKEN_ROW_RESULT, VERDICT_CONTRAINDICATED },
+		{ A "null}}}", TOKEN_ROW_RESULT, VERDICT_CONTRAINDICATED },
 #define V P "\"iat\":1790000000," S "2,\"ear_trustworthiness_vector\":"
 		{ V "{\"hardware\":2}}}}", TOKEN_ROW_VECTOR, VERDICT_AFFIRMING },
 		{ V "[]}}}", TOKEN_ROW_VECTOR, VERDICT_CONTRAINDICATED },

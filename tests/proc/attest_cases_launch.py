@@ -1,0 +1,101 @@
+"""Launch digests, ID blocks, SEV's measurements and certificates of the collection. Used by attest_vectors.py."""
+import base64
+import hashlib
+import json
+import os
+import sys
+
+from attest_case import ACCEPT, REFUSE, REJECT, WARN, Case, Made
+
+NAPLES = "sev-legacy/naples"
+SEV_MODES = {"SEV_SNP": "snp", "SEV_ES": "sev-es", "SEV": "sev"}
+
+
+def published(name):
+    """The collection's list of that name; empty where it is not at hand."""
+    path = os.path.join(sys.argv[2] if len(sys.argv) > 2 else "", "launch", name)
+    if not os.path.isfile(path):
+        return []
+    with open(path, encoding="utf-8") as f:
+        return json.load(f)
+
+
+def digest_case(v):
+    """One of launch_digests.json: inputs and digest, or that the inputs contradict one another."""
+    want = v["expected"]
+    more = ["--vcpus", str(v["vcpus"]), "--mode", SEV_MODES[v["mode"]], "--vmm", v["vmm"].lower()]
+    if v["mode"] != "SEV":
+        more += ["--vcpu-type", v["vcpu_type"], "--features", hex(v["guest_features"])]
+    if v["kernel"]:
+        more += ["--cmdline", v["append"] or ""]
+    files = {k: f"launch/{v[k]}" for k in ("kernel", "initrd") if v[k]}
+    return Case(ACCEPT if want else REFUSE, verb=("digest",), more=more, firmware=f"launch/{v['ovmf']}", **files,
+                beside=["launch/launch_digests.json"],
+                check=lambda answer, _: "" if answer["digest"] == want else f"{answer['digest']}, want {want}")
+
+
+def mrtd_case(v):
+    def check(answer, _):
+        got = (answer["digest"], answer["digest_two_pass"])
+        return "" if got == (v["single_pass"], v["two_pass"]) else f"{got}"
+    return Case(ACCEPT, verb=("digest",), more=("--mode", "tdx"), firmware=f"launch/mrtd/{v['firmware']}",
+                beside=["launch/mrtd/mrtd.json"], check=check)
+
+
+def measure_case(v, want=WARN, row="migration", rows=None, **changed):
+    """One of sev_launch_measure.json, as if Naples had made it; none of these guests may not be sent away."""
+    v = {**v, **changed}
+    listed = "launch/sev_launch_measure.json"
+    return Case(want, row, rows=rows or HOLDS, evidence=Made(lambda _: bytes.fromhex(v["expected"] + v["mnonce"]), listed),
+                tik=Made(lambda _: bytes.fromhex(v["tik"]), listed),
+                certs=[f"{NAPLES}/{c}.cert" for c in ("ark", "ask", "cek", "oca", "pek", "pdh")],
+                more=("--sev-api", f"{v['api_major']}.{v['api_minor']}.{v['build']}", "--sev-policy", hex(v["policy"]),
+                      "--sev-digest", v["digest"]))
+
+
+HOLDS = {"signature": ACCEPT, "chain": ACCEPT, "owner": ACCEPT, "measurement": ACCEPT}
+FAILS = {"signature": REJECT, "measurement": "none"}
+MEASURES = published("sev_launch_measure.json")
+OTHER = {"tik": "00" * 16, "mnonce": "11" * 16, "digest": "22" * 32, "policy": 0x30, "build": 99}
+SEV = [measure_case(v) for v in MEASURES]
+SEV += [measure_case(MEASURES[2], REJECT, "signature", FAILS, **{k: v}) for k, v in OTHER.items() if MEASURES]
+SEV += [
+    Case(ACCEPT, "chain", evidence=f"{NAPLES}/pdh.cert", trust="hardware",
+         certs=[f"{NAPLES}/{c}.cert" for c in ("ark", "ask", "cek", "oca", "pek")]),
+    Case(REJECT, "chain", evidence=f"{NAPLES}/pdh.cert", certs=[f"{NAPLES}/{c}.cert" for c in ("cek", "oca")]),
+    Case(REJECT, "chain", evidence=f"{NAPLES}/ark.cert.bad",
+         certs=[f"{NAPLES}/{c}.cert" for c in ("ask", "cek", "oca", "pek", "pdh")]),
+    Case(REFUSE, evidence=f"{NAPLES}/pdh.cert", certs=f"{NAPLES}/ark.cert.bad"),
+]
+
+# --- ID blocks --------------------------------------------------------------------------------------
+
+
+def key_digest(pem):
+    """SHA-384 of the key as the ID authentication page has it: curve 2, X and Y little endian in 72 bytes each."""
+    with open(pem, encoding="ascii") as f:
+        der = base64.b64decode("".join(line for line in f if not line.startswith("-")))
+    x, y = der[-96:-48], der[-48:]
+    page = (2).to_bytes(4, "little") + x[::-1].ljust(72, b"\0") + y[::-1].ljust(72, b"\0")
+    return hashlib.sha384(page.ljust(0x404, b"\0")).hexdigest()
+
+
+def keys_fault(answer, expected, id_pem, author_pem):
+    with open(expected, encoding="utf-8") as f:
+        want = json.load(f)
+    for name, pem in (("id_key_digest", id_pem), ("author_key_digest", author_pem)):
+        if not answer["claims"][name] == want[name] == key_digest(pem):
+            return f"{name} is {answer['claims'][name]}, want {want[name]}"
+    return ""
+
+
+BLOCK = "launch/idblock"
+ID_BLOCKS = [
+    Case(ACCEPT, verb=("id-block",), file=[f"{BLOCK}/id_block.bin", f"{BLOCK}/id_auth.bin"], check=keys_fault,
+         beside=[f"{BLOCK}/{n}" for n in ("expected.json", "id_key_pub.pem", "author_key_pub.pem")]),
+    Case(REJECT, verb=("id-block",), file=[f"{BLOCK}/id_block-edited.bin", f"{BLOCK}/id_auth.bin"]),
+    Case(REFUSE, verb=("id-block",), file=[f"{BLOCK}/id_auth.bin", f"{BLOCK}/id_auth.bin"]),
+]
+
+CASES = [digest_case(v) for v in published("launch_digests.json")]
+CASES += [mrtd_case(v) for v in published("mrtd/mrtd.json")] + SEV + ID_BLOCKS
