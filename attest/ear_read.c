@@ -219,6 +219,9 @@ static enum verdict_status appraisal_judge(
 		return VERDICT_CONTRAINDICATED;
 	}
 	vector_judge(e, submod, json_object_get(appraisal, names[VECTOR][e->spelling]), status);
+	if (get(e, appraisal, SUBMODS) != NULL) /* EAR has one level; nobody would judge a second */
+		token_set(e->t, TOKEN_ROW_RESULT, VERDICT_CONTRAINDICATED, "", "",
+			"%.60s holds appraisals of its own", submod);
 	const json_t *attested = get(e, appraisal, KEY_ATTESTATION);
 	if (attested != NULL && !is_key_attestation(e, attested))
 		token_set(e->t, TOKEN_ROW_RESULT, VERDICT_CONTRAINDICATED, "akpub", "",
@@ -284,6 +287,10 @@ static void azure_judge(const struct ear_in *e)
 	const char *status = json_string_value(json_object_get(tee, "x-ms-compliance-status"));
 	const json_t *client =
 		json_object_get(json_object_get(e->t->body, "x-ms-runtime"), "client-payload");
+	const char *type = json_string_value(json_object_get(tee, "x-ms-attestation-type"));
+	bool is_snp = type != NULL && strcmp(type, "sevsnpvm") == 0;
+	const json_t *debug = json_object_get(
+		tee, is_snp ? "x-ms-sevsnpvm-is-debuggable" : "tdx_td_attributes_debug");
 
 	token_set(e->t, TOKEN_ROW_PROFILE, VERDICT_AFFIRMING, "", "Azure attestation", "%s", "");
 	text_claim(e->t, "tee", json_object_get(tee, "x-ms-attestation-type"));
@@ -292,9 +299,12 @@ static void azure_judge(const struct ear_in *e)
 	if (status == NULL || strcmp(status, "azure-compliant-cvm") != 0)
 		token_set(e->t, TOKEN_ROW_RESULT, VERDICT_CONTRAINDICATED, "azure-compliant-cvm",
 			status != NULL ? status : "", "not found to be a confidential VM");
-	else if (json_is_true(json_object_get(tee, "x-ms-sevsnpvm-is-debuggable")))
+	else if (json_is_true(debug))
 		token_set(e->t, TOKEN_ROW_RESULT, VERDICT_CONTRAINDICATED, "", "debuggable",
 			"the host may read the guest's memory");
+	else if (!json_is_false(debug))
+		token_set(e->t, TOKEN_ROW_RESULT, VERDICT_CONTRAINDICATED, "not debuggable", "",
+			"the token does not say whether the host may read the guest's memory");
 	else
 		token_set(e->t, TOKEN_ROW_RESULT, VERDICT_AFFIRMING, "", status, "%s", "");
 	nonce_judge(e, json_object_get(client, "nonce"));
@@ -307,7 +317,7 @@ void token_judge_ear(const struct token_inputs *in, bool is_cbor, struct token *
 
 	time_judge(&e);
 	text_claim(t, "issuer", get(&e, t->body, ISSUER));
-	if (profile == NULL && !is_cbor &&
+	if (get(&e, t->body, PROFILE) == NULL && !is_cbor &&
 		json_object_get(t->body, "x-ms-attestation-type") != NULL)
 		azure_judge(&e);
 	else

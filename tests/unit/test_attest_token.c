@@ -661,6 +661,18 @@ static void claims_that_make_no_sense_are_named(void **state)
 		{ A "{\"akpub\":7}}}}", TOKEN_ROW_RESULT, VERDICT_CONTRAINDICATED },
 		{ A "{}}}}", TOKEN_ROW_RESULT, VERDICT_CONTRAINDICATED },
 		{ A "null}}}", TOKEN_ROW_RESULT, VERDICT_CONTRAINDICATED },
+		/* a level below, that nobody judges */
+		{ P "\"iat\":1790000000," S "2,\"submods\":{\"a\":{\"ear_status\":96}}}}}",
+			TOKEN_ROW_RESULT, VERDICT_CONTRAINDICATED },
+#define Z                                                                                          \
+	"\"iat\":1790000000,\"x-ms-attestation-type\":\"azurevm\",\"x-ms-isolation-tee\":{\"x-ms-" \
+	"attestation-type\":\"sevsnpvm\",\"x-ms-compliance-status\":\"azure-compliant-cvm\""
+#define D ",\"x-ms-sevsnpvm-is-debuggable\":"
+		{ "{" Z D "false}}", TOKEN_ROW_RESULT, VERDICT_AFFIRMING },
+		{ "{" Z D "true}}", TOKEN_ROW_RESULT, VERDICT_CONTRAINDICATED },
+		{ "{" Z D "\"true\"}}", TOKEN_ROW_RESULT, VERDICT_CONTRAINDICATED },
+		{ "{" Z "}}", TOKEN_ROW_RESULT, VERDICT_CONTRAINDICATED },
+		{ "{\"eat_profile\":7," Z D "false}}", TOKEN_ROW_PROFILE, VERDICT_CONTRAINDICATED },
 #define V P "\"iat\":1790000000," S "2,\"ear_trustworthiness_vector\":"
 		{ V "{\"hardware\":2}}}}", TOKEN_ROW_VECTOR, VERDICT_AFFIRMING },
 		{ V "[]}}}", TOKEN_ROW_VECTOR, VERDICT_CONTRAINDICATED },
