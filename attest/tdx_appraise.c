@@ -149,10 +149,12 @@ static void piid_row(const struct tdx_pck *pck, const struct policy *p, struct v
 	char got[ROW_TEXT_MAX] = "";
 
 	if (!pck->has_piid) {
-		bool is_asked = t != NULL && t->n_piids > 0;
+		bool is_asked = (t != NULL && t->n_piids > 0) ||
+				(p != NULL && p->tee.endorsements.n_deny_chips > 0);
 		verdict_set(v, ROW_CHIP_ID, is_asked ? VERDICT_CONTRAINDICATED : VERDICT_NONE,
-			is_asked ? "one of the policy's platforms" : "", "",
-			"the PCK certificate names no platform instance");
+			is_asked ? "a platform of the policy's" : "", "",
+			"the PCK certificate names no platform instance%s",
+			is_asked ? ", the policy lists or denies some" : "");
 		return;
 	}
 	memcpy(chip, pck->piid, sizeof pck->piid);

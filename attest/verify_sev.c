@@ -284,18 +284,22 @@ static void chain_rows(const struct sev_case *c, struct verdict *v)
 			"no PDH certificate at hand: give the platform's with --certs%s%s",
 			c->unreadable.text[0] != '\0' ? "; " : "", c->unreadable.text);
 	appraise_trust(c->has_chain ? c->chain.trust : TRUST_HOST, c->in->policy, v);
-	verdict_set(v, ROW_REVOCATION, VERDICT_NONE, "", "",
-		"AMD publishes no revocation list for these certificates");
 }
 
 /* What this evidence cannot carry is refused where it is asked for. */
 static void absent_rows(const struct sev_case *c, struct verdict *v)
 {
+	const struct policy_endorsements *e =
+		c->in->policy == NULL ? NULL : &c->in->policy->tee.endorsements;
 	const struct {
 		enum verdict_row_id row;
 		bool is_asked;
 		const char *why;
 	} rows[] = {
+		{ ROW_REVOCATION, e != NULL && e->require_crl,
+			"AMD publishes no revocation list for these certificates" },
+		{ ROW_CHIP_ID, e != NULL && e->n_deny_chips > 0,
+			"SEV evidence does not say which chip it is of" },
 		{ ROW_REPORT_DATA, c->in->report_data != NULL,
 			"SEV evidence carries no report data: what is fresh is the session's key" },
 		{ ROW_HOST_DATA, c->in->host_data != NULL, "SEV evidence carries no host data" },

@@ -198,6 +198,31 @@ static void separators_end_a_phase(void **state)
 	assert_string_equal(r.problem.text, "event 3: one separator too many in PCR 7");
 }
 
+/* A log may say what it likes of events that no quoted register speaks for. */
+static void events_that_nothing_proves_are_a_problem(void **state)
+{
+	struct maker m;
+	struct eventlog_replay r;
+
+	log_start(&m, TPM_ALG_SHA384);
+	log_add_same(&m, 0, 5, "x", 1);
+	assert_int_equal(replay(&m, EVENTLOG_TCG, &r), 0);
+	assert_string_equal(r.problem.text, "");
+	assert_int_equal(replay(&m, EVENTLOG_CCEL, &r), 0);
+	assert_string_equal(
+		r.problem.text, "event 1 (EV_ACTION): it names MRTD, which no event extends");
+
+	log_start(&m, TPM_ALG_SHA256);
+	wr_le32(&m.w, 7);
+	wr_le32(&m.w, 5);
+	wr_le32(&m.w, 0); /* digests */
+	wr_le32(&m.w, 1);
+	wr_str(&m.w, "x");
+	assert_int_equal(replay(&m, EVENTLOG_TCG, &r), 0);
+	assert_string_equal(r.problem.text, "event 1 (EV_ACTION, PCR 7): it has no sha256 digest: "
+					    "nothing says that it happened");
+}
+
 static void secure_boot_that_was_ever_off_is_off(void **state)
 {
 	struct maker m;
@@ -426,6 +451,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(a_ccel_has_rtmrs),
 		cmocka_unit_test(what_a_digest_proves),
 		cmocka_unit_test(separators_end_a_phase),
+		cmocka_unit_test(events_that_nothing_proves_are_a_problem),
 		cmocka_unit_test(secure_boot_that_was_ever_off_is_off),
 		cmocka_unit_test(locality_sets_pcr_0),
 		cmocka_unit_test(every_cut_is_refused_or_shorter),

@@ -290,6 +290,12 @@ static void what_sev_cannot_say_is_refused_where_it_is_asked(void **state)
 	f->in.host_data = data;
 	expect(f, NO, ROW_HOST_DATA, NO);
 	f->in.host_data = NULL;
+	f->policy->tee.endorsements.require_crl = true;
+	expect(f, NO, ROW_REVOCATION, NO);
+	f->policy->tee.endorsements.require_crl = false;
+	f->policy->tee.endorsements.n_deny_chips = 1;
+	expect(f, NO, ROW_CHIP_ID, NO);
+	f->policy->tee.endorsements.n_deny_chips = 0;
 	f->in.required_rows = ROW_BIT(ROW_REVOCATION);
 	expect(f, NO, ROW_REVOCATION, NO);
 	fixture_free(f);

@@ -654,9 +654,8 @@ static void signatures_of_other_keys_are_refused(void **state)
 
 /* --- certificates ------------------------------------------------------------------------------ */
 
-static struct world *world_of_leaf(const struct tdx_maker_cert *o, X509 *ca)
+static void world_give_leaf(struct world *w, const struct tdx_maker_cert *o, X509 *ca)
 {
-	struct world *w = world_new();
 	X509 *leaf = tdx_maker_cert(o);
 	X509 *const chain[] = { leaf, ca, maker.root };
 	struct attest_blob pem = tdx_maker_pem(chain, 3);
@@ -665,6 +664,13 @@ static struct world *world_of_leaf(const struct tdx_maker_cert *o, X509 *ca)
 	w->evidence = tdx_maker_make(&maker, &w->quote);
 	blob_free(pem);
 	X509_free(leaf);
+}
+
+static struct world *world_of_leaf(const struct tdx_maker_cert *o, X509 *ca)
+{
+	struct world *w = world_new();
+
+	world_give_leaf(w, o, ca);
 	return w;
 }
 
@@ -1401,6 +1407,27 @@ static void policies_are_appraised_one_demand_at_a_time(void **state)
 	}
 }
 
+/* Under the Processor CA a certificate names no platform: then a list of platforms is not answered. */
+static void a_platform_without_a_name_is_refused_where_some_are_listed(void **state)
+{
+	struct tdx_pck pck = tdx_maker_platform();
+	struct tdx_maker_cert o = leaf_right(&pck);
+
+	pck.has_piid = false;
+	for (int i = 0; i < 3; i++) {
+		struct world *w = world_new();
+		struct policy *p = policy_new(w);
+		world_give_leaf(w, &o, maker.ca);
+		p->tee.endorsements.n_deny_chips = i == 1;
+		p->tee.tdx.n_piids = i == 2;
+		if (i == 0)
+			world_accept(w);
+		else
+			world_reject(w, ROW_CHIP_ID, "names no platform instance");
+		free(p);
+	}
+}
+
 static void asked_values_are_compared(void **state)
 {
 	struct world *w = world_new();
@@ -1470,6 +1497,7 @@ int main(void)
 		cmocka_unit_test(the_quoting_enclave_has_to_be_the_identitys),
 		cmocka_unit_test(an_update_under_the_running_td_asks_for_a_relaunch),
 		cmocka_unit_test(policies_are_appraised_one_demand_at_a_time),
+		cmocka_unit_test(a_platform_without_a_name_is_refused_where_some_are_listed),
 		cmocka_unit_test(asked_values_are_compared),
 	};
 
