@@ -179,7 +179,10 @@ static MUST_USE int attest_parse(struct broker *b, enum broker_tee tee,
 	c->key = json_object_get(runtime, "tee-pubkey");
 	if (c->nonce == NULL)
 		return -EBADMSG;
-	if (!is_empty(json_object_get(evidence, "additional_evidence")))
+	const char *additional =
+		json_string_value(json_object_get(evidence, "additional_evidence"));
+	bool is_no_device = additional != NULL && strcmp(additional, "{}") == 0;
+	if (!is_no_device && !is_empty(json_object_get(evidence, "additional_evidence")))
 		return why_set(
 			why, -EPROTONOSUPPORT, "additional_evidence: no devices are known here");
 	err = init_data_parse(json_object_get(c->root, "init-data"), c, why);
@@ -189,7 +192,8 @@ static MUST_USE int attest_parse(struct broker *b, enum broker_tee tee,
 		err = evidence_parse(json_object_get(evidence, "primary_evidence"), tee,
 			&b->judge.evidence, why);
 	if (err == 0)
-		err = kbs_bind_report_data(c->nonce, c->key, c->report_data);
+		err = kbs_bind_with(
+			is_no_device ? additional : "", c->nonce, c->key, c->report_data);
 	return err;
 }
 

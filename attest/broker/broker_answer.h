@@ -47,7 +47,7 @@ struct broker_request {
 	const char *path;          /* as sent, with a query if there is one */
 	const char *cookie;        /* the Cookie header, NULL: none */
 	const char *authorization; /* likewise */
-	const void *peer;          /* address, for rates; len 0: a Unix socket's */
+	const void *peer;          /* whom rates count it for; len 0: nobody */
 	size_t peer_len;
 	const void *body;
 	size_t body_len;

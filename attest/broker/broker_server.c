@@ -206,21 +206,29 @@ static void reply_send(struct evhttp_request *rq, struct broker_reply *r)
 	evhttp_send_reply(rq, r->status, NULL, NULL);
 }
 
-/* A peer's address without its port; of IPv6 the network, since hosts choose the rest. */
-static const void *peer_of(struct evhttp_connection *c, size_t *ret_len)
+/*
+ * Whom to count a request for: an address without its port (of IPv6 the network, since hosts choose the
+ * rest); on a Unix socket the process, which is one guest's device process.
+ */
+static size_t peer_of(struct evhttp_connection *c, uint8_t ret[8])
 {
 	const struct sockaddr *sa = evhttp_connection_get_addr(c);
+	int fd = bufferevent_getfd(evhttp_connection_get_bufferevent(c));
+	struct ucred cred = { 0 };
+	socklen_t len = sizeof cred;
 
-	*ret_len = 0;
 	if (sa != NULL && sa->sa_family == AF_INET) {
-		*ret_len = sizeof(struct in_addr);
-		return &((const struct sockaddr_in *)(const void *)sa)->sin_addr;
+		memcpy(ret, &((const struct sockaddr_in *)(const void *)sa)->sin_addr, 4);
+		return 4;
 	}
 	if (sa != NULL && sa->sa_family == AF_INET6) {
-		*ret_len = sizeof(struct in6_addr) / 2;
-		return &((const struct sockaddr_in6 *)(const void *)sa)->sin6_addr;
+		memcpy(ret, &((const struct sockaddr_in6 *)(const void *)sa)->sin6_addr, 8);
+		return 8;
 	}
-	return NULL;
+	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &cred, &len) < 0)
+		return 0;
+	memcpy(ret, &cred.pid, sizeof cred.pid);
+	return sizeof cred.pid;
 }
 
 /* SHA-256 of the client's public key, which the handshake has proven. */
@@ -243,6 +251,7 @@ static void request_take(struct evhttp_request *rq, void *arg)
 	enum evhttp_cmd_type command = evhttp_request_get_command(rq);
 	struct timespec t = { 0 };
 	uint8_t spki[32] = { 0 };
+	uint8_t peer[8];
 	struct broker_reply reply;
 	struct broker_request r = {
 		.method = command == EVHTTP_REQ_POST     ? BROKER_POST
@@ -258,7 +267,8 @@ static void request_take(struct evhttp_request *rq, void *arg)
 
 	(void)clock_gettime(CLOCK_MONOTONIC, &t);
 	r.now_ms = (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
-	r.peer = peer_of(c, &r.peer_len);
+	r.peer = peer;
+	r.peer_len = peer_of(c, peer);
 	if (r.body == NULL)
 		r.body = "";
 	if (!f->is_admin)

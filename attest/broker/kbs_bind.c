@@ -101,9 +101,15 @@ int kbs_key_check(const json_t *jwk, bool may_rsa1_5, struct why *why)
 
 int kbs_bind_report_data(const char *nonce, const json_t *jwk, uint8_t ret[KBS_REPORT_DATA_BYTES])
 {
+	return kbs_bind_with("", nonce, jwk, ret);
+}
+
+int kbs_bind_with(const char *additional, const char *nonce, const json_t *jwk,
+	uint8_t ret[KBS_REPORT_DATA_BYTES])
+{
 	AUTO(kbs_json)
-	json_t *bound = json_pack("{s:s,s:s,s:O}", "additional-evidence", "", "nonce", nonce,
-		"tee-pubkey", (json_t *)(uintptr_t)jwk);
+	json_t *bound = json_pack("{s:s,s:s,s:O}", "additional-evidence", additional, "nonce",
+		nonce, "tee-pubkey", (json_t *)(uintptr_t)jwk);
 	AUTO(kbs_text) char *text = NULL;
 	uint8_t digest[KBS_REPORT_DATA_BYTES] = { 0 };
 

@@ -31,3 +31,7 @@ MUST_USE int kbs_key_check(const json_t *jwk, bool may_rsa1_5, struct why *why);
  */
 MUST_USE int kbs_bind_report_data(
 	const char *nonce, const json_t *jwk, uint8_t ret[KBS_REPORT_DATA_BYTES]);
+
+/* The same for a client that sends this text, of printable ASCII, as additional evidence. */
+MUST_USE int kbs_bind_with(const char *additional, const char *nonce, const json_t *jwk,
+	uint8_t ret[KBS_REPORT_DATA_BYTES]);

@@ -83,8 +83,8 @@ class Key:
         return AESGCM(cek).decrypt(b64u_decode(jwe["iv"]), b64u_decode(jwe["ciphertext"]) + b64u_decode(jwe["tag"]), aad.encode())
 
 
-def report_data(nonce, jwk):
-    bound = {"additional-evidence": "", "nonce": nonce, "tee-pubkey": jwk}
+def report_data(nonce, jwk, additional=""):
+    bound = {"additional-evidence": additional, "nonce": nonce, "tee-pubkey": jwk}
     return hashlib.sha384(jcs(bound)).digest().ljust(64, b"\0")
 
 

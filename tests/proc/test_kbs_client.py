@@ -159,8 +159,8 @@ class World:
         self.mint.stdin.flush()
         return bytes.fromhex(self.mint.stdout.readline())
 
-    def evidence(self, client, host_data=None, **kw):
-        r = self.report(report_data(client.nonce, client.key.jwk()), host_data or self.hash, **kw)
+    def evidence(self, client, host_data=None, additional="", **kw):
+        r = self.report(report_data(client.nonce, client.key.jwk(), additional), host_data or self.hash, **kw)
         return snp_evidence(r, [("VCEK", self.read("platform/vcek"))])
 
     def client(self, key=None):
@@ -211,6 +211,16 @@ def a_unix_socket_serves_the_same(w):
     c.auth()
     c.attest(w.evidence(c))
     assert c.resource("r/t/one") == CANARY
+
+
+@test
+def no_devices_may_be_an_empty_map(w):
+    c = w.client()
+    c.auth()
+    c.attest(w.evidence(c, additional="{}"), additional="{}")
+    assert c.resource("r/t/one") == CANARY
+    c.auth()
+    refused(401, "AttestationFailed", c.attest, w.evidence(c), additional="{}", says="report_data")
 
 
 @test
@@ -470,6 +480,10 @@ def a_session_may_not_ask_for_ever(w):
         except Refused:
             break
     refused(429, "TooManyRequests", c.auth)
+    local = Client(w.path("broker.sock"), w.ca, c.key)  # another peer: this process
+    for _ in range(5):
+        local.auth()
+    refused(429, "TooManyRequests", local.auth)
     w.configure(rate={"peer": 100000, "all": 100000})
     w.reload()
     c.auth()
