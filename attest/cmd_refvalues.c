@@ -125,13 +125,17 @@ void cmd_refvalues_appraise(
 	const struct refvalues *r, const struct attest_inputs *in, struct verdict *v)
 {
 	struct attest_blob b = in->evidence;
+	struct snp_report report;
+	/* A certificate with a report in it is none. */
+	bool is_snp = v->kind == EVIDENCE_SNP && attest_parse_snp(b, &report, NULL) == 0;
+	size_t n_compared = 0;
 
 	if (b.len == SNP_RESPONSE_HEADER + SNP_REPORT_BYTES)
 		b.p += SNP_RESPONSE_HEADER;
 	for (size_t i = 0; i < r->n; i++) {
 		size_t n_left = r->docs[i]->n;
-		if (v->kind == EVIDENCE_SNP)
-			corim_snp_appraise(r->docs[i], b.p, v, &n_left);
+		if (is_snp)
+			n_compared += corim_snp_appraise(r->docs[i], b.p, v, &n_left);
 		for (size_t t = 0; t < CORIM_TRIPLES; t++)
 			n_left += r->docs[i]->n_unsupported[t];
 		n_left += r->docs[i]->n_other_tags;
@@ -140,6 +144,10 @@ void cmd_refvalues_appraise(
 				 "lists them)",
 				r->docs[i]->id, n_left);
 	}
+	/* Who gives reference values wants them to count. */
+	if (n_compared == 0 && v->rows[ROW_MEASUREMENT].status == VERDICT_NONE)
+		verdict_set(v, ROW_MEASUREMENT, VERDICT_CONTRAINDICATED, "a reference value", "",
+			"none of the reference values that were given is for this evidence");
 	verdict_close(v, in->required_rows);
 }
 

@@ -99,6 +99,9 @@ static MUST_USE int measurements_read(
 			return why_set(why, -EBADMSG, "CoMID: a measurement without values");
 		v.has_key = cbor_get(&m, M_KEY, &v.key);
 		v.has_mask = cbor_get(&fields, F_MASK, &v.mask);
+		if (v.has_mask && !cbor_get(&fields, F_RAW, &name))
+			return why_set(
+				why, -EBADMSG, "CoMID: a mask without the raw value it masks");
 		if (is_snp(ret) && (!v.has_key || v.key.type != CBOR_UINT))
 			return why_set(why, -EBADMSG,
 				"CoMID: a measurement without a key (mkey), which the SEV-SNP "
@@ -329,11 +332,26 @@ static const struct snp_field {
 	{ 3968, ROW_TCB, 0x1F0, 8, true, true },
 };
 
+/* A class that names a vendor names AMD (attestation.md, 11.4). */
+static bool env_is_amd(const struct cbor *environment)
+{
+	struct cbor class, vendor;
+	char name[32];
+
+	if (!cbor_get(environment, ENV_CLASS, &class) || !cbor_get(&class, CLASS_VENDOR, &vendor))
+		return true;
+	cbor_text(&vendor, name, sizeof name);
+	return strncmp(name, "AMD", 3) == 0 || strncmp(name, "Advanced Micro Devices", 22) == 0;
+}
+
 static bool env_fits_chip(
 	const struct cbor *environment, const uint8_t *chip_id, const uint8_t *digest)
 {
 	struct cbor instance, bytes;
 
+	/* Who is in a group nobody says here. */
+	if (cbor_get(environment, ENV_GROUP, &instance) || !env_is_amd(environment))
+		return false;
 	if (!cbor_get(environment, ENV_INSTANCE, &instance))
 		return true;
 	if (!cbor_untag(&instance, TAG_BYTES, &bytes) || bytes.type != CBOR_BYTES)
@@ -359,16 +377,23 @@ static const uint8_t *digest_of(const struct cbor *digests)
 	return NULL;
 }
 
+/* A launch digest; NULL: some other value. */
+static const uint8_t *launch_digest(const struct corim *c, const struct corim_value *v)
+{
+	bool is_one = is_snp(c) && c->kind != CORIM_EVIDENCE && v->has_key &&
+		      v->key.n == KEY_MEASUREMENT && v->field == F_DIGESTS;
+
+	return is_one ? digest_of(&v->value) : NULL;
+}
+
 size_t corim_snp_digests(
 	const struct corim *c, const uint8_t *chip_id, uint8_t (*ret)[48], size_t max)
 {
 	size_t n = 0;
 
-	for (size_t i = 0; is_snp(c) && c->kind != CORIM_EVIDENCE && i < c->n && n < max; i++) {
+	for (size_t i = 0; i < c->n && n < max; i++) {
 		const struct corim_value *v = &c->at[i];
-		if (!v->has_key || v->key.n != KEY_MEASUREMENT || v->field != F_DIGESTS)
-			continue;
-		const uint8_t *digest = digest_of(&v->value);
+		const uint8_t *digest = launch_digest(c, v);
 		if (digest != NULL && env_fits_chip(&v->environment, chip_id, digest))
 			memcpy(ret[n++], digest, SHA384_LEN);
 	}
@@ -394,27 +419,29 @@ static bool at_least(uint64_t have, uint64_t want, bool is_tcb)
 	return is_tcb ? ok : have >= want;
 }
 
-/* Raw bytes under a mask, or the whole value. */
-static bool raw_matches(
+/* Raw bytes under a mask, or the whole value; -1: the mask asks for nothing. */
+static int raw_compare(
 	const struct snp_field *f, const uint8_t *report, const struct corim_value *v)
 {
 	struct cbor bytes = { 0 }, pair, mask = v->mask;
 
 	if (cbor_untag(&v->value, TAG_MASKED, &pair)) {
 		if (!cbor_at(&pair, 0, &bytes) || !cbor_at(&pair, 1, &mask))
-			return false;
+			return 0;
 	} else if (!cbor_untag(&v->value, TAG_BYTES, &bytes)) {
 		bytes = v->value;
 	}
 	if (bytes.type != CBOR_BYTES || bytes.len != f->len ||
 		(mask.p != NULL && (mask.type != CBOR_BYTES || mask.len != bytes.len)))
-		return false;
-	bool ok = true;
+		return 0;
+	uint8_t asked = 0, differ = 0;
 	for (size_t i = 0; i < f->len; i++) {
 		uint8_t have = report[f->offset + (f->is_number ? f->len - 1 - i : i)];
-		ok = ok && ((have ^ bytes.p[i]) & (mask.p != NULL ? mask.p[i] : 0xff)) == 0;
+		uint8_t bits = mask.p != NULL ? mask.p[i] : 0xff;
+		asked |= bits;
+		differ |= (uint8_t)((have ^ bytes.p[i]) & bits);
 	}
-	return ok;
+	return asked == 0 ? -1 : differ == 0;
 }
 
 /* 1 matches, 0 does not, -1 is nothing we compare. */
@@ -423,10 +450,8 @@ static int value_compare(
 {
 	struct cbor n;
 
-	if (v->field == F_MASK)
-		return 1; /* judged with its value */
 	if (v->field == F_RAW)
-		return raw_matches(f, report, v);
+		return raw_compare(f, report, v);
 	if (v->field != F_SVN || !f->is_number)
 		return -1;
 	uint64_t have = number_of(f, report);
@@ -437,13 +462,15 @@ static int value_compare(
 	return n.type == CBOR_UINT && have == n.n;
 }
 
-void corim_snp_appraise(const struct corim *c, const uint8_t report[1184], struct verdict *v,
+size_t corim_snp_appraise(const struct corim *c, const uint8_t report[1184], struct verdict *v,
 	size_t *ret_not_compared)
 {
-	size_t n_left = 0;
+	size_t n_left = 0, n_all = 0;
 
-	for (size_t i = 0; i < c->n; i++) /* digests were expected values of the verification */
-		n_left += c->at[i].field != CORIM_FIELD_KEY && c->at[i].field != F_DIGESTS;
+	/* Launch digests were expected values of the verification; a mask goes with its value. */
+	for (size_t i = 0; i < c->n; i++)
+		n_left += c->at[i].field != CORIM_FIELD_KEY && c->at[i].field != F_MASK &&
+			  launch_digest(c, &c->at[i]) == NULL;
 	for (size_t k = 0; is_snp(c) && c->kind != CORIM_EVIDENCE && k < ARRAY_LEN(snp_fields);
 		k++) {
 		const struct snp_field *f = &snp_fields[k];
@@ -455,9 +482,9 @@ void corim_snp_appraise(const struct corim *c, const uint8_t report[1184], struc
 				x->field == CORIM_FIELD_KEY)
 				continue;
 			int got = value_compare(f, report, x);
-			n_left -= got >= 0;
 			if (!env_fits_chip(&x->environment, report + 0x1A0, report + 0x90))
 				continue;
+			n_left -= got >= 0;
 			/* All fields of one measurement have to match, one measurement is enough. */
 			n_asked += got >= 0 && asked != x->measurement;
 			n_failed += got == 0 && failed != x->measurement;
@@ -466,6 +493,7 @@ void corim_snp_appraise(const struct corim *c, const uint8_t report[1184], struc
 		}
 		if (n_asked == 0)
 			continue;
+		n_all += n_asked;
 		wr_hex_str(have, sizeof have, report + f->offset, f->len);
 		if (n_failed == n_asked)
 			verdict_set(v, (enum verdict_row_id)f->row, VERDICT_CONTRAINDICATED,
@@ -477,6 +505,7 @@ void corim_snp_appraise(const struct corim *c, const uint8_t report[1184], struc
 				"a reference value", have, "%s", "");
 	}
 	*ret_not_compared = n_left;
+	return n_all;
 }
 
 /* --- answers ----------------------------------------------------------------------------------- */

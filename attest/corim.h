@@ -75,10 +75,10 @@ size_t corim_snp_digests(
 
 /*
  * Compare the other values of AMD's profile with a report of 1184 bytes and set the rows they belong
- * to: of the values for one field one has to match. Values that were not compared are counted. To
- * be followed by verdict_close().
+ * to: of the values for one field one has to match. How many were compared; *ret_not_compared: those
+ * that were not, because of what they are or whose. To be followed by verdict_close().
  */
-void corim_snp_appraise(const struct corim *c, const uint8_t report[1184], struct verdict *v,
+size_t corim_snp_appraise(const struct corim *c, const uint8_t report[1184], struct verdict *v,
 	size_t *ret_not_compared);
 
 /* Everything read, for people and programs: one JSON object's members into the one that is open. */

@@ -91,6 +91,16 @@ check "and the row says so" 0 grep -q '"row": "measurement", "status": "contrain
 check "values that are not compared are said" 1 "$attest" verify --evidence "$report" \
 	--reference "$rim/corim-sevsnp-valid.cbor"
 check "on standard error" 0 grep -q 'not compared' "$work/err"
+check "when none is compared, the answer is no" 1 "$attest" verify --evidence "$report" --reference "$rim/comid-1.cbor"
+check "for that reason" 0 grep -q 'none of the reference values' "$work/out"
+# A certificate with the report in it: its own bytes are not what is compared.
+cmw="[\"a/b\",\"$(base64 -w0 "$report" | tr '+/' '-_' | tr -d =)\"]"
+openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout "$work/tls.key" -out "$work/tls.pem" \
+	-subj /CN=x -addext "$(printf '1.3.6.1.5.5.7.1.35=DER:0c82%04x' ${#cmw})$(printf %s "$cmw" | od -An -v -tx1 |
+	tr -d ' \n')" 2>/dev/null
+check "a report in a certificate is not compared" 1 "$attest" verify --evidence "$work/tls.pem" \
+	--reference "$rim/corim-sevsnp-valid.cbor" --json
+check "nothing of it" 0 grep -q ': 19 are not compared' "$work/err"
 check "evidence is no reference value" 3 "$attest" verify --evidence "$report" --reference "$rim/ce-seam-evidence.cbor"
 check "with keys unsigned values do not count" 1 "$attest" verify --evidence "$report" $keys \
 	--reference "$rim/corim-unsigned.cbor"

@@ -18,7 +18,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		return 0;
 	verdict_init(&v, EVIDENCE_SNP);
 	(void)corim_snp_digests(&doc, report, digests, 4);
-	corim_snp_appraise(&doc, report, &v, &left);
+	(void)corim_snp_appraise(&doc, report, &v, &left);
 	int err = corim_print_text(&doc, &w, NULL);
 	if (err == 0)
 		err = corim_print_json(&doc, &w, NULL);

@@ -236,7 +236,16 @@ static void a_report_is_compared_with_reference_values(void **state)
 			VERDICT_AFFIRMING, 0 },
 		{ { { 1, MIN_SVN("03") } }, 1, ROW_POLICY, VERDICT_AFFIRMING, 0 },
 		{ { { 1, MIN_SVN("04") } }, 1, ROW_POLICY, VERDICT_CONTRAINDICATED, 0 },
-		/* What is not compared is counted: another key, another field. */
+		/* A mask without a bit asks for nothing, and makes up for nothing. */
+		{ { { 2, "a204d9023048000000000003ffff05480000000000000000" } }, 1, ROW_POLICY,
+			VERDICT_NONE, 1 },
+		{ { { 2, MASKED("480000000000000000480000000000000000") },
+			  { 2, MIN_SVN("1a00ffffff") } },
+			2, ROW_POLICY, VERDICT_CONTRAINDICATED, 1 },
+		/* What is not compared is counted: another key, another field, digests of no use. */
+		{ { { 641, "a102818201582001010101010101010101010101010101010101010101010101010101"
+			   "01010101" } },
+			1, ROW_MEASUREMENT, VERDICT_NONE, 1 },
 		{ { { 3330, "a100a1006131" } }, 1, ROW_TCB, VERDICT_NONE, 1 },
 		{ { { 9999, SVN("01") } }, 1, ROW_TCB, VERDICT_NONE, 1 },
 		{ { { 640, SVN("01") } }, 1, ROW_REPORT_DATA, VERDICT_NONE, 1 },
@@ -249,11 +258,39 @@ static void a_report_is_compared_with_reference_values(void **state)
 		assert_int_equal(
 			read_corim(buf, corim_make(rows[i].m, rows[i].n, NULL, 0), &nobody), 0);
 		verdict_init(&v, EVIDENCE_SNP);
-		corim_snp_appraise(&doc, report, &v, &left);
+		size_t n = corim_snp_appraise(&doc, report, &v, &left);
+		assert_int_equal(n == 0, rows[i].want == VERDICT_NONE);
 		if (v.rows[rows[i].row].status != rows[i].want || left != rows[i].left)
 			fail_msg("row %zu: %s, %zu left", i,
 				verdict_status_name(v.rows[rows[i].row].status), left);
 	}
+}
+
+static void values_for_others_do_not_count(void **state)
+{
+	static const struct measure tcb = { 647, MIN_SVN("00") }, mask = { 647, "a10540" };
+	static struct verdict v;
+	const uint8_t report[1184] = { 0 }, other[64] = { 8 };
+	size_t left = 0, len = corim_make(&tcb, 1, NULL, 0);
+	char *vendor = memmem(buf, len, "AMD", 3);
+
+	memcpy(vendor, "ARM", 3);
+	assert_int_equal(read_corim(buf, len, &nobody), 0);
+	assert_int_equal(corim_snp_appraise(&doc, report, &v, &left), 0);
+	assert_int_equal(left, 1);
+	memcpy(vendor, "AMD", 3);
+	assert_int_equal(read_corim(buf, len, &nobody), 0);
+	assert_int_equal(corim_snp_appraise(&doc, report, &v, &left), 1);
+	assert_int_equal(left, 0);
+	len = corim_make(&tcb, 1, other, sizeof other);
+	assert_int_equal(read_corim(buf, len, &nobody), 0);
+	assert_int_equal(corim_snp_appraise(&doc, report, &v, &left), 0);
+	uint8_t *tag = memmem(buf, len, "\x01\xd9\x02\x30", 4); /* instance */
+	tag[0] = 2;                                             /* group */
+	assert_int_equal(read_corim(buf, len, &nobody), 0);
+	assert_int_equal(corim_snp_appraise(&doc, report, &v, &left), 0);
+	assert_int_equal(left, 1);
+	assert_int_equal(read_corim(buf, corim_make(&mask, 1, NULL, 0), &nobody), -EBADMSG);
 }
 
 static void digests_are_taken_for_their_instance_alone(void **state)
@@ -579,6 +616,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(cbor_is_walked),
 		cmocka_unit_test(cbor_becomes_json_or_is_refused),
 		cmocka_unit_test(a_report_is_compared_with_reference_values),
+		cmocka_unit_test(values_for_others_do_not_count),
 		cmocka_unit_test(digests_are_taken_for_their_instance_alone),
 		cmocka_unit_test(documents_that_are_malformed_are_refused),
 		cmocka_unit_test(what_is_not_used_is_counted),
