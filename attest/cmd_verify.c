@@ -178,11 +178,30 @@ static MUST_USE int rows_parse(const struct opt_list *list, uint32_t *ret, struc
 
 /* --- the command ------------------------------------------------------------------------------ */
 
+/* An option that asks something of evidence; a token would not be asked. */
+static bool has_evidence_options(const struct args *a)
+{
+	const char *const texts[] = { a->kind, a->policy, a->endorsements, a->signature, a->ak,
+		a->pcrs, a->ima, a->tee, a->tee_quote, a->tik, a->sev.api, a->sev.policy,
+		a->sev.digest, a->token.out };
+	bool is_any = a->certs.n + a->crls.n + a->collateral.n + a->event_logs.n + a->require.n +
+			      a->references.n >
+		      0;
+
+	for (size_t i = 0; i < ARRAY_LEN(texts); i++)
+		is_any |= texts[i] != NULL;
+	return is_any;
+}
+
 /* What is wrong with the command line itself: EXIT_USAGE. */
 static MUST_USE int usage_check(const struct args *a, struct loaded *l, struct why *why)
 {
 	if ((a->evidence == NULL) == (a->token.token == NULL))
 		return why_set(why, -EINVAL, "--evidence FILE is missing, or --token FILE");
+	if (a->token.token != NULL && has_evidence_options(a))
+		return why_set(why, -EINVAL,
+			"with --token go --keys, --root, --report-data, --at, --accept-warning and "
+			"--json; the others are asked of --evidence");
 	if (cmd_token_usage(&a->token, a->references.n > 0, why) < 0)
 		return -EINVAL;
 	if (a->kind != NULL && strcmp(a->kind, "snp") != 0 && strcmp(a->kind, "tdx") != 0 &&
@@ -444,7 +463,8 @@ int cmd_verify(int argc, char **argv)
 		{ "tee", OPT_TEXT, &a.tee, "FILE",
 			"TPM: the TEE's report that vouches for the key" },
 		{ "tee-quote", OPT_TEXT, &a.tee_quote, "FILE",
-			"TPM: what proves it: TDX quote of an HCL report, SNP report of an SVSM's" },
+			"TPM: what proves it: TDX quote of an HCL report, SNP report of an "
+			"SVSM's" },
 		{ "tik", OPT_TEXT, &a.tik, "FILE", "SEV: the session's integrity key, 16 bytes" },
 		{ "sev-api", OPT_TEXT, &a.sev.api, "MAJOR.MINOR.BUILD",
 			"SEV: the firmware's version" },
@@ -463,7 +483,8 @@ int cmd_verify(int argc, char **argv)
 			"check this attestation result instead of evidence" },
 		{ "keys", OPT_LIST, &a.token.keys, "FILE",
 			"JWK set or PEM: who may have signed token or reference" },
-		{ "token-out", OPT_TEXT, &a.token.out, "FILE", "write the verdict as a signed token" },
+		{ "token-out", OPT_TEXT, &a.token.out, "FILE",
+			"write the verdict as a signed token" },
 		{ "token-key", OPT_TEXT, &a.token.key, "FILE", "private key that signs it, PEM" },
 		{ "token-format", OPT_TEXT, &a.token.format, "FORM",
 			"ear (default), ear-veraison, coco or dsse" },

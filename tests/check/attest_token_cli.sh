@@ -50,6 +50,9 @@ token "a missing file is said" 3 jws/none $keys
 token "keys that are none are said" 3 jws/ear-draft.es256.jwt --keys "$0"
 token "roots that are none are said" 3 jws/ear-draft.es256.jwt --root "$0"
 check "token and evidence do not go together" 2 "$attest" verify --token x --evidence y
+for option in --policy --require --reference --certs --kind --tik; do
+	token "a token is not asked $option" 2 jws/ear-draft.es256.jwt $keys $option measurement
+done
 check "keys alone make no sense" 2 "$attest" verify --evidence x --keys y
 check "a token to write needs a key" 2 "$attest" verify --evidence x --token-out y
 check "a form nobody has is refused" 2 "$attest" verify --evidence x --token-out y --token-key z --token-format jwt
