@@ -144,6 +144,8 @@ static int import_run(const struct args *a, int fd, struct endorse_trust *t)
 {
 	struct import im = { .fd = fd, .trust = *t };
 	struct why why = { 0 };
+
+	endorse_store_lock(fd);
 	int err = all_import(&im, a, candidate_take, &why);
 
 	if (err == 0)

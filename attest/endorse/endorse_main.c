@@ -7,7 +7,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
 #include <unistd.h>
 
 #include "attest/cmd.h"
@@ -190,11 +189,15 @@ static MUST_USE int url_fetch(struct run *r, const struct endorse_url *url, stru
 	return err < 0 ? err : answer_take(r, &a, why);
 }
 
-/* A VCEK never changes, and its service counts requests (2.5). */
-static bool vcek_is_there(const struct run *r, const struct endorse_need *n)
+/* What only this platform needs, first of AMD's names, last of Intel's: its VCEK, its TCB info. */
+static bool own_is_there(const struct run *r, const struct endorse_need *n)
 {
 	char name[ENDORSE_NAME_MAX], realm[ENDORSE_REALM_MAX] = "";
 	bool is_there = false;
+	size_t at = 0;
+
+	while (n->kind == EVIDENCE_TDX && endorse_need_name(n, at + 1, realm, name))
+		at++;
 
 	for (size_t i = 0; i <= r->trust.roots.n && !is_there; i++) {
 		struct endorse_item item;
@@ -202,8 +205,7 @@ static bool vcek_is_there(const struct run *r, const struct endorse_need *n)
 		size_t len = 0;
 		if (i > 0 && endorse_realm(r->trust.roots.at[i - 1], realm) < 0)
 			continue;
-		is_there = n->kind == EVIDENCE_SNP && n->has_hwid &&
-			   endorse_need_name(n, 0, realm, name) &&
+		is_there = endorse_need_name(n, at, realm, name) &&
 			   endorse_store_get(r->fd, &r->trust, name, &p, &len, &item, NULL) == 0;
 		free(p);
 	}
@@ -217,12 +219,18 @@ static MUST_USE int need_fetch(
 	struct endorse_url url;
 	int err = 0;
 
-	if (vcek_is_there(r, &n)) {
+	/* A VCEK never changes, and its service counts requests (2.5). */
+	if (n.has_hwid && own_is_there(r, &n)) {
 		log_info("the VCEK is in the cache and does not change");
 		n.has_hwid = false;
 	}
 	for (size_t i = 0; err == 0 && endorse_need_url(&n, i, from, &url); i++)
 		err = url_fetch(r, &url, why);
+	if (err == 0 && (need->has_hwid || need->has_fmspc) && !own_is_there(r, need))
+		err = why_set(why, -EKEYREJECTED,
+			"the service answered with another platform's %s: what is needed is not in "
+			"the cache",
+			need->kind == EVIDENCE_SNP ? "VCEK" : "TCB info");
 	return err;
 }
 
@@ -290,9 +298,7 @@ static int args_run(const struct args *a)
 	if (need.kind == EVIDENCE_SNP && !need.has_hwid && need.product == SNP_PRODUCT_UNKNOWN)
 		need.product =
 			SNP_PRODUCT_MILAN; /* version 2, masked: before there was a Genoa VLEK */
-	/* Two of us at a time would ask for the same twice. */
-	if (flock(r.fd, LOCK_EX) < 0)
-		log_warn("cannot lock the cache: %s", strerrordesc_np(errno));
+	endorse_store_lock(r.fd);          /* before: two of us would ask for the same twice */
 	err = products_fetch(&r, &need, a->from, &why);
 	if (err < 0)
 		return cmd_fail(err == -EHOSTUNREACH            ? EXIT_MACHINE

@@ -7,11 +7,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 
 #include "attest/endorse/endorse_need.h"
 #include "base/fd.h"
 #include "base/limits.h"
+#include "base/log.h"
 
 #define DEPTH_MAX 5 /* of folders: r-01234567/snp/Milan/<hwid>/ */
 
@@ -50,6 +52,16 @@ int endorse_store_open(const char *path, bool may_create, int *ret_fd, struct wh
 			"cannot open the cache %s: %s", path, strerrordesc_np(errno));
 	*ret_fd = fd;
 	return 0;
+}
+
+void endorse_store_lock(int fd)
+{
+	if (flock(fd, LOCK_EX | LOCK_NB) == 0)
+		return;
+	if (errno == EWOULDBLOCK)
+		log_info("waiting for another program that writes to the cache");
+	if (flock(fd, LOCK_EX) < 0)
+		log_warn("cannot lock the cache: %s", strerrordesc_np(errno));
 }
 
 /* --- files ------------------------------------------------------------------------------------ */

@@ -5,7 +5,7 @@
  * Trust:   none in the folder's files: each is judged again when it is read, one that is not what its
  *          name says counts as absent. Who may write there can withhold, not forge.
  * Owns:    nothing; the folder's descriptor is the caller's.
- * Threads: any; two programs may write at the same time, each file is replaced whole.
+ * Threads: any; programs that write wait for each other (endorse_store_lock()), readers see whole files.
  */
 #pragma once
 
@@ -19,6 +19,12 @@
 
 /* Open the folder; made with its parents when may_create. -EIO and others with why. */
 MUST_USE int endorse_store_open(const char *path, bool may_create, int *ret_fd, struct why *why);
+
+/*
+ * Wait until no other program writes to the folder, and keep others waiting until fd is closed. Where
+ * the file system has no locks they may get into each other's way.
+ */
+void endorse_store_lock(int fd);
 
 /* Take the cache's own CA certificates as candidates: of the pinned roots, and of t->roots. */
 void endorse_store_load_cas(int fd, struct endorse_trust *t);

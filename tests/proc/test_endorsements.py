@@ -183,6 +183,17 @@ def import_takes_pem_tables_and_nothing_else():
 
 
 @test
+def imports_at_the_same_time_all_succeed():
+    for i in range(4):
+        command = [ATTEST, "endorsements", "import", "m", "--root", "m/ark", "--cache", f"c{i}"]
+        running = [subprocess.Popen(command, stderr=subprocess.PIPE, text=True) for _ in range(6)]
+        for p in running:
+            err = p.communicate(timeout=60)[1]
+            assert p.returncode == 0, err
+        assert len(tree(f"c{i}")) == 4
+
+
+@test
 def junk_in_the_cache_is_said_and_passed_over():
     expect(0, "endorsements", "import", "m", "--root", "m/ark", "--cache", "c")
     realm = os.listdir("c")[0]
@@ -289,6 +300,14 @@ def fetch_refuses_what_nobody_signed():
     with service(amd()) as (url, _):  # our own root, which nobody gave
         expect(1, "endorsements", "fetch", "--evidence", "m/report", "--from", url, "--cache", "c", err="not stored")
     assert tree("c") == {}
+
+
+@test
+def fetch_is_no_success_with_another_chips_certificate():
+    other = "c2" * 64
+    with service(amd(**{other: read("m/vcek")})) as (url, _):
+        expect(1, "endorsements", "fetch", "--product", "Milan", "--hwid", other, "--tcb", LEVELS, "--from", url,
+               "--cache", "c", "--root", "m/ark", err="another platform's VCEK")
 
 
 @test
