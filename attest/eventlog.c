@@ -537,6 +537,7 @@ struct replay {
 	enum eventlog_kind kind;
 	unsigned int n_separators[EVENTLOG_REGISTERS];
 	bool is_past_firmware; /* the register of Secure Boot had its first separator */
+	size_t first_missing;  /* event without a digest in the bank; 0 (the header): none */
 };
 
 /* Types are not measured: what a separator measures is one, whatever the log calls it (9.4). */
@@ -594,12 +595,8 @@ static MUST_USE int event_apply(struct replay *p, const struct eventlog_event *e
 		return 0;
 	}
 	eventlog_register_name(e->reg, p->kind, name);
-	if (digest == NULL) { /* of SHA-1 banks it is known that some events are missing there */
-		if (o->alg->id != TPM_ALG_SHA1)
-			(void)why_set(&o->problem, 0,
-				"event %zu (%s, %s): it has no %s digest: nothing says that it "
-				"happened",
-				e->index, eventlog_type_name(e->type), name, o->alg->name);
+	if (digest == NULL) {
+		p->first_missing = p->first_missing > 0 ? p->first_missing : e->index;
 		return 0;
 	}
 	enum eventlog_proof proof = eventlog_prove(e, o->alg->id);
@@ -652,6 +649,12 @@ int eventlog_replay(struct attest_blob blob, uint16_t alg_id, enum eventlog_kind
 	}
 	if (err != -ENODATA)
 		return err;
+	/* Banks may be listed and not used; of SHA-1's it is known that some events are missing there. */
+	if (p.first_missing > 0 && out.n_extended > 0 && alg_id != TPM_ALG_SHA1)
+		(void)why_set(&out.problem, 0,
+			"event %zu: it has no %s digest, others have: nothing says that it "
+			"happened",
+			p.first_missing, alg->name);
 	*ret = out;
 	return 0;
 }
