@@ -462,7 +462,9 @@ int attest_verify_snp(const struct attest_inputs *in, struct verdict *ret, struc
 	return 0;
 }
 
-int attest_verify(const struct attest_inputs *in, struct verdict *ret, struct why *why)
+/* By kind of evidence; a certificate is judged with what it carries. */
+static MUST_USE int kind_verify(
+	const struct attest_inputs *in, struct verdict *ret, struct why *why)
 {
 	enum evidence_kind kind = in->kind;
 
@@ -484,6 +486,43 @@ int attest_verify(const struct attest_inputs *in, struct verdict *ret, struct wh
 		break;
 	}
 	return why_set(why, -EBADMSG, "%zu bytes that are no evidence we know", in->evidence.len);
+}
+
+/* Whoever asks must not be answered with evidence of another kind, which cannot say it. */
+static void asked_rows(const struct attest_inputs *in, struct verdict *v)
+{
+	const struct policy_tpm *t =
+		in->policy != NULL && in->policy->tee.has_tpm ? &in->policy->tee.tpm : NULL;
+	const struct {
+		enum verdict_row_id row;
+		bool is_asked;
+		const char *why;
+	} rows[] = {
+		{ ROW_REPORT_DATA, in->report_data != NULL,
+			"this evidence carries no report data" },
+		{ ROW_HOST_DATA, in->host_data != NULL, "this evidence carries no host data" },
+		{ ROW_MEASUREMENT, in->n_digests > 0, "this evidence carries no launch digest" },
+		{ ROW_PCRS,
+			v->kind != EVIDENCE_TPM && t != NULL &&
+				(t->n_pcrs > 0 || t->n_aks > 0 || t->require_event_log ||
+					t->secure_boot != POLICY_ANY),
+			"the policy asks for a TPM's quote (tee.tpm), and this evidence is none" },
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++)
+		if (rows[i].is_asked && v->rows[rows[i].row].status == VERDICT_NONE)
+			verdict_set(
+				v, rows[i].row, VERDICT_CONTRAINDICATED, "", "", "%s", rows[i].why);
+	verdict_close(v, in->required_rows);
+}
+
+int attest_verify(const struct attest_inputs *in, struct verdict *ret, struct why *why)
+{
+	int err = kind_verify(in, ret, why);
+
+	if (err == 0)
+		asked_rows(in, ret);
+	return err;
 }
 
 enum evidence_kind attest_recognise(const uint8_t *bytes, size_t len)

@@ -296,6 +296,11 @@ static void what_sev_cannot_say_is_refused_where_it_is_asked(void **state)
 	f->policy->tee.endorsements.n_deny_chips = 1;
 	expect(f, NO, ROW_CHIP_ID, NO);
 	f->policy->tee.endorsements.n_deny_chips = 0;
+	f->policy->tee.has_tpm = true; /* nothing is asked of it yet */
+	expect(f, YES, ROW_PCRS, NONE);
+	f->policy->tee.tpm.n_pcrs = 1;
+	expect(f, NO, ROW_PCRS, NO);
+	f->policy->tee.has_tpm = false;
 	f->in.required_rows = ROW_BIT(ROW_REVOCATION);
 	expect(f, NO, ROW_REVOCATION, NO);
 	fixture_free(f);

@@ -459,6 +459,22 @@ static void a_policy_lists_keys_and_values(void **state)
 	maker_done(&m);
 }
 
+static void what_a_tpm_cannot_say_is_refused_where_it_is_asked(void **state)
+{
+	static const uint8_t digest[1][48] = { 0 };
+	struct maker m;
+
+	maker_init(&m, EVP_EC_gen("P-256"));
+	m.in.digests = digest, m.in.n_digests = 1;
+	judge(&m, VERDICT_CONTRAINDICATED, ROW_MEASUREMENT);
+	m.in.n_digests = 0;
+	m.in.host_data = digest[0];
+	judge(&m, VERDICT_CONTRAINDICATED, ROW_HOST_DATA);
+	m.in.host_data = NULL;
+	judge(&m, VERDICT_AFFIRMING, ROW_COUNT);
+	maker_done(&m);
+}
+
 /* --- boot log ----------------------------------------------------------------------------------- */
 
 static void log_event(struct wr *w, uint32_t reg, uint32_t type, const void *data, size_t len)
@@ -1531,6 +1547,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(what_is_no_quote_is_refused),
 		cmocka_unit_test(an_ak_must_be_one),
 		cmocka_unit_test(a_policy_lists_keys_and_values),
+		cmocka_unit_test(what_a_tpm_cannot_say_is_refused_where_it_is_asked),
 		cmocka_unit_test(a_boot_log_leads_to_the_registers),
 		cmocka_unit_test(a_separator_by_another_name_ends_the_firmwares_part),
 		cmocka_unit_test(secure_boot_is_what_the_proven_bank_says),
