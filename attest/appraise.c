@@ -229,14 +229,14 @@ static void id_rows(const struct snp_report *r, const struct policy *p, struct v
 
 /* --- what the policy demands of hardware and firmware ---------------------------------------- */
 
+static const enum snp_product products[POLICY_PRODUCT_COUNT] = {
+	[POLICY_PRODUCT_MILAN] = SNP_PRODUCT_MILAN,
+	[POLICY_PRODUCT_GENOA] = SNP_PRODUCT_GENOA,
+	[POLICY_PRODUCT_TURIN] = SNP_PRODUCT_TURIN,
+};
+
 static void policy_product_row(enum snp_product product, const struct policy *p, struct verdict *v)
 {
-	static const enum snp_product products[POLICY_PRODUCT_COUNT] = {
-		[POLICY_PRODUCT_MILAN] = SNP_PRODUCT_MILAN,
-		[POLICY_PRODUCT_GENOA] = SNP_PRODUCT_GENOA,
-		[POLICY_PRODUCT_TURIN] = SNP_PRODUCT_TURIN,
-	};
-
 	for (uint64_t i = 0; i < p->tee.snp.n_products; i++)
 		if (products[p->tee.snp.products[i]] == product)
 			return;
@@ -260,16 +260,25 @@ static void policy_tcb_row(const struct snp_report *r, enum snp_product product,
 		[POLICY_TCB_REPORTED] = { "REPORTED_TCB", r->reported_tcb },
 	};
 	char want[TCB_TEXT_MAX], got[TCB_TEXT_MAX];
+	const struct policy_tcb *min = NULL;
 
-	if (!s->has_min_tcb)
+	if (s->n_min_tcbs == 0)
 		return;
+	for (enum policy_product i = 0; i < POLICY_PRODUCT_COUNT; i++)
+		if (products[i] == product)
+			min = policy_find_min_tcb(s, i);
+	if (min == NULL) {
+		verdict_set(v, ROW_TCB, VERDICT_CONTRAINDICATED, "", snp_product_name(product),
+			"the policy's min_tcb has no row for this product");
+		return;
+	}
 	struct tcb is = tcb_decode(product, fields[s->tcb_field].word);
 	struct tcb least = { .has_fmc = is.has_fmc,
-		.fmc = (uint8_t)s->min_tcb.fmc,
-		.bootloader = (uint8_t)s->min_tcb.bootloader,
-		.tee = (uint8_t)s->min_tcb.tee,
-		.snp = (uint8_t)s->min_tcb.snp,
-		.microcode = (uint8_t)s->min_tcb.microcode };
+		.fmc = (uint8_t)min->fmc,
+		.bootloader = (uint8_t)min->bootloader,
+		.tee = (uint8_t)min->tee,
+		.snp = (uint8_t)min->snp,
+		.microcode = (uint8_t)min->microcode };
 	tcb_print(&least, want);
 	tcb_print(&is, got);
 	const char *below = tcb_first_below(&is, &least);

@@ -55,17 +55,20 @@ static void boot_print(const struct policy *p, struct wr *w)
 
 static void floor_print(const struct policy_snp *s, struct wr *w)
 {
-	if (!s->has_min_tcb) {
+	if (s->n_min_tcbs == 0)
 		wr_str(w, "  firmware: any, however old\n");
-		return;
+	for (uint64_t i = 0; i < s->n_min_tcbs; i++) {
+		const struct policy_min_tcb *row = &s->min_tcbs[i];
+		const struct policy_tcb *t = &row->tcb;
+		wr_printf(w, "  firmware%s%s at least:", row->has_product ? " of " : "",
+			row->has_product ? policy_product_names[row->product] : "");
+		if (t->fmc != 0)
+			wr_printf(w, " fmc %llu", (unsigned long long)t->fmc);
+		wr_printf(w, " bootloader %llu, tee %llu, snp %llu, microcode %llu (%s)\n",
+			(unsigned long long)t->bootloader, (unsigned long long)t->tee,
+			(unsigned long long)t->snp, (unsigned long long)t->microcode,
+			policy_tcb_field_names[s->tcb_field]);
 	}
-	wr_str(w, "  firmware at least:");
-	if (s->min_tcb.fmc != 0)
-		wr_printf(w, " fmc %llu", (unsigned long long)s->min_tcb.fmc);
-	wr_printf(w, " bootloader %llu, tee %llu, snp %llu, microcode %llu (%s)\n",
-		(unsigned long long)s->min_tcb.bootloader, (unsigned long long)s->min_tcb.tee,
-		(unsigned long long)s->min_tcb.snp, (unsigned long long)s->min_tcb.microcode,
-		policy_tcb_field_names[s->tcb_field]);
 }
 
 static void platform_print(const struct policy_snp *s, struct wr *w)

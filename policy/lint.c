@@ -151,7 +151,7 @@ static void tee_003(struct lint *l)
 			"run out yet is as good as the newest");
 	if (!l->p->tee.has_snp)
 		return;
-	if (!l->p->tee.snp.has_min_tcb)
+	if (l->p->tee.snp.n_min_tcbs == 0)
 		found(l, "tee.snp.min_tcb", "no min_tcb: any firmware, however old, is accepted");
 	if (field == POLICY_TCB_CURRENT || field == POLICY_TCB_REPORTED)
 		found(l, "tee.snp.tcb_field", "the %s TCB can be lowered again by the host",
@@ -194,11 +194,14 @@ static void tee_007(struct lint *l)
 
 static void tee_008(struct lint *l)
 {
-	if (l->p->tee.snp.n_products > 1 && l->p->tee.snp.has_min_tcb)
-		found(l, "tee.snp.product",
+	const struct policy_snp *s = &l->p->tee.snp;
+
+	/* Rows that name a product are one for each (policy_parse()). */
+	if (s->n_products > 1 && s->n_min_tcbs > 0 && !s->min_tcbs[0].has_product)
+		found(l, "tee.snp.min_tcb",
 			"%llu products share one min_tcb row; version numbers of "
 			"different products do not compare",
-			(unsigned long long)l->p->tee.snp.n_products);
+			(unsigned long long)s->n_products);
 }
 
 static void tee_010(struct lint *l)
@@ -535,7 +538,7 @@ static const struct lint_rule rules[] = {
 	{ "TEE-007", LINT_WARNING, true, "Owned hosts are listed",
 	  "Without a list a stranger's machine of the same make serves as well.", "Write chip_ids (TDX: piids), read at the machines themselves." },
 	{ "TEE-008", LINT_WARNING, true, "One min_tcb row for one product",
-	  "Each product counts its versions by itself.", "Name one product a policy." },
+	  "Each product counts its versions by itself.", "Write min_tcb as a list, a row with product for each." },
 	{ "TEE-009", LINT_ERROR, false, "Masks and digests have their exact form",
 	  "A cut digest matches nothing, or too much.", "Masks: \"0x...\"; digests: \"sha384:...\" or \"sha256:...\" with every digit." },
 	{ "TEE-010", LINT_ERROR, false, "Production accepts no simulated evidence",

@@ -20,9 +20,14 @@ static int contradict(struct doc *doc, const char *path, struct why *why, const 
 static int contradict_row(struct doc *doc, const char *list, uint64_t row, const char *key,
 	struct why *why, const char *cause)
 {
+	bool is_one = doc->values[doc_find_near(doc, list)].type == DOC_OBJECT; /* FIELD_OR_ONE */
 	char path[80];
 
-	(void)snprintf(path, sizeof path, "%s[%llu].%s", list, (unsigned long long)row, key);
+	if (is_one)
+		(void)snprintf(path, sizeof path, "%s.%s", list, key);
+	else
+		(void)snprintf(
+			path, sizeof path, "%s[%llu].%s", list, (unsigned long long)row, key);
 	return contradict(doc, path, why, cause);
 }
 
@@ -80,6 +85,53 @@ static MUST_USE int objects_check(struct doc *doc, const struct policy *p, struc
 	return 0;
 }
 
+const struct policy_tcb *policy_find_min_tcb(
+	const struct policy_snp *snp, enum policy_product product)
+{
+	for (uint64_t i = 0; i < snp->n_min_tcbs; i++)
+		if (!snp->min_tcbs[i].has_product || snp->min_tcbs[i].product == product)
+			return &snp->min_tcbs[i].tcb;
+	return NULL;
+}
+
+static bool product_is_listed(const struct policy_snp *snp, enum policy_product product)
+{
+	for (uint64_t i = 0; i < snp->n_products; i++)
+		if (snp->products[i] == product)
+			return true;
+	return false;
+}
+
+/* Every product of the policy has one row, of its own or the one for all. */
+static MUST_USE int min_tcb_check(
+	struct doc *doc, const struct policy_snp *snp, bool has_turin, struct why *why)
+{
+	static const char path[] = "tee.snp.min_tcb", fmc[] = "only Turin has an FMC";
+	uint64_t n = snp->n_min_tcbs;
+
+	for (uint64_t i = 0; i < n; i++) {
+		const struct policy_min_tcb *row = &snp->min_tcbs[i];
+		bool is_turin = row->has_product ? row->product == POLICY_PRODUCT_TURIN : has_turin;
+		const char *cause = NULL;
+		if (!row->has_product && n > 1)
+			cause = "each row of several names its product";
+		else if (row->has_product && policy_find_min_tcb(snp, row->product) != &row->tcb)
+			cause = "another row has this product";
+		else if (row->has_product && !product_is_listed(snp, row->product))
+			cause = "tee.snp.product does not name this product";
+		else if (row->tcb.fmc != 0 && !is_turin)
+			cause = fmc;
+		if (cause != NULL)
+			return contradict_row(
+				doc, path, i, cause == fmc ? "fmc" : "product", why, cause);
+	}
+	for (uint64_t i = 0; n > 0 && i < snp->n_products; i++)
+		if (policy_find_min_tcb(snp, snp->products[i]) == NULL)
+			return contradict(
+				doc, path, why, "a product of tee.snp.product has no row");
+	return 0;
+}
+
 static MUST_USE int snp_check(struct doc *doc, const struct policy *p, struct why *why)
 {
 	const struct policy_snp *snp = &p->tee.snp;
@@ -91,8 +143,9 @@ static MUST_USE int snp_check(struct doc *doc, const struct policy *p, struct wh
 			if (snp->products[i] == snp->products[j])
 				return contradict(doc, "tee.snp.product", why, "a product twice");
 	}
-	if (snp->min_tcb.fmc != 0 && !has_turin)
-		return contradict(doc, "tee.snp.min_tcb.fmc", why, "only Turin has an FMC");
+	int err = min_tcb_check(doc, snp, has_turin, why);
+	if (err < 0)
+		return err;
 	if (snp->provisional == POLICY_REQUIRE)
 		return contradict(doc, "tee.snp.provisional", why,
 			"provisional firmware can be forbidden, nobody needs it");
@@ -127,6 +180,26 @@ static MUST_USE int tpm_check(struct doc *doc, const struct policy *p, struct wh
 	return 0;
 }
 
+/* A digest of 32 bytes and zeros is one of SEV's, a longer one none. */
+static MUST_USE int launch_digest_check(struct doc *doc, const struct policy *p, struct why *why)
+{
+	static const uint8_t zero[16];
+	bool is_sev = p->tee.has_sev;
+
+	for (uint64_t i = 0; p->tee.type != POLICY_TEE_NONE && i < p->boot.n_launch_digests; i++) {
+		char path[40];
+		(void)snprintf(
+			path, sizeof path, "boot.launch_digest[%llu]", (unsigned long long)i);
+		if ((memcmp(p->boot.launch_digests[i].sha384 + 32, zero, sizeof zero) == 0) !=
+			is_sev)
+			return contradict(doc, path, why,
+				is_sev ? "SEV's launch digests are SHA-256: \"sha256:...\""
+				       : "SHA-256 is the launch digest of SEV and SEV-ES; want "
+					 "\"sha384:...\"");
+	}
+	return 0;
+}
+
 static MUST_USE int tee_check(struct doc *doc, const struct policy *p, struct why *why)
 {
 	bool is_protected = p->tee.type != POLICY_TEE_NONE;
@@ -152,6 +225,8 @@ static MUST_USE int tee_check(struct doc *doc, const struct policy *p, struct wh
 		return contradict(doc, "tee.sev.policy", why,
 			"bit 2 (SEV-ES) must be set with type sev-es and only then");
 	err = snp_check(doc, p, why);
+	if (err == 0)
+		err = launch_digest_check(doc, p, why);
 	if (err == 0)
 		err = tdx_check(doc, p, why);
 	return err < 0 ? err : tpm_check(doc, p, why);

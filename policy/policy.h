@@ -90,10 +90,11 @@ enum policy_data_class {
 };
 
 /* keys[].release.require: a mask of these. A key is released only when every set row holds. */
-#define POLICY_RELEASE_AFFIRMING 0x1u /* "attestation:affirming": the verdict */
-#define POLICY_RELEASE_POLICY    0x2u /* "policy:this": HOST_DATA is this policy's hash */
-#define POLICY_RELEASE_TCB       0x4u /* "tcb:>=min": row tcb is affirming and min_tcb is given */
-#define POLICY_RELEASE_DEBUG_OFF 0x8u /* "debug:off" */
+#define POLICY_RELEASE_AFFIRMING 0x1u  /* "attestation:affirming": the verdict */
+#define POLICY_RELEASE_POLICY    0x2u  /* "policy:this": HOST_DATA is this policy's hash */
+#define POLICY_RELEASE_TCB       0x4u  /* "tcb:>=min": row tcb is affirming and min_tcb is given */
+#define POLICY_RELEASE_DEBUG_OFF 0x8u  /* "debug:off" */
+#define POLICY_RELEASE_ACCEPTED  0x10u /* "tcb:accepted": row tcb is affirming; SNP: by a min_tcb */
 
 /* Bits of the SNP guest policy (docs/specs.md, SNP ABI; kvm-cvm-abi 2.7). */
 #define POLICY_SNP_SMT           (1ull << 16)
@@ -131,6 +132,13 @@ struct policy_tcb {
 	uint64_t tee;
 	uint64_t snp;
 	uint64_t microcode;
+};
+
+/* A row of min_tcb: for one product, or for all that the policy names. */
+struct policy_min_tcb {
+	bool has_product;
+	enum policy_product product;
+	struct policy_tcb tcb;
 };
 
 /* PLATFORM_INFO of the report, one demand a bit, in bit order. */
@@ -258,8 +266,8 @@ struct policy_snp {
 	uint64_t n_products;
 	enum policy_product products[POLICY_PRODUCT_COUNT];
 	struct policy_guest_bits guest_policy;
-	bool has_min_tcb;
-	struct policy_tcb min_tcb;
+	uint64_t n_min_tcbs; /* 0: any; else each product of the policy has one row */
+	struct policy_min_tcb min_tcbs[POLICY_PRODUCT_COUNT];
 	enum policy_tcb_field tcb_field;
 	struct policy_platform platform_info;
 	uint64_t vmpl;    /* the report's VMPL, 0 to 3 */
@@ -452,6 +460,10 @@ MUST_USE int policy_check_time(const struct policy *policy, int64_t now, struct 
  * demands that no kernel can fulfil (migrate_ma) and for guests that this version does not launch.
  */
 MUST_USE int policy_plan(const struct policy *policy, struct wire_plan *ret, struct why *why);
+
+/* What min_tcb asks of this product, or NULL: it has no row. */
+const struct policy_tcb *policy_find_min_tcb(
+	const struct policy_snp *snp, enum policy_product product);
 
 /* The row of keys[] with this id, or NULL. */
 const struct policy_key *policy_find_key(const struct policy *policy, const char *id);

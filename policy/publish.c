@@ -51,7 +51,7 @@ static json_t *choice_publish(const struct field *f)
 {
 	json_t *j = words_publish(f->words);
 
-	if ((f->flags & FIELD_REQUIRED) == 0)
+	if ((f->flags & FIELD_REQUIRED) == 0 && f->has == 0)
 		(void)json_object_set_new(j, "default", json_string(f->words[f->otherwise]));
 	return j;
 }
@@ -71,8 +71,9 @@ static json_t *digest_publish(const struct field *f)
 {
 	char pattern[64];
 
-	(void)snprintf(pattern, sizeof pattern, "^(sha%d:)?[0-9a-f]{%d}$", f->max == 48 ? 384 : 256,
-		f->max == 48 ? 96 : 64);
+	(void)snprintf(pattern, sizeof pattern, "^(sha%d:)?[0-9a-f]{%d}%s$",
+		f->max == 48 ? 384 : 256, f->max == 48 ? 96 : 64,
+		(f->flags & FIELD_OR_32) != 0 ? "$|^sha256:[0-9a-f]{64}" : "");
 	json_t *j = pattern_publish(pattern);
 	if ((f->flags & FIELD_NULLABLE) != 0)
 		(void)json_object_set_new(j, "type", json_pack("[s, s]", "string", "null"));
@@ -119,9 +120,13 @@ static json_t *either_publish(const struct field *f)
 
 static json_t *list_publish(const struct field *f)
 {
-	return json_pack("{s:s, s:o, s:I, s:I}", "type", "array", "items",
+	json_t *j = json_pack("{s:s, s:o, s:I, s:I}", "type", "array", "items",
 		field_publish(f->element), "minItems", (json_int_t)f->min, "maxItems",
 		(json_int_t)f->max);
+
+	if ((f->flags & FIELD_OR_ONE) == 0)
+		return j;
+	return json_pack("{s:[o, o]}", "oneOf", j, object_publish(f->element->child));
 }
 
 static json_t *empty_publish(const struct field *f)

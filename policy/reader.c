@@ -287,11 +287,16 @@ static MUST_USE int read_digest(
 		return FAIL(r, v, RULE_BITS, err, "want a digest as a text");
 	r->doc->values[v].is_digest = true;
 	const char *text = json_string_value(j);
+	uint64_t max = f->max;
+	if ((f->flags & FIELD_OR_32) != 0 && strncmp(text, "sha256:", 7) == 0) {
+		prefix = "sha256:";
+		max = 32;
+	}
 	size_t at = strncmp(text, prefix, strlen(prefix)) == 0 ? strlen(prefix) : 0;
 	size_t len = json_string_length(j) - at;
-	if (len != 2 * f->max)
+	if (len != 2 * max)
 		return FAIL(r, v, RULE_BITS, -EBADMSG, "want \"%s\" and %llu hex digits, found %zu",
-			prefix, (unsigned long long)f->max * 2, len);
+			prefix, (unsigned long long)max * 2, len);
 	if (!hex_read(text + at, len / 2, base))
 		return FAIL(r, v, RULE_BITS, -EBADMSG, "not all of it are lower-case hex digits");
 	return 0;
@@ -471,9 +476,11 @@ static MUST_USE int read_later(
 static MUST_USE int list_read(
 	struct reader *r, const struct field *f, uint32_t v, const json_t *j, char *base)
 {
-	uint64_t n = r->doc->values[v].n;
+	bool is_one = (f->flags & FIELD_OR_ONE) != 0 && json_is_object(j);
+	uint64_t n = is_one ? 1 : r->doc->values[v].n;
 	uint32_t at = v + 1;
-	int err = type_check(r, v, DOC_LIST);
+	int err =
+		is_one ? field_read(r, f->element, v, j, base + f->at) : type_check(r, v, DOC_LIST);
 
 	if (err < 0)
 		return err;
@@ -481,7 +488,7 @@ static MUST_USE int list_read(
 		return FAIL(r, v, RULE_SHAPE, -ERANGE, "%llu entries, want %llu to %llu",
 			(unsigned long long)n, (unsigned long long)f->min,
 			(unsigned long long)f->max);
-	for (size_t i = 0; err == 0 && i < n; i++, at = r->doc->values[at].next)
+	for (size_t i = 0; !is_one && err == 0 && i < n; i++, at = r->doc->values[at].next)
 		err = field_read(
 			r, f->element, at, json_array_get(j, i), base + f->at + i * f->stride);
 	if (err == 0)

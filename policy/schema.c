@@ -36,8 +36,7 @@ static const char *const words_env[] = { "dev", "test", "staging", "prod", NULL 
 static const char *const words_data[] = { "none", "internal", "confidential", "pii", "pci-chd",
 	"ephi", NULL };
 static const char *const words_require[] = { "attestation:affirming", "policy:this", "tcb:>=min",
-	"debug:off", NULL };
-static const char *const later_require[] = { "tcb:accepted", NULL };
+	"debug:off", "tcb:accepted", NULL };
 static const char *const words_die[] = { "die", NULL };
 static const char *const later_die[] = { "restart", NULL };
 static const char *const words_strict[] = { "strict", NULL };
@@ -122,18 +121,21 @@ static const struct field fields_guest_policy[] = {
 static const struct schema schema_guest_policy = SCHEMA(fields_guest_policy);
 
 static const struct field fields_min_tcb[] = {
-	{ "fmc", FIELD_NUMBER, .at = P(tee.snp.min_tcb.fmc), .max = 255,
+	{ "product", FIELD_CHOICE, .at = IN_OF(policy_min_tcb, product), .has = IN_OF(policy_min_tcb, has_product) + 1, .words = policy_product_names,
+	  .doc = "The product that the row is for. Without this key: all of tee.snp.product." },
+	{ "fmc", FIELD_NUMBER, .at = IN_OF(policy_min_tcb, tcb.fmc), .max = 255,
 	  .doc = "Least version of the FMC; Turin and later only." },
-	{ "bootloader", FIELD_NUMBER, .flags = FIELD_REQUIRED, .at = P(tee.snp.min_tcb.bootloader), .max = 255,
+	{ "bootloader", FIELD_NUMBER, .flags = FIELD_REQUIRED, .at = IN_OF(policy_min_tcb, tcb.bootloader), .max = 255,
 	  .doc = "Least version of the secure processor's boot loader." },
-	{ "tee", FIELD_NUMBER, .flags = FIELD_REQUIRED, .at = P(tee.snp.min_tcb.tee), .max = 255,
+	{ "tee", FIELD_NUMBER, .flags = FIELD_REQUIRED, .at = IN_OF(policy_min_tcb, tcb.tee), .max = 255,
 	  .doc = "Least version of the secure processor's operating system." },
-	{ "snp", FIELD_NUMBER, .flags = FIELD_REQUIRED, .at = P(tee.snp.min_tcb.snp), .max = 255,
+	{ "snp", FIELD_NUMBER, .flags = FIELD_REQUIRED, .at = IN_OF(policy_min_tcb, tcb.snp), .max = 255,
 	  .doc = "Least version of the SNP firmware." },
-	{ "microcode", FIELD_NUMBER, .flags = FIELD_REQUIRED, .at = P(tee.snp.min_tcb.microcode), .max = 255,
+	{ "microcode", FIELD_NUMBER, .flags = FIELD_REQUIRED, .at = IN_OF(policy_min_tcb, tcb.microcode), .max = 255,
 	  .doc = "Least microcode version." },
 };
 static const struct schema schema_min_tcb = SCHEMA(fields_min_tcb);
+static const struct field element_min_tcb = { "", FIELD_OBJECT, .child = &schema_min_tcb, .doc = "A row." };
 
 #define PLATFORM(name, text) \
 	{ #name, FIELD_CHOICE, .at = P(tee.snp.platform_info.name), .words = words_demand, .doc = (text) }
@@ -178,11 +180,12 @@ static const struct field element_chip =
 static const struct field fields_snp[] = {
 	{ "product", FIELD_LIST, .flags = FIELD_REQUIRED, .at = P(tee.snp.products), .count = P(tee.snp.n_products),
 	  .stride = sizeof(enum policy_product), .min = 1, .max = POLICY_PRODUCT_COUNT, .element = &element_product,
-	  .doc = "Processors the guest may run on. min_tcb is one row: name one product unless the row fits all." },
+	  .doc = "Processors the guest may run on." },
 	{ "guest_policy", FIELD_OBJECT, .flags = FIELD_REQUIRED, .child = &schema_guest_policy,
 	  .doc = "The guest policy word given to the firmware at launch and found in the report." },
-	{ "min_tcb", FIELD_OBJECT, .has = HAS(tee.snp.has_min_tcb), .child = &schema_min_tcb,
-	  .doc = "Least security version of each firmware part, compared part by part." },
+	{ "min_tcb", FIELD_LIST, .flags = FIELD_OR_ONE, .at = P(tee.snp.min_tcbs), .count = P(tee.snp.n_min_tcbs),
+	  .stride = sizeof(struct policy_min_tcb), .min = 1, .max = POLICY_PRODUCT_COUNT, .element = &element_min_tcb,
+	  .doc = "Least security version of each firmware part, compared part by part: one object, or a list with one for each product." },
 	{ "tcb_field", FIELD_CHOICE, .at = P(tee.snp.tcb_field), .words = policy_tcb_field_names,
 	  .doc = "Which TCB of the report is compared with min_tcb. Without this key: committed, which cannot be rolled back." },
 	{ "platform_info", FIELD_OBJECT, .child = &schema_platform,
@@ -340,7 +343,7 @@ static const struct schema schema_tpm = SCHEMA(fields_tpm);
 static const struct field element_deny_chip =
 	{ "", FIELD_HEX, .flags = FIELD_ENDS | FIELD_OR_16, .min = 8, .max = 64, .doc = "A chip id or platform instance id." };
 static const struct field element_deny_digest =
-	{ "", FIELD_DIGEST, .at = IN_OF(policy_digest, sha384), .max = 48, .doc = "A launch digest." };
+	{ "", FIELD_DIGEST, .flags = FIELD_OR_32, .at = IN_OF(policy_digest, sha384), .max = 48, .doc = "A launch digest." };
 static const struct field fields_endorsements[] = {
 	{ "max_age_days", FIELD_NUMBER, .at = P(tee.endorsements.max_age_days), .has = HAS(tee.endorsements.has_max_age), .max = 3650,
 	  .doc = "For how long after its nextUpdate signed collateral still counts, as a warning; what is older is refused." },
@@ -380,7 +383,7 @@ static const struct field fields_file[] = {
 static const struct schema schema_file = SCHEMA(fields_file);
 
 static const struct field element_digest =
-	{ "", FIELD_DIGEST, .at = IN_OF(policy_digest, sha384), .max = 48, .doc = "A launch digest." };
+	{ "", FIELD_DIGEST, .flags = FIELD_OR_32, .at = IN_OF(policy_digest, sha384), .max = 48, .doc = "A launch digest." };
 
 static const struct field fields_boot[] = {
 	{ "kernel", FIELD_OBJECT, .flags = FIELD_REQUIRED, .at = P(boot.kernel), .child = &schema_file,
@@ -391,7 +394,7 @@ static const struct field fields_boot[] = {
 	  .doc = "The kernel command line; it is measured." },
 	{ "launch_digest", FIELD_LIST, .at = P(boot.launch_digests), .count = P(boot.n_launch_digests), .stride = sizeof(struct policy_digest),
 	  .max = LIMIT_POLICY_DIGESTS, .element = &element_digest,
-	  .doc = "Launch digests that are accepted. Empty: the one computed from the files." },
+	  .doc = "Launch digests that are accepted; of SEV and SEV-ES \"sha256:...\". Empty: the one computed from the files." },
 	{ "firmware", FIELD_LATER, .doc = "Guest firmware; this version boots the kernel directly." },
 	{ "uki", FIELD_LATER, .doc = "A unified kernel image." },
 };
@@ -467,7 +470,7 @@ static const struct field fields_devices[] = {
 static const struct schema schema_devices = SCHEMA(fields_devices);
 
 static const struct field fields_release[] = {
-	{ "require", FIELD_SET, .flags = FIELD_REQUIRED, .at = IN_OF(policy_key, release.require), .words = words_require, .later = later_require,
+	{ "require", FIELD_SET, .flags = FIELD_REQUIRED, .at = IN_OF(policy_key, release.require), .words = words_require,
 	  .doc = "What must hold before the key is released." },
 	{ "max_age_s", FIELD_NUMBER, .at = IN_OF(policy_key, release.max_age_s), .min = 1, .max = 86400, .otherwise = 60,
 	  .doc = "Oldest evidence that is accepted, in seconds. Without this key: 60." },

@@ -51,9 +51,11 @@ enum text_form {
 };
 
 #define FIELD_REQUIRED    0x1u
-#define FIELD_NULLABLE    0x2u /* null is the same as not written */
-#define FIELD_ENDS        0x4u /* FIELD_HEX: exactly min or exactly max bytes */
-#define FIELD_OR_16       0x8u /* FIELD_HEX with FIELD_ENDS: or 16 */
+#define FIELD_NULLABLE    0x2u  /* null is the same as not written */
+#define FIELD_ENDS        0x4u  /* FIELD_HEX: exactly min or exactly max bytes */
+#define FIELD_OR_16       0x8u  /* FIELD_HEX with FIELD_ENDS: or 16 */
+#define FIELD_OR_32       0x10u /* FIELD_DIGEST: or "sha256:..." in the first 32 bytes */
+#define FIELD_OR_ONE      0x20u /* FIELD_LIST: or its one object without the list */
 
 #define SCHEMA_TIME_BYTES 21 /* with its zero */
 

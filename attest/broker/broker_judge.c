@@ -281,7 +281,7 @@ int judge_evidence(struct judge *j, const struct store *store, const struct judg
 	err = judge_all(j, store, q, &f, &proof, why);
 	if (err == 0) {
 		bool has_tcb =
-			j->policy.tee.type == POLICY_TEE_TDX || j->policy.tee.snp.has_min_tcb;
+			j->policy.tee.type == POLICY_TEE_TDX || j->policy.tee.snp.n_min_tcbs > 0;
 		proof.is_tcb_met = has_tcb && j->verdict.rows[ROW_TCB].status == VERDICT_AFFIRMING;
 		if (tee_is_vtpm(j->evidence.tee))
 			err = claims_take(j, &proof);
@@ -317,9 +317,10 @@ int judge_release(const struct judge *j, const struct proof *proof, const char *
 	if (!key->has_release)
 		return why_set(
 			why, -EACCES, "key %s: the policy says nothing about its release", key->id);
-	if ((key->release.require & POLICY_RELEASE_TCB) != 0 && !proof->is_tcb_met)
-		return why_set(
-			why, -EACCES, "key %s wants tcb:>=min, and there is no min_tcb", key->id);
+	if ((key->release.require & (POLICY_RELEASE_TCB | POLICY_RELEASE_ACCEPTED)) != 0 &&
+		!proof->is_tcb_met)
+		return why_set(why, -EACCES,
+			"key %s wants tcb:>=min or tcb:accepted, and there is no min_tcb", key->id);
 	if ((key->release.require & POLICY_RELEASE_DEBUG_OFF) != 0 && !proof->is_debug_off)
 		return why_set(why, -EACCES, "key %s wants debug:off", key->id);
 	static const uint8_t none[sizeof proof->boot_id];

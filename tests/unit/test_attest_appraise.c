@@ -418,16 +418,41 @@ static void malformed_guest_policies_are_refused_without_a_policy(void **state)
 	fixture_free(f);
 }
 
+static void the_minimum_tcb_is_of_the_proven_product(void **state)
+{
+	struct fixture *f = fixture_new(3);
+	struct policy_snp *s = &f->policy->tee.snp;
+
+	f->in.policy = f->policy;
+	s->n_min_tcbs = 2;
+	s->min_tcbs[0] =
+		(struct policy_min_tcb){ true, POLICY_PRODUCT_GENOA, { 0, 9, 0, 99, 255 } };
+	s->min_tcbs[1] =
+		(struct policy_min_tcb){ true, POLICY_PRODUCT_MILAN, { 0, 4, 0, 24, 219 } };
+	judge(f);
+	expect_row(f, ROW_TCB, VERDICT_AFFIRMING);
+	s->min_tcbs[0].product = POLICY_PRODUCT_MILAN;
+	s->min_tcbs[1].product = POLICY_PRODUCT_GENOA;
+	judge(f);
+	expect_row(f, ROW_TCB, VERDICT_CONTRAINDICATED);
+	assert_non_null(strstr(f->v.rows[ROW_TCB].why, "below the policy's minimum"));
+	s->min_tcbs[0].product = POLICY_PRODUCT_TURIN;
+	judge(f);
+	expect_row(f, ROW_TCB, VERDICT_CONTRAINDICATED);
+	assert_non_null(strstr(f->v.rows[ROW_TCB].why, "no row for this product"));
+	fixture_free(f);
+}
+
 static void the_minimum_tcb_is_of_the_named_field(void **state)
 {
 	struct fixture *f = fixture_new(3);
 
 	f->in.policy = f->policy;
-	f->policy->tee.snp.has_min_tcb = true;
-	f->policy->tee.snp.min_tcb = (struct policy_tcb){ 0, 4, 0, 24, 219 };
+	f->policy->tee.snp.n_min_tcbs = 1;
+	f->policy->tee.snp.min_tcbs[0].tcb = (struct policy_tcb){ 0, 4, 0, 24, 219 };
 	judge(f);
 	expect_row(f, ROW_TCB, VERDICT_AFFIRMING);
-	f->policy->tee.snp.min_tcb.snp = 25;
+	f->policy->tee.snp.min_tcbs[0].tcb.snp = 25;
 	judge(f);
 	expect_row(f, ROW_TCB, VERDICT_CONTRAINDICATED);
 	assert_non_null(strstr(f->v.rows[ROW_TCB].why, "COMMITTED_TCB: snp"));
@@ -1006,6 +1031,7 @@ int main(void)
 		cmocka_unit_test(debug_and_migration_are_shown_and_refused),
 		cmocka_unit_test(guest_policies_are_compared_bit_by_bit),
 		cmocka_unit_test(malformed_guest_policies_are_refused_without_a_policy),
+		cmocka_unit_test(the_minimum_tcb_is_of_the_proven_product),
 		cmocka_unit_test(the_minimum_tcb_is_of_the_named_field),
 		cmocka_unit_test(vmpl_is_the_policys_and_never_the_hosts),
 		cmocka_unit_test(platform_bits_are_required_and_forbidden),

@@ -19,7 +19,13 @@
 
 static const char policy_text[] =
 	"{\"schema\":\"launch-policy/1\",\"name\":\"a/b\",\"serial\":1,\"tee\":{\"type\":\"snp\","
-	"\"simulated\":true,\"snp\":{\"product\":[\"Milan\"],\"guest_policy\":{\"smt\":true}}},"
+	"\"simulated\":true,\"snp\":{\"product\":[\"Genoa\",\"Milan\"],\"guest_policy\":{\"smt\":"
+	"true},"
+	"\"min_tcb\":[{\"product\":\"Genoa\",\"bootloader\":9,\"tee\":9,\"snp\":99,\"microcode\":"
+	"99},"
+	"{\"product\":\"Milan\",\"bootloader\":4,\"tee\":0,\"snp\":24,\"microcode\":219}]}},"
+	"\"keys\":[{\"id\":\"k\",\"source\":\"kbs:///a/b/c\",\"purpose\":\"p\","
+	"\"release\":{\"require\":[\"tcb:accepted\"]}}],"
 	"\"audit\":{\"ledger\":\"l\",\"key\":\"k\",\"origin\":\"o\"},"
 	"\"boot\":{\"kernel\":{\"file\":\"k\"},\"cmdline\":\"\"},"
 	"\"machine\":{\"vcpus\":1,\"memory_mib\":128},\"devices\":{}}";
@@ -88,15 +94,17 @@ static void judge_begin(void)
 	X509_free(x);
 }
 
+static struct proof proof; /* of what was judged last */
+
 static int judged(void)
 {
-	struct proof proof = { 0 };
 	struct why why = { 0 };
 
 	const struct judge_question q = {
 		.report_data = report_data, .report_data_len = 64, .now = MAKER_NOW
 	};
 
+	proof = (struct proof){ 0 };
 	return judge_evidence(&broker.judge, &broker.store, &q, &proof, &why);
 }
 
@@ -105,6 +113,27 @@ static void what_fits_the_policy_is_proven(void **state)
 	judge_begin();
 	assert_int_equal(judged(), 0);
 	assert_true(broker.judge.is_genuine);
+}
+
+static void a_key_waits_for_a_tcb_that_is_accepted(void **state)
+{
+	const struct policy_key *key = NULL;
+	struct why why = { 0 };
+
+	judge_begin();
+	assert_int_equal(judged(), 0);
+	assert_true(proof.is_tcb_met);
+	assert_int_equal(judge_release(&broker.judge, &proof, "a/b/c", 0, &key, &why), 0);
+	assert_string_equal(key->id, "k");
+	proof.is_tcb_met = false; /* as with a policy that says nothing of it */
+	assert_int_equal(judge_release(&broker.judge, &proof, "a/b/c", 0, &key, &why), -EACCES);
+	assert_non_null(strstr(why.text, "key k wants tcb:>=min or tcb:accepted"));
+	judge_begin();
+	memset(broker.judge.evidence.snp.report + 0x1E0, 0, 8); /* COMMITTED_TCB */
+	memset(broker.judge.evidence.snp.report + 0x180, 0, 8); /* REPORTED_TCB */
+	maker_sign(broker.judge.evidence.snp.report, maker.leaf);
+	assert_int_equal(judged(), -EACCES);
+	assert_false(proof.is_tcb_met);
 }
 
 static void no_needed_row_may_differ(void **state)
@@ -272,7 +301,7 @@ static void refused_evidence_takes_no_room_from_the_proven(void **state)
 static void an_error_that_is_no_errno_is_an_error(void **state)
 {
 	static const uint32_t errs[] = { 0, 0x1000, 0x80000000u, 28 };
-	const struct proof proof = { 0 };
+	const struct proof none = { 0 };
 
 	for (size_t i = 0; i < ARRAY_LEN(errs); i++) {
 		struct broker_ledger l = BROKER_LEDGER_NONE;
@@ -284,7 +313,7 @@ static void an_error_that_is_no_errno_is_an_error(void **state)
 		assert_int_equal(chan_open(&writer, fds[1]), 0);
 		assert_int_equal(
 			chan_send(&writer, LEDGER_MSG_DONE, &done, sizeof done, NULL, 0), 0);
-		assert_int_equal(broker_ledger_write(&l, LEDGER_PROVEN, &proof, NULL, "", NULL),
+		assert_int_equal(broker_ledger_write(&l, LEDGER_PROVEN, &none, NULL, "", NULL),
 			errs[i] == 0 ? 0 : -EPIPE);
 		chan_close(&writer);
 		chan_close(&l.chan);
@@ -342,6 +371,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(what_fits_the_policy_is_proven),
+		cmocka_unit_test(a_key_waits_for_a_tcb_that_is_accepted),
 		cmocka_unit_test(no_needed_row_may_differ),
 		cmocka_unit_test(with_lists_every_chain_needs_a_current_one),
 		cmocka_unit_test(the_hosts_lists_push_out_none_of_ours),

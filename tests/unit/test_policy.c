@@ -101,7 +101,7 @@ static void parse_fills_in_every_section_of_the_example(void **state)
 	assert_int_equal(policy.tee.snp.products[0], POLICY_PRODUCT_GENOA);
 	assert_int_equal(
 		policy.tee.snp.guest_policy_bits, 0x30137); /* ABI 1.55, SMT, must-be-one */
-	assert_int_equal(policy.tee.snp.min_tcb.microcode, 72);
+	assert_int_equal(policy.tee.snp.min_tcbs[0].tcb.microcode, 72);
 	assert_int_equal(policy.tee.snp.platform_require, 0x24); /* ECC and alias check */
 	assert_int_equal(policy.tee.snp.platform_forbid, 0);
 	assert_true(policy.boot.kernel.has_sha384 && policy.boot.initrd.has_sha384);
@@ -246,7 +246,7 @@ static void parse_takes_small_policies_and_keys_of_your_own(void **state)
 		0);
 	assert_int_equal(parse(SMALL_HEAD TEE_SNP("") SMALL_TAIL, &why), 0);
 	assert_int_equal(policy.tee.snp.guest_policy_bits, 0x30000);
-	assert_false(policy.tee.snp.has_min_tcb);
+	assert_int_equal(policy.tee.snp.n_min_tcbs, 0);
 }
 
 static void comments_in_strings_are_text(void **state)
@@ -613,8 +613,6 @@ static void reader_refuses_what_this_version_cannot_honour(void **state)
 			"f:1:23: ", "not supported" },
 		{ "{\"audit\":{\"redact\":[\"a\"]}}", -EPROTONOSUPPORT,
 			"f:1:20: ", "must be empty" },
-		{ "{\"keys\":[{\"release\":{\"require\":[\"tcb:accepted\"]}}]}", -EPROTONOSUPPORT,
-			"f:1:33: keys[0].release.require[0]: ", "not supported" },
 	};
 
 	BADS_CHECK(bads);
@@ -680,7 +678,8 @@ static void objects_of_tee_stand_with_their_types(void **state)
 	static const struct bad bads[] = {
 		{ TEE("\"type\":\"tdx\""), -EBADMSG,
 			"f:2:15: tee.type: ", "needs the object tee.tdx" },
-		{ TEE("\"type\":\"sev\""), -EBADMSG, "f:2:15: tee.type: ", "need the object tee.sev" },
+		{ TEE("\"type\":\"sev\""), -EBADMSG,
+			"f:2:15: tee.type: ", "need the object tee.sev" },
 		{ TEE("\"type\":\"none\",\"tdx\":{\"attributes\":{}}"), -EBADMSG,
 			"f:2:28: tee.tdx: ", "needs type tdx" },
 		{ TEE("\"type\":\"tdx\",\"sev\":{\"policy\":\"0x1\"},\"tdx\":{\"attributes\":{}}"),
@@ -1054,7 +1053,7 @@ static void lint_finds_each_rule_at_its_key(void **state)
 			"tee.snp.guest_policy.smt", LINT_WARNING },
 		{ "\"simulated\": true", "\"simulated\": false", "TEE-007", "tee.snp",
 			LINT_WARNING },
-		{ "[\"Genoa\"]", "[\"Genoa\", \"Milan\"]", "TEE-008", "tee.snp.product",
+		{ "[\"Genoa\"]", "[\"Genoa\", \"Milan\"]", "TEE-008", "tee.snp.min_tcb",
 			LINT_WARNING },
 		{ "\"env\": \"test\"", "\"env\": \"prod\"", "TEE-010", "tee.simulated",
 			LINT_ERROR },
@@ -1105,6 +1104,117 @@ static void lint_finds_each_rule_at_its_key(void **state)
 	lint(SMALL_HEAD "\"labels\":{\"env\":\"prod\"}," TEE_NONE SMALL_TAIL);
 	assert_non_null(finding("TEE-011", "tee.type"));
 	assert_non_null(finding("POL-004", ""));
+}
+
+#define ROW(product)                                                                               \
+	"{\"product\":\"" product "\",\"bootloader\":4,\"tee\":0,\"snp\":24,\"microcode\":219}"
+#define TWO_ROWS(a, b)                                                                             \
+	TEE("\"type\":\"snp\",\"snp\":{\"product\":[\"Genoa\",\"Milan\"],"                         \
+	    "\"guest_policy\":{\"smt\":true},\"min_tcb\":[" a "," b "]}")
+
+static void each_product_has_its_own_min_tcb(void **state)
+{
+	static const struct {
+		const char *text, *cause;
+	} bads[] = {
+		{ TWO_ROWS(ROW("Milan"), ROW("Milan")),
+			"tee.snp.min_tcb[1].product: another row has this product" },
+		{ TWO_ROWS(ROW("Milan"), ROW("Turin")),
+			"tee.snp.min_tcb[1].product: tee.snp.product does not name" },
+		{ TWO_ROWS(ROW("Milan"), "{\"bootloader\":1,\"tee\":0,\"snp\":1,\"microcode\":1}"),
+			"tee.snp.min_tcb[1]: each row of several names its product" },
+		{ TWO_ROWS(ROW("Milan"), ROW("Venice")), "min_tcb[1].product: \"Venice\" is not" },
+		{ TWO_ROWS(ROW("Milan"), "{\"product\":\"Genoa\"}"), "\"bootloader\" is missing" },
+		{ TWO_ROWS(ROW("Genoa"),
+			  "{\"product\":\"Milan\",\"fmc\":1,\"bootloader\":1,\"tee\":0,"
+			  "\"snp\":1,\"microcode\":1}"),
+			"tee.snp.min_tcb[1].fmc: only Turin" },
+	};
+	static const struct {
+		const char *what, *with, *cause;
+	} changes[] = {
+		{ "{\"bootloader\": 9", "{\"product\": \"Milan\", \"bootloader\": 9",
+			"tee.snp.min_tcb.product: tee.snp.product does not name" },
+		{ "{\"bootloader\": 9, \"tee\": 0, \"snp\": 23, \"microcode\": 72}", "[]",
+			"tee.snp.min_tcb: 0 entries, want 1 to 3" },
+		{ "{\"bootloader\": 9, \"tee\": 0, \"snp\": 23, \"microcode\": 72}", "9",
+			"tee.snp.min_tcb: want a list" },
+		{ "[\"Genoa\"]", "[\"Genoa\", \"Milan\"], \"x-a\": 0", NULL },
+		{ "{\"bootloader\": 9", "{\"product\": \"Genoa\", \"bootloader\": 9", NULL },
+	};
+	static char out[65536];
+	const struct policy_snp *s = &policy.tee.snp;
+	struct wr w = wr_of(out, sizeof out);
+	struct why why = { 0 };
+	size_t len;
+
+	for (size_t i = 0; i < ARRAY_LEN(bads); i++)
+		if (parse(bads[i].text, &why) != -EBADMSG ||
+			strstr(why.text, bads[i].cause) == NULL)
+			fail_msg("case %zu: \"%s\"", i, why.text);
+	for (size_t i = 0; i < ARRAY_LEN(changes); i++)
+		if ((parse(changed(changes[i].what, changes[i].with), &why) == 0) !=
+				(changes[i].cause == NULL) ||
+			strstr(why.text, changes[i].cause != NULL ? changes[i].cause : "") == NULL)
+			fail_msg("change %zu: \"%s\"", i, why.text);
+	assert_ptr_equal(policy_find_min_tcb(s, POLICY_PRODUCT_GENOA), &s->min_tcbs[0].tcb);
+	assert_null(policy_find_min_tcb(s, POLICY_PRODUCT_MILAN));
+	assert_int_equal(
+		parse(TEE("\"type\":\"snp\",\"snp\":{\"product\":[\"Genoa\",\"Milan\"],"
+			  "\"guest_policy\":{\"smt\":true},\"min_tcb\":[" ROW("Milan") "]}"),
+			&why),
+		-EBADMSG);
+	assert_non_null(strstr(why.text, "a product of tee.snp.product has no row"));
+	lint(TWO_ROWS(ROW("Milan"), ROW("Genoa")));
+	assert_null(finding("TEE-008", "tee.snp.min_tcb"));
+	assert_null(finding("TEE-003", "tee.snp"));
+	assert_int_equal(s->n_min_tcbs, 2);
+	assert_ptr_equal(policy_find_min_tcb(s, POLICY_PRODUCT_GENOA), &s->min_tcbs[1].tcb);
+	assert_ptr_equal(policy_find_min_tcb(s, POLICY_PRODUCT_MILAN), &s->min_tcbs[0].tcb);
+	assert_null(policy_find_min_tcb(s, POLICY_PRODUCT_TURIN));
+	explain_print(&policy, &w);
+	assert_int_equal(wr_end_str(&w), 0);
+	assert_non_null(strstr(out, "firmware of Milan at least: bootloader 4, tee 0, snp 24"));
+	static const char two[] = TWO_ROWS(ROW("Milan"), ROW("Genoa"));
+	char *f = formatted(two, strlen(two), &len);
+	assert_non_null(memmem(f, len, "\"min_tcb\": [\n", 13));
+	assert_int_equal(policy_parse(f, len, "f", &policy, &why), 0);
+	free(f);
+}
+
+static void a_launch_digest_is_as_long_as_its_tees(void **state)
+{
+	static const struct {
+		const char *tee, *digest;
+		int err;
+		const char *cause;
+	} cases[] = {
+		{ "sev", "sha256:" DIGEST_32, 0, "" },
+		{ "sev", "sha384:" DIGEST_32 "00000000000000000000000000000000", 0, "" },
+		{ "sev", DIGEST_32, -EBADMSG, "boot.launch_digest[0]: want \"sha384:\" and 96" },
+		{ "sev", "sha256:" DIGEST_32 "00", -EBADMSG, "want \"sha256:\" and 64" },
+		{ "sev", "sha384:" DIGEST_32 "00000000000000000000000000000001", -EBADMSG,
+			"SEV's launch digests are SHA-256" },
+		{ "snp", "sha256:" DIGEST_32, -EBADMSG,
+			"boot.launch_digest[0]: SHA-256 is the launch digest of SEV" },
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		struct why why = { 0 };
+		bool is_sev = strcmp(cases[i].tee, "sev") == 0;
+		(void)snprintf(text, sizeof text,
+			"%s\"audit\":{\"ledger\":\"l\",\"key\":\"k\",\"origin\":\"o\"},"
+			"\"tee\":{\"type\":\"%s\",%s},\"boot\":{\"kernel\":{\"file\":\"k\"},"
+			"\"cmdline\":\"\",\"launch_digest\":[\"%s\"]},"
+			"\"machine\":{\"vcpus\":1,\"memory_mib\":128},\"devices\":{}}",
+			SMALL_HEAD, cases[i].tee,
+			is_sev ? "\"sev\":{\"policy\":\"0x1\"}"
+			       : "\"snp\":{\"product\":[\"Milan\"],\"guest_policy\":{\"smt\":true}"
+				 "}",
+			cases[i].digest);
+		if (parse(text, &why) != cases[i].err || strstr(why.text, cases[i].cause) == NULL)
+			fail_msg("case %zu: \"%s\"", i, why.text);
+	}
 }
 
 static void lint_finds_what_is_unwise_about_tdx(void **state)
@@ -1251,6 +1361,8 @@ int main(void)
 		cmocka_unit_test(waivers_count_until_they_expire_and_only_where_they_may),
 		cmocka_unit_test(reader_failures_name_their_lint_rule),
 		cmocka_unit_test(explain_says_what_is_not_protected),
+		cmocka_unit_test(each_product_has_its_own_min_tcb),
+		cmocka_unit_test(a_launch_digest_is_as_long_as_its_tees),
 	};
 
 	return cmocka_run_group_tests_name("policy", tests, NULL, NULL);
