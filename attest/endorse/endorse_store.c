@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "attest/endorse/endorse_need.h"
 #include "base/fd.h"
@@ -20,7 +21,7 @@
 /* --- folders ---------------------------------------------------------------------------------- */
 
 /* Make every folder of a path but its last part. */
-static MUST_USE int parents_make(int fd, const char *path, struct why *why)
+static MUST_USE int parents_make(const char *path, struct why *why)
 {
 	char part[PATH_MAX];
 
@@ -29,10 +30,38 @@ static MUST_USE int parents_make(int fd, const char *path, struct why *why)
 		int n = snprintf(part, sizeof part, "%.*s", (int)(slash - path), path);
 		if (n < 0 || (size_t)n >= sizeof part)
 			return why_set(why, -ENAMETOOLONG, "the path %.80s... is too long", path);
-		if (mkdirat(fd, part, 0755) < 0 && errno != EEXIST)
+		if (mkdir(part, 0755) < 0 && errno != EEXIST)
 			return why_set(why, -EIO, "cannot make the folder %s: %s", part,
 				strerrordesc_np(errno));
 	}
+	return 0;
+}
+
+/* The folder of an item, made where it is missing. Links of whoever may write there lead nowhere. */
+static MUST_USE int item_folder_open(
+	int fd, const char *name, int *ret_fd, const char **ret_file, struct why *why)
+{
+	AUTO(fd) int folder = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+
+	for (const char *slash = NULL; folder >= 0 && (slash = strchr(name, '/')) != NULL;
+		name = slash + 1) {
+		char part[ENDORSE_NAME_MAX];
+		(void)snprintf(part, sizeof part, "%.*s", (int)(slash - name), name);
+		if (mkdirat(folder, part, 0755) < 0 && errno != EEXIST)
+			return why_set(why, -EIO, "cannot make the folder %s: %s", part,
+				strerrordesc_np(errno));
+		int below = openat(folder, part, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+		if (below < 0)
+			return why_set(why, -EIO, "%s in the cache is no folder: %s", part,
+				strerrordesc_np(errno));
+		close(folder);
+		folder = below;
+	}
+	if (folder < 0)
+		return why_set(why, -EIO, "cannot open the cache: %s", strerrordesc_np(errno));
+	*ret_fd = folder;
+	*ret_file = name;
+	folder = -1;
 	return 0;
 }
 
@@ -43,7 +72,7 @@ int endorse_store_open(const char *path, bool may_create, int *ret_fd, struct wh
 	int n = snprintf(whole, sizeof whole, "%s/.", path);
 	if (n < 0 || (size_t)n >= sizeof whole)
 		return why_set(why, -ENAMETOOLONG, "the path %.80s... is too long", path);
-	int err = may_create ? parents_make(AT_FDCWD, whole, why) : 0;
+	int err = may_create ? parents_make(whole, why) : 0;
 	if (err < 0)
 		return err;
 	int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -121,9 +150,11 @@ int endorse_store_put(int fd, const struct endorse_trust *t, const char *hint, c
 		if (is_same || !endorse_is_newer(&item, &old))
 			return 0;
 	}
-	err = parents_make(fd, item.name, why);
+	AUTO(fd) int folder = -1;
+	const char *file = NULL;
+	err = item_folder_open(fd, item.name, &folder, &file, why);
 	if (err == 0)
-		err = fd_replace_file(fd, item.name, buf, len, 0644, why);
+		err = fd_replace_file(folder, file, buf, len, 0644, why);
 	if (err == 0)
 		*ret_outcome = ENDORSE_STORED;
 	return err;

@@ -183,6 +183,17 @@ def import_takes_pem_tables_and_nothing_else():
 
 
 @test
+def import_follows_no_links_of_the_cache():
+    os.makedirs("c")
+    os.makedirs("elsewhere")
+    expect(0, "endorsements", "import", "m", "--root", "m/ark", "--cache", "c2")
+    (realm,) = os.listdir("c2")
+    os.symlink("../elsewhere", f"c/{realm}")
+    expect(3, "endorsements", "import", "m", "--root", "m/ark", "--cache", "c", err="no folder")
+    assert tree("elsewhere") == {}
+
+
+@test
 def imports_at_the_same_time_all_succeed():
     for i in range(4):
         command = [ATTEST, "endorsements", "import", "m", "--root", "m/ark", "--cache", f"c{i}"]
