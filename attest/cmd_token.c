@@ -46,6 +46,8 @@ int cmd_token_usage(const struct token_args *a, bool has_references, struct why 
 {
 	enum ear_form form;
 
+	if (a->token == NULL && a->issuers.n > 0)
+		return why_set(why, -EINVAL, "--issuer goes with --token");
 	if (a->token == NULL && !has_references && a->keys.n > 0)
 		return why_set(why, -EINVAL, "--keys goes with --token or --reference");
 	if ((a->out == NULL) != (a->key == NULL))
@@ -114,6 +116,8 @@ int cmd_token_verify(const struct token_args *a, const struct attest_inputs *in,
 			.trust = { .keys = &keys, .roots = &roots, .at = in->at },
 			.nonce = { in->report_data,
 				in->report_data != NULL ? in->report_data_len : 0 },
+			.issuers = a->issuers.at,
+			.n_issuers = a->issuers.n,
 		};
 		err = token_verify(&ti, &token, &why);
 		if (err < 0)

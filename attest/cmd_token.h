@@ -18,6 +18,7 @@
 struct token_args {
 	const char *token;                          /* --token: check this one */
 	struct opt_list keys;                       /* --keys: by whom */
+	struct opt_list issuers;                    /* --issuer: one of them has to be its iss */
 	const char *out, *key, *format, *policy_id; /* --token-out and so on: write one */
 };
 

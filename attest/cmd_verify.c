@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 
 #include "attest/cmd.h"
+#include "attest/cmd_companions.h"
 #include "attest/cmd_refvalues.h"
 #include "attest/cmd_token.h"
 #include "attest/cmw.h"
@@ -27,6 +28,7 @@ struct args {
 struct loaded {
 	struct cmd_files evidence, certs, crls, roots, collateral, event_logs, single;
 	uint8_t sev_digest[32];
+	struct attest_blob logs[CMD_LOGS_MAX];
 	struct policy policy;
 	struct boot_digest predicted;
 	uint8_t digests[1][SHA384_BYTES];
@@ -200,7 +202,8 @@ static MUST_USE int usage_check(const struct args *a, struct loaded *l, struct w
 		return why_set(why, -EINVAL, "--evidence FILE is missing, or --token FILE");
 	if (a->token.token != NULL && has_evidence_options(a))
 		return why_set(why, -EINVAL,
-			"with --token go --keys, --root, --report-data, --at, --accept-warning and "
+			"with --token go --keys, --issuer, --root, --report-data, --at, "
+			"--accept-warning and "
 			"--json; the others are asked of --evidence");
 	if (cmd_token_usage(&a->token, a->references.n > 0, why) < 0)
 		return -EINVAL;
@@ -319,6 +322,8 @@ static MUST_USE int inputs_load(const struct args *a, struct loaded *l, struct w
 	in->certs = l->certs.at, in->n_certs = l->certs.n;
 	in->crls = l->crls.at, in->n_crls = l->crls.n;
 	in->report_data = a->report_data == NULL ? NULL : l->report_data;
+	if (attest_recognise(in->evidence.p, in->evidence.len) == EVIDENCE_TPM)
+		cmd_companions_find(in, in->collateral, in->n_collateral, l->logs);
 	return 0;
 }
 
@@ -452,7 +457,7 @@ int cmd_verify(int argc, char **argv)
 			"certificates: PEM, DER or certificate table" },
 		{ "crl", OPT_LIST, &a.crls, "FILE", "certificate revocation list" },
 		{ "collateral", OPT_LIST, &a.collateral, "FILE|DIR",
-			"TDX: TCB info, QE identity, chains, CRLs, or a bundle" },
+			"TDX: TCB info, QE identity, chains, CRLs; TPM: what lies beside a quote" },
 		{ "endorsements", OPT_TEXT, &a.endorsements, "DIR",
 			"cache of endorsements to take what is missing from" },
 		{ "event-log", OPT_LIST, &a.event_logs, "FILE", "boot log: CCEL, TCG event log" },
@@ -483,6 +488,8 @@ int cmd_verify(int argc, char **argv)
 			"check this attestation result instead of evidence" },
 		{ "keys", OPT_LIST, &a.token.keys, "FILE",
 			"JWK set or PEM: who may have signed token or reference" },
+		{ "issuer", OPT_LIST, &a.token.issuers, "TEXT",
+			"who may have issued the token; its iss" },
 		{ "token-out", OPT_TEXT, &a.token.out, "FILE",
 			"write the verdict as a signed token" },
 		{ "token-key", OPT_TEXT, &a.token.key, "FILE", "private key that signs it, PEM" },

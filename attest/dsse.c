@@ -311,6 +311,8 @@ int token_judge_statement(
 			"timeExpires is no time");
 	token_judge_time(t, in->trust.at, time_parse(json_object_get(predicate, "timeVerified")), 0,
 		time_parse(expires));
+	token_judge_issuer(in, t,
+		json_string_value(json_object_get(json_object_get(predicate, "verifier"), "id")));
 	rows_judge(json_object_get(predicate, "verdict"), t);
 	if (in->nonce.len > 0)
 		token_set(t, TOKEN_ROW_NONCE, VERDICT_CONTRAINDICATED, "", "",

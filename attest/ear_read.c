@@ -317,6 +317,7 @@ void token_judge_ear(const struct token_inputs *in, bool is_cbor, struct token *
 
 	time_judge(&e);
 	text_claim(t, "issuer", get(&e, t->body, ISSUER));
+	token_judge_issuer(in, t, json_string_value(get(&e, t->body, ISSUER)));
 	if (get(&e, t->body, PROFILE) == NULL && !is_cbor &&
 		json_object_get(t->body, "x-ms-attestation-type") != NULL)
 		azure_judge(&e);

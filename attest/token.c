@@ -76,6 +76,23 @@ void token_judge_time(
 			"it does not say when it was issued (iat)");
 }
 
+void token_judge_issuer(const struct token_inputs *in, struct token *t, const char *issuer)
+{
+	const char *actual = issuer != NULL ? issuer : "";
+
+	for (size_t i = 0; i < in->n_issuers && issuer != NULL; i++)
+		if (strcmp(in->issuers[i], actual) == 0) {
+			token_set(t, TOKEN_ROW_ISSUER, VERDICT_AFFIRMING, "", actual, "%s", "");
+			return;
+		}
+	if (in->n_issuers > 0)
+		token_set(t, TOKEN_ROW_ISSUER, VERDICT_CONTRAINDICATED, in->issuers[0], actual,
+			issuer != NULL ? "somebody else issued the token"
+				       : "the token does not say who issued it");
+	else
+		token_set(t, TOKEN_ROW_ISSUER, VERDICT_NONE, "", actual, "not asked (--issuer)");
+}
+
 /* --- the three envelopes ----------------------------------------------------------------------- */
 
 /* What a check of a signature came to, as the row. Errors that are no answer are passed on. */

@@ -24,6 +24,7 @@ enum token_form { TOKEN_JWT, TOKEN_CWT, TOKEN_DSSE, TOKEN_FORM_COUNT };
 #define TOKEN_ROWS(X)                                                                              \
 	X(SIGNATURE, "signature") /* algorithm, key, signature */                                  \
 	X(TIME, "time")           /* issued, not before, expires */                                \
+	X(ISSUER, "issuer")       /* who issued it is one of those asked for */                    \
 	X(PROFILE, "profile")     /* whose words it speaks */                                      \
 	X(NONCE, "nonce")         /* the value the verifier asked for */                           \
 	X(VECTOR, "vector")       /* the claims, and that the status agrees with them */           \
@@ -56,6 +57,10 @@ struct token_inputs {
 	struct attest_blob bytes;
 	struct jws_trust trust;   /* trust.at: the time everything is judged at */
 	struct attest_blob nonce; /* what eat_nonce has to be; len 0: not asked */
+	/* One of these has to be iss, in a statement the verifier's id; n 0: not asked. Keys of a
+	 * service sign for all who use it, and each of them says there what is good. */
+	const char *const *issuers;
+	size_t n_issuers;
 };
 
 /*
@@ -78,6 +83,9 @@ void token_judge_ear(const struct token_inputs *in, bool is_cbor, struct token *
 /* Those of a statement of ours; -EBADMSG for an envelope's payload that is none. */
 MUST_USE int token_judge_statement(
 	const struct token_inputs *in, const char *payload_type, struct token *t, struct why *why);
+
+/* The row issuer; NULL: the token names none. */
+void token_judge_issuer(const struct token_inputs *in, struct token *t, const char *issuer);
 
 /* The row time, for seconds since 1970; 0: not said. */
 void token_judge_time(

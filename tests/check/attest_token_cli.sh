@@ -40,6 +40,9 @@ token() {
 keys="--keys $corpus/jwk/jwks.json"
 token "a token is affirmed" 0 jws/ear-draft.es256.jwt $keys
 token "a CWT is, too" 0 cose/ear-cwt61.cwt $keys --json
+token "an issuer is asked for" 1 jws/ear-draft.es256.jwt $keys --issuer https://other.example --json
+check "and the row says so" 0 grep -q '"row": "issuer", "status": "contraindicated"' "$work/out"
+check "evidence has no issuer" 2 "$attest" verify --evidence x --issuer y
 token "a warning is no yes" 1 jws/ear-trustee2024.es256.jwt $keys
 token "unless it is let pass" 0 jws/ear-trustee2024.es256.jwt $keys --accept-warning
 token "without keys nothing is affirmed" 1 jws/ear-draft.es256.jwt
@@ -70,6 +73,11 @@ for form in ear ear-veraison coco dsse; do
 		--report-data 00112233445566778899
 	check "which says no, too" 1 "$attest" verify --token "$work/$form" --keys "$work/pub" --at 2026-06-01 --json
 	check "with a good signature" 0 grep -q '"row": "signature", "status": "affirming"' "$work/out"
+	if [ $form = dsse ]; then
+		check "a statement's issuer is its verifier" 1 "$attest" verify --token "$work/$form" --keys "$work/pub" \
+			--at 2026-06-01 --issuer https://other.example --issuer https://casemate.example --json
+		check "one of several" 0 grep -q '"row": "issuer", "status": "affirming"' "$work/out"
+	fi
 done
 check "a key of the wrong kind is said" 3 "$attest" verify --evidence "$report" --token-out "$work/t" --token-key "$work/rsa"
 check "a place that is none is said" 3 "$attest" verify --evidence "$report" --token-out "$work/no/t" \
