@@ -85,15 +85,6 @@ static MUST_USE int objects_check(struct doc *doc, const struct policy *p, struc
 	return 0;
 }
 
-const struct policy_tcb *policy_find_min_tcb(
-	const struct policy_snp *snp, enum policy_product product)
-{
-	for (uint64_t i = 0; i < snp->n_min_tcbs; i++)
-		if (!snp->min_tcbs[i].has_product || snp->min_tcbs[i].product == product)
-			return &snp->min_tcbs[i].tcb;
-	return NULL;
-}
-
 static bool product_is_listed(const struct policy_snp *snp, enum policy_product product)
 {
 	for (uint64_t i = 0; i < snp->n_products; i++)

@@ -461,9 +461,15 @@ MUST_USE int policy_check_time(const struct policy *policy, int64_t now, struct 
  */
 MUST_USE int policy_plan(const struct policy *policy, struct wire_plan *ret, struct why *why);
 
-/* What min_tcb asks of this product, or NULL: it has no row. */
-const struct policy_tcb *policy_find_min_tcb(
-	const struct policy_snp *snp, enum policy_product product);
+/* What min_tcb asks of this product, or NULL: it has no row. Here for who links no policy library. */
+static inline const struct policy_tcb *policy_find_min_tcb(
+	const struct policy_snp *snp, enum policy_product product)
+{
+	for (uint64_t i = 0; i < snp->n_min_tcbs; i++)
+		if (!snp->min_tcbs[i].has_product || snp->min_tcbs[i].product == product)
+			return &snp->min_tcbs[i].tcb;
+	return NULL;
+}
 
 /* The row of keys[] with this id, or NULL. */
 const struct policy_key *policy_find_key(const struct policy *policy, const char *id);
