@@ -399,7 +399,8 @@ static void case_judge(struct snp_case *c, struct verdict *v)
 	verdict_init(v, EVIDENCE_SNP);
 	signature_row(c, &e, v);
 	chain_row(c, &e, v);
-	appraise_trust(e.has_chain ? e.chain.trust : TRUST_HOST, c->in->policy, v);
+	appraise_trust(e.has_chain && e.has_signature ? e.chain.trust : TRUST_HOST, c->in->policy,
+		v); /* a root vouches for what its leaf signed */
 	revocation_row(c, &e, v);
 	product_row(c, &e, product, v);
 	if (e.has_info)

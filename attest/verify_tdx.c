@@ -540,7 +540,8 @@ static void case_judge(struct tdx_case *c, struct verdict *v)
 
 	signature_row(c, v);
 	chain_row(c, v);
-	appraise_trust(c->has_chain ? c->chain.trust : TRUST_HOST, c->in->policy, v);
+	bool is_signed = c->has_qe_signature && c->has_binding && c->has_signature;
+	appraise_trust(c->has_chain && is_signed ? c->chain.trust : TRUST_HOST, c->in->policy, v);
 	revocation_row(c, v);
 	collateral_row(c, v);
 	qe_row(c, v);

@@ -643,6 +643,9 @@ static void signatures_of_other_keys_are_refused(void **state)
 	w->quote.is_unbound = true;
 	world_reject(w, ROW_QE, "attestation key");
 	w = world_new();
+	w->quote.is_unbound = true; /* and a genuine chain beside it vouches for nothing */
+	world_reject(w, ROW_TRUST, "what the host says");
+	w = world_new();
 	world_judge(w);
 	memset((uint8_t *)(uintptr_t)w->evidence.p + 48 + 584 + 4, 0, 64); /* r = s = 0 */
 	world_reject(w, ROW_SIGNATURE, "");
