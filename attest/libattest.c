@@ -32,6 +32,7 @@ static const struct {
 	[ATTEST_TPM_PCRS] = { "PCRs", 1, 1, LIMIT_ATTEST_BYTES },
 	[ATTEST_TPM_IMA] = { "IMA list", 1, 1, LIMIT_ATTEST_BYTES },
 	[ATTEST_TPM_TEE] = { "TEE report", 1, 1, LIMIT_ATTEST_BYTES },
+	[ATTEST_TPM_TEE_QUOTE] = { "TEE quote", 1, 1, LIMIT_ATTEST_BYTES },
 	[ATTEST_SEV_TIK] = { "TIK", 1, 16, 16 },
 	[ATTEST_POLICY] = { "policy", 1, 1, LIMIT_POLICY_BYTES },
 	[ATTEST_REPORT_DATA] = { "report data", 1, 1, SNP_REPORT_DATA_BYTES },
@@ -84,6 +85,12 @@ static MUST_USE int piece_check(struct attest_request *r, enum attest_part part,
 			len, parts[part].min, parts[part].max);
 	if (part == ATTEST_DIGEST && len != 32 && len != SNP_MEASUREMENT_BYTES)
 		return why_set(&r->why, -EINVAL, "launch digest: %zu bytes, want 32 or 48", len);
+	/* A second digest of SEV's length would take the place of the first. */
+	bool is_second = false;
+	for (size_t i = 0; part == ATTEST_DIGEST && len == 32 && i < r->given[part].n; i++)
+		is_second |= r->given[part].at[i].len == len;
+	if (is_second)
+		return why_set(&r->why, -EMSGSIZE, "launch digest: more than one of 32 bytes");
 	if (r->given[part].n == parts[part].n)
 		return why_set(&r->why, -EMSGSIZE, "%s: more than %zu were given", parts[part].name,
 			parts[part].n);
@@ -195,6 +202,7 @@ static void inputs_fill(struct attest_request *r)
 	in->tpm.pcrs = one(r, ATTEST_TPM_PCRS);
 	in->tpm.ima = one(r, ATTEST_TPM_IMA);
 	in->tpm.tee = one(r, ATTEST_TPM_TEE);
+	in->tpm.tee_quote = one(r, ATTEST_TPM_TEE_QUOTE);
 	in->sev.tik = one(r, ATTEST_SEV_TIK);
 	in->host_data = one(r, ATTEST_HOST_DATA).p;
 	in->policy = r->policy;

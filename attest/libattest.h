@@ -43,6 +43,7 @@ enum attest_part {
 	ATTEST_REPORT_DATA,   /* 1, 1 to 64 bytes: the nonce or hash asked for; zeros behind */
 	ATTEST_HOST_DATA,     /* 1, 32 bytes; without it the hash of the policy */
 	ATTEST_DIGEST,        /* 16, 48 bytes (SEV, SEV-ES: 1 of 32): accepted launch digests */
+	ATTEST_TPM_TEE_QUOTE, /* 1: proves it: TDX quote of an HCL report, SNP report of an SVSM's */
 	ATTEST_PART_COUNT
 };
 

@@ -133,6 +133,10 @@ static void what_cannot_be_is_refused(void)
 	WANT(attest_request_add(r, ATTEST_EVIDENCE, report, 0) == -EINVAL);
 	WANT(attest_request_add(r, ATTEST_PART_COUNT, report, len) == -EINVAL);
 	WANT(attest_request_add(r, ATTEST_DIGEST, report, 47) == -EINVAL);
+	WANT(attest_request_add(r, ATTEST_DIGEST, report, 32) == 0);
+	WANT(attest_request_add(r, ATTEST_DIGEST, report, 32) == -EMSGSIZE);
+	WANT(attest_request_add(r, ATTEST_TPM_TEE_QUOTE, report, len) == 0);
+	WANT(attest_request_add(r, ATTEST_TPM_TEE_QUOTE, report, len) == -EMSGSIZE);
 	WANT(attest_request_add(r, ATTEST_REPORT_DATA, report, 65) == -EINVAL);
 	WANT(attest_request_add(r, ATTEST_POLICY, "{\"oops\": 1}", 11) == -EBADMSG);
 	WANT(strstr(attest_request_error(r), "policy:1:2: unknown key") != NULL);
