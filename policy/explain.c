@@ -144,7 +144,21 @@ static void tdx_print(const struct policy *p, struct wr *w)
 		wr_printf(w, "; for %llu days more: ", (unsigned long long)t->tcb.grace.days);
 		status_print(t->tcb.grace.status, w);
 	}
-	wr_str(w, "\n  MRCONFIGID: the hash of this file\n");
+	wr_str(w, "\n");
+	if (t->tcb.n_deny > 0)
+		wr_printf(w, "  none of %llu denied advisories is open\n",
+			(unsigned long long)t->tcb.n_deny);
+	if (t->tcb.min_eval_number > 0)
+		wr_printf(w, "  TCB info of evaluation %llu or later\n",
+			(unsigned long long)t->tcb.min_eval_number);
+	if (t->tcb.has_min_date) {
+		char date[SCHEMA_TIME_BYTES];
+		schema_print_time(t->tcb.min_date, date);
+		wr_printf(w, "  TCB level of %.10s or later\n", date);
+	}
+	if (t->has_xfam)
+		wr_printf(w, "  XFAM 0x%llx\n", (unsigned long long)t->xfam);
+	wr_str(w, "  MRCONFIGID: the hash of this file\n");
 	for (size_t i = 0; i < ARRAY_LEN(t->rtmr); i++)
 		if (t->rtmr[i].n > 0)
 			wr_printf(w, "  RTMR %zu: %llu accepted\n", i,

@@ -1313,6 +1313,10 @@ static void explain_says_what_is_not_protected(void **state)
 	assert_int_equal(wr_end_str(&w), 0);
 	assert_non_null(strstr(out, "UpToDate; for 30 days more: ConfigurationNeeded, OutOfDate"));
 	assert_non_null(strstr(out, "debugging off, migration off, shared cores (SMT) off"));
+	assert_non_null(strstr(out, "none of 1 denied advisories is open\n"
+				    "  TCB info of evaluation 20 or later\n"
+				    "  TCB level of 2026-05-14 or later\n"
+				    "  XFAM 0x602e7\n"));
 	w = wr_of(out, sizeof out);
 	assert_int_equal(parse(TEE("\"type\":\"sev\",\"sev\":{\"policy\":\"0x0\"}"), &why), 0);
 	explain_print(&policy, &w);
