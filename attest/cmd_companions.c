@@ -3,6 +3,7 @@
 #include "attest/eventlog.h"
 #include "attest/hcl.h"
 #include "attest/ima_log.h"
+#include "attest/tdx_collateral.h"
 #include "attest/tpm_key.h"
 #include "attest/tpm_quote.h"
 
@@ -14,12 +15,32 @@ static bool is_key(struct attest_blob b)
 	return tpm_key_load(&k, b, NULL) == 0;
 }
 
-static bool is_pcrs(struct attest_blob b)
+/* A report whose variable data is what its TEE vouches for; else the first. */
+static void hcl_take(struct attest_inputs *in, struct attest_blob b)
+{
+	struct hcl_report h;
+
+	if (in->tpm.tee.len == 0 ||
+		(hcl_parse(&h, in->tpm.tee, NULL) == 0 && hcl_check_variable(&h, NULL) < 0))
+		in->tpm.tee = b;
+}
+
+/* Register values: those that were quoted, else the first. */
+static void pcrs_find(struct attest_inputs *in, const struct attest_blob *blobs, size_t n,
+	const struct tpm_quote *q, const struct tpm_alg *hash)
 {
 	static struct tpm_pcrs pcrs; /* large; one thread */
 
-	pcrs.n = 0;
-	return tpm_pcrs_parse(&pcrs, b, NULL) == 0 && pcrs.n > 0;
+	for (size_t i = 0; i < n; i++) {
+		pcrs.n = 0;
+		if (tpm_pcrs_parse(&pcrs, blobs[i], NULL) < 0 || pcrs.n == 0)
+			continue;
+		bool fits = hash != NULL && tpm_quote_check_pcrs(q, hash, &pcrs, NULL) == 0;
+		if (in->tpm.pcrs.len == 0 || fits)
+			in->tpm.pcrs = blobs[i];
+		if (fits)
+			return;
+	}
 }
 
 /* The key that signs: the one that was given, else the one that the TEE's report names. */
@@ -39,18 +60,23 @@ static MUST_USE int key_find(const struct attest_inputs *in, struct tpm_key *ret
 	return err;
 }
 
-static void signature_find(struct attest_inputs *in, const struct attest_blob *blobs, size_t n)
+/* What belongs to one quote, once the key is known. */
+static void quote_parts_find(struct attest_inputs *in, const struct attest_blob *blobs, size_t n)
 {
 	AUTO(tpm_key) struct tpm_key k = { 0 };
-	const struct tpm_alg *hash;
+	const struct tpm_alg *hash = NULL;
+	bool has_pcrs = in->tpm.pcrs.len > 0;
 	struct tpm_quote q;
 
-	if (tpm_quote_parse(&q, in->evidence, NULL) < 0 || key_find(in, &k) < 0)
+	if (tpm_quote_parse(&q, in->evidence, NULL) < 0)
 		return;
-	for (size_t i = 0; i < n && in->tpm.signature.len == 0; i++)
-		if (tpm_signature_verify(&k, blobs[i], in->evidence, q.digest.len, &hash, NULL) ==
-			0)
-			in->tpm.signature = blobs[i];
+	if (key_find(in, &k) == 0)
+		for (size_t i = 0; i < n && in->tpm.signature.len == 0; i++)
+			if (tpm_signature_verify(
+				    &k, blobs[i], in->evidence, q.digest.len, &hash, NULL) == 0)
+				in->tpm.signature = blobs[i];
+	if (!has_pcrs)
+		pcrs_find(in, blobs, n, &q, hash);
 }
 
 static void take(struct attest_blob *place, struct attest_blob b)
@@ -59,30 +85,41 @@ static void take(struct attest_blob *place, struct attest_blob b)
 		*place = b;
 }
 
-void cmd_companions_find(struct attest_inputs *in, const struct attest_blob *blobs, size_t n,
-	struct attest_blob logs[CMD_LOGS_MAX])
+/* Does the verifier of TDX quotes know what it is? */
+static bool is_collateral(struct attest_blob b)
 {
-	bool has_logs = in->n_event_logs > 0, has_ak = in->tpm.ak.len > 0;
+	AUTO(tdx_collateral) struct tdx_collateral c = { 0 };
+	AUTO(cert_store) struct cert_store store = { 0 };
+
+	return tdx_collateral_add(&c, &store, b, NULL) == 0;
+}
+
+void cmd_companions_find(struct attest_inputs *in, struct cmd_companions *lists)
+{
+	bool has_logs = in->n_event_logs > 0, has_ak = in->tpm.ak.len > 0,
+	     has_tee = in->tpm.tee.len > 0;
+	const struct attest_blob *blobs = in->collateral;
+	size_t n = in->n_collateral, n_kept = 0;
 
 	for (size_t i = 0; i < n; i++) {
 		struct attest_blob b = blobs[i];
-		if (hcl_recognise(b))
-			take(&in->tpm.tee, b);
+		if (is_collateral(b))
+			lists->collateral[n_kept++] = b;
+		if (hcl_recognise(b) && !has_tee)
+			hcl_take(in, b);
 		else if (ima_recognise(b))
 			take(&in->tpm.ima, b);
 		else if (attest_recognise_bare(b.p, b.len) == EVIDENCE_TDX)
 			take(&in->tpm.tee_quote, b);
 		else if (is_key(b))
 			take(&in->tpm.ak, b);
-		else if (is_pcrs(b))
-			take(&in->tpm.pcrs, b);
-		else if (eventlog_recognise(b) && !has_logs && in->n_event_logs < CMD_LOGS_MAX) {
-			logs[in->n_event_logs++] = b;
-			in->event_logs = logs;
-		}
+		else if (eventlog_recognise(b) && lists->n_logs < ARRAY_LEN(lists->logs))
+			lists->logs[lists->n_logs++] = b;
 	}
+	if (!has_logs)
+		in->event_logs = lists->logs, in->n_event_logs = lists->n_logs;
 	if (!has_ak && hcl_recognise(in->tpm.tee))
 		in->tpm.ak = (struct attest_blob){ 0 }; /* the report names it itself */
-	if (in->tpm.signature.len == 0)
-		signature_find(in, blobs, n);
+	quote_parts_find(in, blobs, n);
+	in->collateral = lists->collateral, in->n_collateral = n_kept;
 }

@@ -8,13 +8,19 @@
  */
 #pragma once
 
+#include "attest/cmd.h"
 #include "attest/evidence.h"
 
+/* Lists that the inputs point into afterwards: a TPM has one boot log, an archive of boots some. */
+struct cmd_companions {
+	size_t n_logs;
+	struct attest_blob logs[4];
+	struct attest_blob collateral[CMD_FILES_MAX];
+};
+
 /*
- * Fill in what in->tpm and in->event_logs lack from these blobs, in their order; of several
- * signatures the one that fits the evidence and the key. A blob that is none of them is left alone.
- * logs is where event logs are listed: a TPM has one, an archive of boots some.
+ * Fill in what in->tpm and in->event_logs lack from in->collateral; of several the one that fits: the
+ * signature to quote and key, the values to the quoted digest, the report to its own data. What is
+ * collateral of a TDX quote stays in in->collateral, what is neither is left out.
  */
-#define CMD_LOGS_MAX 4u
-void cmd_companions_find(struct attest_inputs *in, const struct attest_blob *blobs, size_t n,
-	struct attest_blob logs[CMD_LOGS_MAX]);
+void cmd_companions_find(struct attest_inputs *in, struct cmd_companions *lists);

@@ -28,7 +28,7 @@ struct args {
 struct loaded {
 	struct cmd_files evidence, certs, crls, roots, collateral, event_logs, single;
 	uint8_t sev_digest[32];
-	struct attest_blob logs[CMD_LOGS_MAX];
+	struct cmd_companions companions;
 	struct policy policy;
 	struct boot_digest predicted;
 	uint8_t digests[1][SHA384_BYTES];
@@ -323,7 +323,7 @@ static MUST_USE int inputs_load(const struct args *a, struct loaded *l, struct w
 	in->crls = l->crls.at, in->n_crls = l->crls.n;
 	in->report_data = a->report_data == NULL ? NULL : l->report_data;
 	if (attest_recognise(in->evidence.p, in->evidence.len) == EVIDENCE_TPM)
-		cmd_companions_find(in, in->collateral, in->n_collateral, l->logs);
+		cmd_companions_find(in, &l->companions);
 	return 0;
 }
 

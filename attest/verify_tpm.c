@@ -745,8 +745,11 @@ static bool boot_is_better(const struct boot *a, const struct boot *b)
 
 	if ((a->alg == NULL) != (b->alg == NULL))
 		return a->alg != NULL;
-	return differ_a < differ_b ||
-	       (differ_a == differ_b && __builtin_popcount(a->same) > __builtin_popcount(b->same));
+	if (differ_a != differ_b)
+		return differ_a < differ_b;
+	if ((a->why.text[0] == '\0') != (b->why.text[0] == '\0'))
+		return a->why.text[0] == '\0';
+	return __builtin_popcount(a->same) > __builtin_popcount(b->same);
 }
 
 static void mask_print(uint32_t mask, char *ret, size_t size)
