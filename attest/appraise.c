@@ -378,7 +378,6 @@ void appraise_snp(const struct snp_report *report, enum snp_product product,
 		policy_firmware_row(report, &p->tee.snp, v);
 		policy_mitigation_row(report, &p->tee.snp, v);
 		policy_chip_row(report, p, v);
-		row_chip_denied(v, p, report->chip_id);
 	}
 	guest_policy_row(report, p, v);
 	debug_rows(report, p, v);

@@ -350,9 +350,9 @@ static void chip_row(const struct snp_case *c, const struct snp_eval *e, struct 
 			"the certificate is another chip's than the report");
 }
 
-/* What the policy refuses whatever else is right. The certificate names a chip the report may hide. */
-static void deny_rows(const struct snp_case *c, const struct snp_eval *e, enum snp_product product,
-	struct verdict *v)
+/* Chips that the policy refuses. The certificate names one that the report may hide. */
+static void chip_deny_row(const struct snp_case *c, const struct snp_eval *e,
+	enum snp_product product, struct verdict *v)
 {
 	const struct policy_endorsements *p = c->rules;
 	bool is_known =
@@ -368,13 +368,8 @@ static void deny_rows(const struct snp_case *c, const struct snp_eval *e, enum s
 		if (memcmp(id, c->report.chip_id, SNP_CHIP_ID_BYTES) == 0 ||
 			(e->has_info && snp_leaf_hwid_is(&e->info, product, id)))
 			verdict_set(v, ROW_CHIP_ID, VERDICT_CONTRAINDICATED, "", "",
-				"the policy denies this chip");
+				"the policy's deny list names this chip");
 	}
-	for (uint64_t i = 0; i < p->n_deny_digests; i++)
-		if (memcmp(p->deny_digests[i].sha384, c->report.measurement,
-			    SNP_MEASUREMENT_BYTES) == 0)
-			verdict_set(v, ROW_MEASUREMENT, VERDICT_CONTRAINDICATED, "", "",
-				"the policy denies this launch digest");
 }
 
 static void certificate_claims(const struct snp_eval *e, struct claims *c)
@@ -409,7 +404,7 @@ static void case_judge(struct snp_case *c, struct verdict *v)
 		verdict_set(v, ROW_TCB, VERDICT_NONE, "", "", "no certificate speaks for a TCB");
 	tcb_order_row(&c->report, product, v);
 	chip_row(c, &e, v);
-	deny_rows(c, &e, product, v);
+	chip_deny_row(c, &e, product, v);
 	appraise_snp(&c->report, product, c->in, v);
 	appraise_snp_provider(
 		e.has_info && e.info.kind == SNP_KEY_VLEK ? e.info.csp_id : NULL, c->in->policy, v);

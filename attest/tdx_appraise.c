@@ -199,8 +199,11 @@ static void platform_row(const struct tdx_pck *pck, const struct policy_tdx *t, 
 		is_asked = true;
 		if (!pck->has_configuration || flags[i].is_on != want)
 			verdict_set(v, ROW_PLATFORM_INFO, VERDICT_CONTRAINDICATED, "", got,
-				"the policy %s %s, the PCK certificate does not say so",
-				want ? "requires" : "forbids", flags[i].name);
+				"the policy %s %s, the PCK certificate %s",
+				want ? "requires" : "forbids", flags[i].name,
+				!pck->has_configuration ? "does not say"
+				: want                  ? "says that it is off"
+							: "says that it is on");
 	}
 	verdict_set(v, ROW_PLATFORM_INFO, is_asked ? VERDICT_AFFIRMING : VERDICT_NONE, "", got,
 		"%s", is_asked ? "" : "no policy asks for it");
@@ -370,7 +373,7 @@ static const char *policy_fault(
 				return "an advisory of the policy's deny list is open: ";
 			}
 	if (p->has_min_date && t->date < p->min_date)
-		return "the level's TCB date is before the policy's min_date";
+		return "the level's TCB date is before the policy's min_tcb_date";
 	if (t->eval_number < p->min_eval_number)
 		return "the collateral's evaluation number is below the policy's minimum: fetch "
 		       "newer collateral";

@@ -342,16 +342,23 @@ static void chain_row(const struct tdx_case *c, struct verdict *v)
 		c->q.cert_type, c->unreadable.text[0] != '\0' ? "; " : "", c->unreadable.text);
 }
 
-/* Past nextUpdate: what the policy's age limit says of it. */
-static void age_judge(const struct tdx_case *c, time_t next, const char *name, struct verdict *v)
+/* Days past nextUpdate; does the policy's age limit allow them? */
+static bool age_is_allowed(const struct tdx_case *c, time_t next, uint64_t *ret_days)
 {
 	const struct policy_endorsements *e =
 		c->in->policy == NULL ? NULL : &c->in->policy->tee.endorsements;
 
+	*ret_days = next >= c->in->at ? 0 : (uint64_t)(c->in->at - next) / DAY_S;
+	return next >= c->in->at || (e != NULL && e->has_max_age && *ret_days < e->max_age_days);
+}
+
+static void age_judge(const struct tdx_case *c, time_t next, const char *name, struct verdict *v)
+{
+	uint64_t days = 0;
+
 	if (next >= c->in->at)
 		return;
-	uint64_t days = (uint64_t)(c->in->at - next) / DAY_S;
-	bool is_allowed = e != NULL && e->has_max_age && days < e->max_age_days;
+	bool is_allowed = age_is_allowed(c, next, &days);
 	verdict_set(v, ROW_COLLATERAL, is_allowed ? VERDICT_WARNING : VERDICT_CONTRAINDICATED,
 		"in force", "stale",
 		"the %s is stale: it ended %llu days before the time asked for%s", name,
@@ -409,6 +416,22 @@ static void crl_missing_row(const struct tdx_case *c, struct verdict *v)
 			c->unreadable.text[0] != '\0' ? c->unreadable.text : "another CA's is");
 }
 
+/* Not listed, by a list that has ended. */
+static void crl_expired_row(const struct tdx_case *c, struct verdict *v)
+{
+	const struct policy *p = c->in->policy;
+	uint64_t days = 0;
+
+	if (p != NULL && p->tee.endorsements.require_crl &&
+		!age_is_allowed(c, MIN(c->revocation.ca.next, c->revocation.root.next), &days))
+		verdict_set(v, ROW_REVOCATION, VERDICT_CONTRAINDICATED, "", "",
+			"a CRL ended %llu days before the time asked for; the policy requires one "
+			"in force",
+			(unsigned long long)days);
+	verdict_set(v, ROW_REVOCATION, VERDICT_WARNING, "", "",
+		"not listed, but a CRL has expired at the time asked for");
+}
+
 static void revocation_row(const struct tdx_case *c, struct verdict *v)
 {
 	const struct tdx_revocation *r = &c->revocation;
@@ -435,8 +458,7 @@ static void revocation_row(const struct tdx_case *c, struct verdict *v)
 	if (r->ca.crl == NULL || r->root.crl == NULL)
 		crl_missing_row(c, v);
 	else if (r->ca.next < c->in->at || r->root.next < c->in->at)
-		verdict_set(v, ROW_REVOCATION, VERDICT_WARNING, "", "",
-			"not listed, but a CRL has expired at the time asked for");
+		crl_expired_row(c, v);
 	else
 		verdict_set(v, ROW_REVOCATION, VERDICT_AFFIRMING, "", "", "%s", "");
 }

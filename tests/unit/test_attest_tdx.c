@@ -1410,6 +1410,59 @@ static void policies_are_appraised_one_demand_at_a_time(void **state)
 	}
 }
 
+/* Row collateral refuses a CRL that ended too long ago; with "require" row revocation does, too. */
+static void an_expired_list_is_none_where_one_is_required(void **state)
+{
+	static const struct {
+		bool is_required;
+		uint64_t max_age_days; /* 0: no limit given */
+		enum verdict_status status;
+	} rows[] = { { false, 5, VERDICT_WARNING }, { true, 7, VERDICT_WARNING },
+		{ true, 5, VERDICT_CONTRAINDICATED }, { true, 0, VERDICT_CONTRAINDICATED } };
+
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		struct world *w = world_new();
+		struct policy *p = policy_new(w);
+		p->tee.endorsements.require_crl = rows[i].is_required;
+		p->tee.endorsements.has_max_age = rows[i].max_age_days != 0;
+		p->tee.endorsements.max_age_days = rows[i].max_age_days;
+		world_give(w, W_CRL,
+			tdx_maker_crl("Intel SGX PCK Platform CA", maker.ca_key, NULL,
+				TDX_NOW - 30 * TDX_DAY, TDX_NOW - 6 * TDX_DAY));
+		world_judge(w);
+		assert_int_equal(w->v.rows[ROW_REVOCATION].status, rows[i].status);
+		if (rows[i].status == VERDICT_CONTRAINDICATED)
+			assert_non_null(strstr(w->v.rows[ROW_REVOCATION].why,
+				"a CRL ended 6 days before the time "
+				"asked for; the policy requires"));
+		world_free(w);
+		free(p);
+	}
+}
+
+/* The policy's own word for what it asks, and what the evidence says instead. */
+static void refusals_name_the_key_and_the_value(void **state)
+{
+	for (int i = 0; i < 3; i++) {
+		struct world *w = world_new();
+		struct policy *p = policy_new(w);
+		p->tee.tdx.smt = i == 0 ? POLICY_FORBID : POLICY_ANY;
+		p->tee.tdx.dynamic_platform = i == 1 ? POLICY_REQUIRE : POLICY_ANY;
+		p->tee.tdx.tcb.has_min_date = i == 2;
+		p->tee.tdx.tcb.min_date = TDX_NOW;
+		if (i == 0)
+			world_reject(w, ROW_PLATFORM_INFO,
+				"forbids smtEnabled, the PCK certificate says that it is on");
+		else if (i == 1)
+			world_reject(w, ROW_PLATFORM_INFO,
+				"requires dynamicPlatform, the PCK certificate says that it is "
+				"off");
+		else
+			world_reject(w, ROW_TCB, "before the policy's min_tcb_date");
+		free(p);
+	}
+}
+
 /* Under the Processor CA a certificate names no platform: then a list of platforms is not answered. */
 static void a_platform_without_a_name_is_refused_where_some_are_listed(void **state)
 {
@@ -1500,6 +1553,8 @@ int main(void)
 		cmocka_unit_test(the_quoting_enclave_has_to_be_the_identitys),
 		cmocka_unit_test(an_update_under_the_running_td_asks_for_a_relaunch),
 		cmocka_unit_test(policies_are_appraised_one_demand_at_a_time),
+		cmocka_unit_test(an_expired_list_is_none_where_one_is_required),
+		cmocka_unit_test(refusals_name_the_key_and_the_value),
 		cmocka_unit_test(a_platform_without_a_name_is_refused_where_some_are_listed),
 		cmocka_unit_test(asked_values_are_compared),
 	};
