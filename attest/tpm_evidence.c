@@ -25,7 +25,7 @@ static MUST_USE int malformed(struct why *why, const char *what)
 	return why_set(why, -EBADMSG, "TPM evidence: %s is missing or malformed", what);
 }
 
-/* --- Azure's JSON ------------------------------------------------------------------------------- */
+/* --- JSON: Azure's and key-broker agents' ---------------------------------------------------------- */
 
 /* Bytes in JSON: numbers in a list, hexadecimal, base 64 of either spelling, or PEM as it stands. */
 static MUST_USE int bytes_take(struct tpm_evidence *e, const json_t *v, struct attest_blob *ret)
@@ -120,15 +120,18 @@ static MUST_USE int json_take(struct tpm_evidence *e, struct attest_blob b, stru
 	v = json_object_get(quote, "pcrs");
 	if (v != NULL && json_pcrs_take(e, v, q) < 0)
 		return malformed(why, "'pcrs' of the quote");
-	if (bytes_take(e, any_of(root, hcl_names), &e->tee) < 0)
-		return malformed(why, "'hcl_report'");
+	e->n = 1;
+	json_t *hcl = any_of(root, hcl_names), *ak = json_object_get(root, "ak_public");
+	if (hcl == NULL && ak != NULL) /* a TPM outside a TEE (12.4) */
+		return bytes_take(e, ak, &e->ak) < 0 ? malformed(why, "'ak_public'") : 0;
+	if (bytes_take(e, hcl, &e->tee) < 0)
+		return malformed(why, "'hcl_report' (or 'ak_public')");
 	v = any_of(root, td_names);
 	if (v != NULL && bytes_take(e, v, &e->tee_quote) < 0)
 		return malformed(why, "'td_quote'");
 	v = json_object_get(root, "vcek");
 	if (v != NULL && !json_is_null(v) && bytes_take(e, v, &e->certs) < 0)
 		return malformed(why, "'vcek'");
-	e->n = 1;
 	return 0;
 }
 

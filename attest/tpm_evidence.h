@@ -1,6 +1,7 @@
 /*
  * tpm_evidence: TPM quotes and what comes with them, out of the containers they travel in: bare
- *               TPMS_ATTEST, Azure's JSON (attestation.md, 10.1), go-tpm-tools' protobuf (10.3); or
+ *               TPMS_ATTEST, Azure's JSON (attestation.md, 10.1), key-broker agents' for a TPM
+ *               outside a TEE ("tpm_quote", "ak_public"; 12.4), go-tpm-tools' protobuf (10.3); or
  *               no quote at all: an HCL report, a boot log, an IMA list by itself.
  *
  * Trust:   none in the bytes; keys and certificates in a container vouch for nothing.

@@ -26,6 +26,7 @@
 #include "attest/tpm_evidence.h"
 #include "attest/tpm_key.h"
 #include "attest/tpm_quote.h"
+#include "base/b64.h"
 #include "base/fd.h"
 #include "base/wr.h"
 #include "policy/policy.h"
@@ -1143,6 +1144,83 @@ static void an_svsm_manifest_is_bound_with_the_nonce(void **state)
 	assert_int_equal(svsm_find(manifest, svsm_guid_uefi_mm, &found, NULL), -ENOENT);
 }
 
+/* What casemate-agent and others send of a TPM outside a TEE. */
+static struct attest_blob agent_json(struct maker *m)
+{
+	static char text[8192];
+	const struct {
+		const char *name;
+		struct attest_blob blob;
+	} rows[] = { { "{\"ak_public\":\"", blob_of(m->ak, m->in.tpm.ak.len) },
+		{ "\",\"tpm_quote\":{\"message\":\"", m->in.evidence },
+		{ "\",\"signature\":\"", m->in.tpm.signature } };
+	struct wr w = wr_of(text, sizeof text);
+
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		wr_str(&w, rows[i].name);
+		b64_print(&w, rows[i].blob.p, rows[i].blob.len);
+	}
+	for (uint32_t i = 0; i < TPM_PCRS; i++) {
+		uint8_t value[32];
+		value_make(i, value);
+		wr_str(&w, i == 0 ? "\",\"pcrs\":[\"" : "\",\"");
+		wr_hex(&w, value, 32);
+	}
+	wr_str(&w, "\"]}}");
+	assert_int_equal(wr_end_str(&w), 0);
+	return blob_of(text, w.len);
+}
+
+static void an_agents_quote_is_judged_by_the_policys_key(void **state)
+{
+	static struct policy p; /* large */
+	static const uint8_t data[64] = { 0xD1 };
+	struct maker m, other;
+	struct tpm_key k = { 0 };
+
+	maker_init(&m, EVP_EC_gen("P-256"));
+	maker_init(&other, EVP_EC_gen("P-256"));
+	memset(&p, 0, sizeof p);
+	m.in.evidence = quote_make(&m, 0xFFFFFF, TPM_ALG_SHA256, NULL, 0x8018);
+	maker_sign(&m);
+	assert_int_equal(tpm_key_load(&k, m.in.tpm.ak, NULL), 0);
+	struct attest_blob b = agent_json(&m);
+	const struct attest_tpm nothing = { 0 };
+	const struct attest_blob signature = m.in.tpm.signature, quote = m.in.evidence;
+	m.in.tpm = nothing;
+	m.in.evidence = b;
+	assert_int_equal(attest_recognise(b.p, b.len), EVIDENCE_TPM);
+	judge(&m, VERDICT_CONTRAINDICATED, ROW_CHAIN); /* whose key it is, nobody says */
+	m.in.policy = &p;
+	p.tee.has_tpm = true;
+	p.tee.tpm.n_aks = p.tee.tpm.n_pcrs = p.tee.tpm.pcrs[0].n = 1;
+	p.tee.tpm.pcrs[0].index = 23;
+	value_make(23, p.tee.tpm.pcrs[0].at[0].sha256);
+	judge(&m, VERDICT_CONTRAINDICATED, ROW_CHAIN);
+	memcpy(p.tee.tpm.aks[0].sha256, k.spki_sha256, 32);
+	judge(&m, VERDICT_AFFIRMING, ROW_COUNT);
+	assert_int_equal(verdict.trust, TRUST_HOST);
+	assert_int_equal(verdict.rows[ROW_PCRS].status, VERDICT_AFFIRMING);
+	assert_int_equal(verdict.rows[ROW_REPORT_DATA].status, VERDICT_AFFIRMING);
+	m.in.report_data = data, m.in.report_data_len = sizeof data;
+	judge(&m, VERDICT_CONTRAINDICATED, ROW_REPORT_DATA);
+	m.in.report_data = NULL;
+	p.tee.tpm.pcrs[0].at[0].sha256[0] ^= 1;
+	judge(&m, VERDICT_CONTRAINDICATED, ROW_PCRS);
+	p.tee.tpm.pcrs[0].at[0].sha256[0] ^= 1;
+	m.in.tpm.signature = signature;
+	m.in.tpm.ak.len = other.in.tpm.ak.len;
+	memcpy(m.ak, other.ak, sizeof m.ak);
+	m.in.evidence = quote;
+	b = agent_json(&m);
+	m.in.tpm = nothing;
+	m.in.evidence = b;
+	judge(&m, VERDICT_CONTRAINDICATED, ROW_SIGNATURE);
+	tpm_key_done(&k);
+	maker_done(&other);
+	maker_done(&m);
+}
+
 static void containers_are_read_strictly(void **state)
 {
 	static const char *const bad[] = { "{\"tpm_quote\": 1}",
@@ -1153,7 +1231,13 @@ static void containers_are_read_strictly(void **state)
 		"{\"tpm_quote\": [[[[[[[[[[[[[[[[[[[[[[[[]]]]]]]]]]]]]]]]]]]]]]]]}",
 		("{\"tpm_quote\": {\"message\": \"ff\", \"signature\": \"ff\", \"pcrs\": "
 		 "[\"00\"]}, "
-		 "\"hcl_report\": \"00\"}") };
+		 "\"hcl_report\": \"00\"}"),
+		"{\"tpm_quote\": {\"message\": \"ff\", \"signature\": \"ff\"}, \"ak_public\": 7}",
+		"{\"tpm_quote\": {\"message\": \"ff\", \"signature\": \"ff\"}, \"ak_public\": "
+		"null}",
+		"{\"tpm_quote\": {\"message\": \"ff\", \"signature\": \"ff\"}, \"ak_public\": "
+		"\"00\", "
+		"\"hcl_report\": null}" };
 	static const char *const bad_pcrs[] = { "{\"sha256\": 1}", "{\"sha257\": {}}",
 		"{\"sha256\": {\"24\": \"00\"}}", "{\"sha256\": {\"x\": \"00\"}}",
 		"{\"sha256\": {\"1\": \"00\"}}", "rubbish" };
@@ -1560,6 +1644,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(an_hcl_report_binds_its_data),
 		cmocka_unit_test(a_quote_of_an_unproven_tee_is_refused),
 		cmocka_unit_test(an_svsm_manifest_is_bound_with_the_nonce),
+		cmocka_unit_test(an_agents_quote_is_judged_by_the_policys_key),
 		cmocka_unit_test(containers_are_read_strictly),
 		cmocka_unit_test(real_quotes_are_judged),
 		cmocka_unit_test(a_real_ak_certificate_leads_to_its_root),

@@ -42,9 +42,10 @@ static MUST_USE int policy_put(const char *text, const uint8_t *digest, uint8_t 
 {
 	uint8_t digests[1][STORE_DIGEST_BYTES] = { 0 };
 	const struct store_put put = { "", "a/b", 1, (const uint8_t(*)[STORE_DIGEST_BYTES])digests,
-		1, NULL };
+		digest != NULL, NULL };
 
-	memcpy(digests[0], digest, STORE_DIGEST_BYTES);
+	if (digest != NULL)
+		memcpy(digests[0], digest, STORE_DIGEST_BYTES);
 	return store_write_policy(&store, text, strlen(text), &put, ret_hash, NULL);
 }
 
@@ -306,6 +307,53 @@ static void a_virtual_tpm_is_proven_by_the_report_behind_it(void **state)
 	assert_int_equal(judged(AZURE_TIME, 48, hash, &proof, line), -EACCES);
 }
 
+/* --- a TPM outside a TEE --------------------------------------------------------------------------- */
+
+#define AGENT_JSON                                                                                 \
+	SOURCE_ROOT "/tests/fuzz/corpus/tpm_attest/agent_json" /* made for 64 bytes 0xD1 */
+#define AK   "724a1de9d39443c43314f5e1f25fe352b03521442613da8c756beffd30978a2f"
+#define PCR1 "1111111111111111111111111111111111111111111111111111111111111111"
+#define PCRS "\"pcrs\":[{\"index\":1,\"sha256\":[\"" PCR1 "\"]}]"
+
+static int tpm_judged(unsigned int serial, const char *tpm, struct proof *proof, char *line)
+{
+	char text[1024];
+	uint8_t hash[32];
+
+	(void)snprintf(text, sizeof text,
+		"{\"schema\":\"launch-policy/1\",\"name\":\"a/b\",\"serial\":%u,\"tee\":{"
+		"\"type\":\"none\",\"tpm\":{%s}}," COMMON,
+		serial, tpm);
+	assert_int_equal(policy_put(text, NULL, hash), 0);
+	return judged(AZURE_TIME, 64, hash, proof, line);
+}
+
+static void a_tpm_is_proven_by_a_key_that_the_policy_names(void **state)
+{
+	uint8_t *bytes = NULL;
+	size_t len = 0;
+	struct proof proof = { 0 };
+	char line[WHY_TEXT_MAX];
+
+	assert_int_equal(fd_read_path(AGENT_JSON, 65536, &bytes, &len, NULL), 0);
+	AUTO(kbs_json) json_t *j = json_loadb((char *)bytes, len, 0, NULL);
+	free(bytes);
+	assert_int_equal(evidence_parse(j, TEE_TPM, &judge.evidence, NULL), 0);
+	memset(report_data, 0xD1, sizeof report_data);
+	if (tpm_judged(21, PCRS ",\"aks\":[\"" AK "\"]", &proof, line) != 0)
+		fail_msg("%s", line);
+	assert_int_equal(judge.verdict.trust, TRUST_HOST);
+	assert_false(proof.is_tcb_met);
+	assert_memory_not_equal(proof.boot_id, (uint8_t[32]){ 0 }, 32);
+	assert_int_equal(tpm_judged(22, PCRS, &proof, line), -EACCES);
+	assert_non_null(strstr(line, "names no key"));
+	assert_int_equal(tpm_judged(23, PCRS ",\"aks\":[\"" PCR1 "\"]", &proof, line), -EACCES);
+	assert_non_null(strstr(line, "chain"));
+	report_data[63] ^= 1;
+	assert_int_equal(tpm_judged(24, PCRS ",\"aks\":[\"" AK "\"]", &proof, line), -EACCES);
+	assert_non_null(strstr(line, "report"));
+}
+
 /* --- the store's key in a token ------------------------------------------------------------------- */
 
 static int shell(const char *format)
@@ -509,6 +557,7 @@ int main(void)
 		cmocka_unit_test(malformed_evidence_is_refused),
 		cmocka_unit_test(init_data_has_the_published_digest),
 		cmocka_unit_test(a_virtual_tpm_is_proven_by_the_report_behind_it),
+		cmocka_unit_test(a_tpm_is_proven_by_a_key_that_the_policy_names),
 		cmocka_unit_test(the_stores_key_may_be_in_a_token),
 		cmocka_unit_test(the_stores_key_may_be_sealed_by_a_tpm),
 	};
