@@ -9,7 +9,8 @@
 #include "base/fd.h"
 #include "base/log.h"
 
-#define TEXT_BYTES (1u << 20) /* the longest answer: a verdict or pieces list is below 64 KiB */
+/* The longest answer: a token's claims, every byte a control character; a verdict is below 64 KiB. */
+#define TEXT_BYTES (6 * LIMIT_TOKEN_BYTES + (1u << 18))
 
 void cmd_files_done(struct cmd_files *f)
 {

@@ -102,7 +102,7 @@ static MUST_USE int header_check(const struct cbor *protected, const struct cbor
 			break;
 	if (*ret == JWS_ALG_COUNT)
 		return why_set(why, -EKEYREJECTED, "algorithm %lld is not accepted", (long long)n);
-	if (cbor_get(protected, H_CRIT, &c))
+	if (cbor_get(protected, H_CRIT, &c) || cbor_get(unprotected, H_CRIT, &c))
 		return why_set(why, -EKEYREJECTED,
 			"the header makes parameters critical (crit) that are not known");
 	while (cbor_next(&it, &c) && cbor_next(&it, &value)) /* RFC 9052, 3: in one of the two */

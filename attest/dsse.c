@@ -145,7 +145,10 @@ int dsse_verify(const uint8_t *text, size_t len, const struct jws_trust *trust, 
 	memcpy(ret->type, type, strlen(type) + 1);
 	ret->alg = JWS_ALG_COUNT;
 	if (trust->keys == NULL || trust->keys->n == 0)
-		return 0;
+		return !jws_trust_is_any(trust)
+			       ? 0
+			       : why_set(why, -EKEYREJECTED,
+					 "an envelope carries no chain to a root: give its key");
 	err = to_be_signed(type, ret->payload, ret->payload_len, &bytes, &bytes_len);
 	if (err < 0)
 		return err;
@@ -273,6 +276,8 @@ static void rows_judge(const json_t *verdict, struct token *t)
 		return;
 	}
 	const char *name = verdict_status_name(said);
+	const char *trust = json_string_value(json_object_get(verdict, "trust_class"));
+	claims_add_text(&t->claims, "trust_class", trust != NULL ? trust : "");
 	token_set(t, TOKEN_ROW_RESULT, said, "", name, "%s", "");
 	if (said < worst)
 		token_set(t, TOKEN_ROW_VECTOR, VERDICT_CONTRAINDICATED, verdict_status_name(worst),
@@ -300,9 +305,9 @@ int token_judge_statement(
 			what != NULL ? what : "", "a predicate of an unknown type");
 	else
 		token_set(t, TOKEN_ROW_PROFILE, VERDICT_AFFIRMING, "", what, "%s", "");
-	if (digest == NULL)
+	if (digest == NULL || json_array_size(json_object_get(t->body, "subject")) != 1)
 		token_set(t, TOKEN_ROW_RESULT, VERDICT_CONTRAINDICATED, "", "",
-			"the statement does not say which evidence it is about");
+			"the statement does not say which one piece of evidence it is about");
 	else
 		claims_add_text(&t->claims, "evidence_sha256", digest);
 	const json_t *expires = json_object_get(predicate, "timeExpires");

@@ -784,6 +784,9 @@ static void statements_are_judged(void **state)
 			TOKEN_ROW_RESULT, VERDICT_CONTRAINDICATED },
 		{ STATEMENT(STATEMENT_TYPE, STATEMENT_VERDICT, "[]", "affirming", "affirming"), 0,
 			TOKEN_ROW_RESULT, VERDICT_CONTRAINDICATED },
+		{ STATEMENT(STATEMENT_TYPE, STATEMENT_VERDICT,
+			  "[{\"digest\":{\"sha256\":\"00\"}},{}]", "affirming", "affirming"),
+			0, TOKEN_ROW_RESULT, VERDICT_CONTRAINDICATED },
 		{ STATEMENT(
 			  STATEMENT_TYPE, "https://slsa.dev/x", SUBJECT, "affirming", "affirming"),
 			0, TOKEN_ROW_PROFILE, VERDICT_CONTRAINDICATED },
@@ -805,6 +808,16 @@ static void statements_are_judged(void **state)
 	}
 	char *text = envelope(rows[0].text, &keys.es256, "text/plain");
 	assert_int_equal(judge_text(text), -EBADMSG);
+	free(text);
+	static struct jwk_set none;
+	X509 *root = X509_new();
+	struct cert_store roots = { .n = 1, .at = { root } };
+	struct jws_trust by_chain = { .keys = &none, .roots = &roots, .at = NOW };
+	text = envelope(rows[0].text, &keys.es256, DSSE_IN_TOTO);
+	assert_int_equal(judge(text, strlen(text), &by_chain, (struct attest_blob){ 0 }), 0);
+	assert_string_equal(row_of(TOKEN_ROW_SIGNATURE), "contraindicated");
+	token_done(&t);
+	X509_free(root);
 	free(text);
 	text = envelope(rows[0].text, &keys.other, DSSE_IN_TOTO);
 	assert_int_equal(judge_text(text), 0);
@@ -894,7 +907,8 @@ static void headers_of_cose_are_judged(void **state)
 		{ H("\xa1\x01\x05"), H("\xa0"), VERDICT_CONTRAINDICATED }, /* HMAC */
 		{ H("\xa1\x01\x65\x45S256"), H("\xa0"), VERDICT_CONTRAINDICATED },
 		{ H("\xa2\x01\x26\x02\x81\x0a"), H("\xa0"), VERDICT_CONTRAINDICATED }, /* crit */
-		{ H("\xa1\x01\x26"), H("\xa1\x01\x26"), VERDICT_CONTRAINDICATED },     /* twice */
+		{ H("\xa1\x01\x26"), H("\xa1\x02\x81\x0a"), VERDICT_CONTRAINDICATED },
+		{ H("\xa1\x01\x26"), H("\xa1\x01\x26"), VERDICT_CONTRAINDICATED }, /* twice */
 		{ H("\xa1\x01\x26"), H("\xa1\x04\x42\xff\x00"), VERDICT_CONTRAINDICATED }, /* kid */
 		{ H("\xa1\x01\x26"), H("\xa1\x04\x61x"), VERDICT_CONTRAINDICATED },
 		{ H("\xa1\x01"), H("\xa0"), -EBADMSG },
