@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "attest/appraise.h"
+#include "attest/atls.h"
 #include "attest/cert.h"
 #include "attest/cert_table.h"
 #include "attest/cmd.h"
@@ -77,6 +78,23 @@ static const struct {
 	[EVIDENCE_SEV] = { "SEV evidence", sev_claims },
 };
 
+static void fields_show(
+	enum evidence_kind kind, const struct claims *claims, bool as_json, struct wr *w)
+{
+	const struct claim *version = claims_find(claims, "version");
+
+	if (as_json) {
+		json_text(w, "kind", evidence_kind_name(kind));
+		claims_print_json(claims, "claims", w);
+		return;
+	}
+	wr_str(w, readers[kind].title);
+	if (version != NULL)
+		wr_printf(w, ", version %llu", (unsigned long long)version->number);
+	wr_str(w, " (decoded, not verified)\n");
+	claims_print_text(claims, w);
+}
+
 static MUST_USE int evidence_show(enum evidence_kind kind, struct attest_blob blob, bool as_json,
 	struct wr *w, struct why *why)
 {
@@ -85,20 +103,13 @@ static MUST_USE int evidence_show(enum evidence_kind kind, struct attest_blob bl
 
 	if (err < 0)
 		return err;
-	if (!as_json) {
-		const struct claim *version = claims_find(&claims, "version");
-		wr_str(w, readers[kind].title);
-		if (version != NULL)
-			wr_printf(w, ", version %llu", (unsigned long long)version->number);
-		wr_str(w, " (decoded, not verified)\n");
-		claims_print_text(&claims, w);
-		return 0;
+	if (as_json) {
+		json_open(w, NULL, '{');
+		json_text(w, "schema", SCHEMA);
 	}
-	json_open(w, NULL, '{');
-	json_text(w, "schema", SCHEMA);
-	json_text(w, "kind", evidence_kind_name(kind));
-	claims_print_json(&claims, "claims", w);
-	json_close(w, '}');
+	fields_show(kind, &claims, as_json, w);
+	if (as_json)
+		json_close(w, '}');
 	return 0;
 }
 
@@ -244,9 +255,53 @@ static void table_entries_show(const struct cert_table *t, bool as_json, struct 
 		wr_str(w, "\n");
 }
 
+/* --- attested TLS ------------------------------------------------------------------------------ */
+
+static const char *hash_name(uint64_t alg)
+{
+	return alg == 1 ? "SHA-256" : alg == 7 ? "SHA-384" : alg == 8 ? "SHA-512" : "unknown";
+}
+
+/* What ties the evidence to the certificate, and its fields. */
+static void inside_show(const struct atls *a, bool as_json, struct wr *w)
+{
+	static struct claims inner; /* large; one thread, one call */
+	enum evidence_kind kind = attest_recognise_bare(a->evidence.p, a->evidence.len);
+	struct claims c = { 0 };
+	struct why why = { 0 };
+	int err = -EPROTONOSUPPORT;
+
+	claims_add_text(&c, "type", "evidence in the certificate");
+	claims_add_number(&c, "length", a->evidence.len);
+	if (a->table.len > 0)
+		claims_add_number(&c, "certificate_table_length", a->table.len);
+	if (a->claims.p != NULL) {
+		claims_add_text(&c, "key_hash_algorithm", hash_name(a->hash_alg));
+		claims_add_bytes(&c, "key_hash", a->key_hash.p, a->key_hash.len);
+		if (a->nonce.len > 0)
+			claims_add_bytes(&c, "nonce", a->nonce.p, a->nonce.len);
+	}
+	if (readers[kind].read != NULL)
+		err = readers[kind].read(a->evidence, &inner, &why);
+	if (err < 0)
+		claims_add_text(&c, "fault",
+			why.text[0] != '\0' ? why.text : "neither SNP report nor TDX quote");
+	if (as_json) {
+		json_open(w, "evidence", '{');
+		claims_print_json(&c, "carried", w);
+	} else {
+		object_show(&c, as_json, w);
+	}
+	if (err == 0)
+		fields_show(kind, &inner, as_json, w);
+	if (as_json)
+		json_close(w, '}');
+}
+
 static MUST_USE int certs_show(struct attest_blob blob, bool as_json, struct wr *w, struct why *why)
 {
 	AUTO(cert_store) struct cert_store s = { 0 };
+	AUTO(atls) struct atls inside = { 0 };
 	struct cert_table table = { 0 };
 	int err = cert_store_add(&s, blob.p, blob.len, why);
 
@@ -263,10 +318,12 @@ static MUST_USE int certs_show(struct attest_blob blob, bool as_json, struct wr 
 	if (as_json)
 		json_open(w, "objects", '[');
 	store_show(&s, as_json, w);
-	if (as_json) {
+	if (as_json)
 		json_close(w, ']');
+	if (atls_open(blob, &inside, NULL) == 0)
+		inside_show(&inside, as_json, w);
+	if (as_json)
 		json_close(w, '}');
-	}
 	return 0;
 }
 
@@ -309,6 +366,8 @@ static MUST_USE int bytes_show(struct attest_blob blob, bool as_json, struct wr 
 	enum evidence_kind kind = attest_recognise(blob.p, blob.len);
 	struct why w_certs = { 0 };
 
+	if (kind != EVIDENCE_UNKNOWN && atls_recognise(blob.p, blob.len))
+		return certs_show(blob, as_json, w, why);
 	if (readers[kind].read != NULL)
 		return evidence_show(kind, blob, as_json, w, why);
 	int tpm = cmd_show_tpm(blob, as_json, SCHEMA, w, why);

@@ -462,6 +462,29 @@ static void an_ordinary_certificate_is_refused(void **state)
 	serve_start();
 }
 
+/* `attest show` of the certificate: itself, what it carries, and that decoded. */
+static void evidence_is_shown(void)
+{
+	static const char *const want[] = { "\"kind\": \"certificates\"",
+		"\"subject\": \"guest.example\"", "\"nonce\": \"0badcafe\"",
+		"\"key_hash_algorithm\": \"SHA-384\"", "\"length\": 1184", "\"kind\": \"snp\"",
+		"\"report_data\": \"", w.digest_hex };
+	char command[1024];
+	uint8_t *out = NULL;
+	size_t len = 0;
+	const char *argv[] = { "/bin/sh", "-c", command, NULL };
+
+	(void)snprintf(command, sizeof command, "'%s' show '%s' --json >'%s' && '%s' show '%s'",
+		attest_program, in_folder("cert.pem"), in_folder("shown"), attest_program,
+		in_folder("cert.pem"));
+	assert_int_equal(program_run(argv), 0);
+	assert_int_equal(fd_read_path(in_folder("shown"), 65536, &out, &len, NULL), 0);
+	for (size_t i = 0; i < ARRAY_LEN(want); i++)
+		if (memmem(out, len, want[i], strlen(want[i])) == NULL)
+			fail_msg("no %s in %.*s", want[i], (int)len, (char *)out);
+	free(out);
+}
+
 static void a_certificate_in_files_is_affirmed(void **state)
 {
 	const char *argv[] = { agent_program, "tls-cert", "--out", in_folder("cert.pem"), "--key",
@@ -488,6 +511,7 @@ static void a_certificate_in_files_is_affirmed(void **state)
 	assert_int_equal(program_run(verify), 0);
 	verify[9] = "0badcaff";
 	assert_int_equal(program_run(verify), 1);
+	evidence_is_shown(); /* last: in_folder() forgets */
 }
 
 static void command_lines_are_checked(void **state)
