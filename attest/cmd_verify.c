@@ -207,8 +207,10 @@ static MUST_USE int usage_check(const struct args *a, struct loaded *l, struct w
 			"--json; the others are asked of --evidence");
 	if (cmd_token_usage(&a->token, a->references.n > 0, why) < 0)
 		return -EINVAL;
-	if (a->kind != NULL && strcmp(a->kind, "snp") != 0 && strcmp(a->kind, "tdx") != 0 &&
-		strcmp(a->kind, "sev") != 0 && strcmp(a->kind, "tpm") != 0)
+	for (enum evidence_kind k = EVIDENCE_SNP; k < EVIDENCE_KIND_COUNT; k++)
+		if (a->kind != NULL && strcmp(a->kind, evidence_kind_name(k)) == 0)
+			l->in.kind = k;
+	if (a->kind != NULL && l->in.kind == EVIDENCE_UNKNOWN)
 		return why_set(why, -EINVAL, "--kind: '%s' is not snp, tdx, sev or tpm", a->kind);
 	l->in.at = time(NULL);
 	int err = a->at == NULL ? 0 : cmd_parse_time(a->at, &l->in.at, why);
@@ -294,6 +296,27 @@ static MUST_USE int companions_load(const struct args *a, struct loaded *l, stru
 	return err;
 }
 
+/* Evidence in a conceptual message wrapper; the certificate table that comes with it is one more. */
+static MUST_USE int wrapper_open(struct loaded *l, struct why *why)
+{
+	struct attest_inputs *in = &l->in;
+	struct attest_blob table = { 0 };
+
+	if (in->kind != EVIDENCE_UNKNOWN ||
+		attest_recognise(in->evidence.p, in->evidence.len) != EVIDENCE_UNKNOWN ||
+		cmw_parse(in->evidence.p, in->evidence.len, &l->wrapper, NULL) < 0)
+		return 0;
+	int err = cmw_find_evidence(&l->wrapper, &in->evidence, &table, why);
+	if (err == 0 && table.len > 0 && l->certs.n < CMD_FILES_MAX) {
+		uint8_t *copy = malloc(table.len);
+		if (copy == NULL)
+			return -ENOMEM;
+		memcpy(copy, table.p, table.len);
+		l->certs.at[l->certs.n++] = (struct attest_blob){ copy, table.len };
+	}
+	return err;
+}
+
 static MUST_USE int inputs_load(const struct args *a, struct loaded *l, struct why *why)
 {
 	struct attest_inputs *in = &l->in;
@@ -313,6 +336,9 @@ static MUST_USE int inputs_load(const struct args *a, struct loaded *l, struct w
 		return err;
 	in->evidence = l->evidence.at[0];
 	in->roots = l->roots.at, in->n_roots = l->roots.n;
+	err = wrapper_open(l, why);
+	if (err < 0)
+		return why_prefix(why, err, "%s", a->evidence);
 	if (a->endorsements != NULL)
 		err = cmd_endorsements_pick(
 			a->endorsements, in, &l->certs, &l->crls, &l->collateral, why);
@@ -327,37 +353,10 @@ static MUST_USE int inputs_load(const struct args *a, struct loaded *l, struct w
 	return 0;
 }
 
-/* Evidence in a conceptual message wrapper; the certificate table that comes with it is one more. */
-static MUST_USE int wrapper_open(struct loaded *l, struct why *why)
-{
-	struct attest_inputs *in = &l->in;
-	struct attest_blob table = { 0 };
-
-	if (in->kind != EVIDENCE_UNKNOWN ||
-		attest_recognise(in->evidence.p, in->evidence.len) != EVIDENCE_UNKNOWN ||
-		cmw_parse(in->evidence.p, in->evidence.len, &l->wrapper, NULL) < 0)
-		return 0;
-	int err = cmw_find_evidence(&l->wrapper, &in->evidence, &table, why);
-	if (err == 0 && table.len > 0 && l->certs.n < CMD_FILES_MAX) {
-		uint8_t *copy = malloc(table.len);
-		if (copy == NULL)
-			return -ENOMEM;
-		memcpy(copy, table.p, table.len);
-		l->certs.at[l->certs.n++] = (struct attest_blob){ copy, table.len };
-		in->certs = l->certs.at, in->n_certs = l->certs.n;
-	}
-	return err;
-}
-
 static MUST_USE int evidence_verify(
 	const struct args *a, struct loaded *l, struct verdict *ret, struct why *why)
 {
-	for (enum evidence_kind k = EVIDENCE_SNP; k < EVIDENCE_KIND_COUNT; k++)
-		if (a->kind != NULL && strcmp(a->kind, evidence_kind_name(k)) == 0)
-			l->in.kind = k;
-	int err = wrapper_open(l, why);
-	if (err == 0)
-		err = attest_verify(&l->in, ret, why);
+	int err = attest_verify(&l->in, ret, why);
 	return err < 0 ? why_prefix(why, err, "%s", a->evidence) : 0;
 }
 

@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 #include <time.h>
 
+#include "attest/atls.h"
 #include "attest/cmd.h"
 #include "attest/endorse/endorse_bundle.h"
 #include "attest/endorse/endorse_cmd.h"
@@ -378,11 +379,13 @@ static int item_give(
 	return 0;
 }
 
-/* An SNP report or a TDX quote, or the report in Azure's of its paravisor. */
-static struct attest_blob evidence_of(struct attest_blob blob)
+/* An SNP report or a TDX quote; in a TLS certificate, or the report in Azure's of its paravisor. */
+static struct attest_blob evidence_of(struct attest_blob blob, struct atls *a)
 {
 	struct hcl_report h;
 
+	if (atls_recognise(blob.p, blob.len) && atls_open(blob, a, NULL) == 0)
+		return a->evidence;
 	return hcl_recognise(blob) && hcl_parse(&h, blob, NULL) == 0 ? h.tee : blob;
 }
 
@@ -401,7 +404,8 @@ int cmd_endorsements_pick(const char *cache, const struct attest_inputs *in,
 		return err;
 	endorse_store_load_cas(fd, &trust);
 	for (size_t i = 0; i < ARRAY_LEN(blobs) && err == 0; i++) {
-		struct attest_blob b = evidence_of(blobs[i]);
+		AUTO(atls) struct atls a = { 0 };
+		struct attest_blob b = evidence_of(blobs[i], &a);
 		struct pick pick = { certs, crls, collateral,
 			attest_recognise(b.p, b.len) == EVIDENCE_TDX };
 		if (b.len > 0)

@@ -6,6 +6,7 @@ usage: test_endorsements.py CASEMATE-ATTEST CASEMATE-ENDORSE MINT-REPORT VECTORS
 The service is here: it plays AMD's and a caching service for Intel's. Its SNP material is minted for the test
 (a root of our own); the TDX tests need the collection of real evidence and are skipped without it.
 """
+import base64
 import contextlib
 import http.server
 import json
@@ -258,6 +259,22 @@ def a_bundle_carries_the_cache():
     expect(3, "endorsements", "import", "b2.tar", "--root", "m/ark", "--cache", "c4", err="transfer it again")
     os.mkdir("none")
     expect(3, "endorsements", "export", "b3.tar", "--cache", "none", err="empty")
+
+
+@test
+def evidence_in_a_wrapper_finds_its_endorsements():
+    expect(0, "endorsements", "import", "m", "--root", "m/ark", "--cache", "c")
+    text = base64.urlsafe_b64encode(read("m/report")).rstrip(b"=").decode()
+    cmw = write("cmw", json.dumps(["application/x-report", text]).encode())
+    asked = ("--root", "m/ark", "--endorsements", "c", "--at", NOW)
+    expect(0, "verify", "--evidence", cmw, *asked)
+    der = "0c82%04x" % len(read("cmw")) + read("cmw").hex()
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
+                    "-keyout", "tls.key", "-out", "tls.pem", "-subj", "/CN=x", "-addext",
+                    "1.3.6.1.5.5.7.1.35=DER:" + der], check=True, capture_output=True)
+    rows = json.loads(expect(1, "verify", "--evidence", "tls.pem", *asked, "--json").stdout)["rows"]
+    status = {r["row"]: r["status"] for r in rows}
+    assert status["chain"] == status["signature"] == "affirming" and status["binding"] == "contraindicated", status
 
 
 @test
