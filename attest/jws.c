@@ -4,6 +4,7 @@
 #include <openssl/err.h>
 #include <openssl/rsa.h>
 #include <openssl/x509_vfy.h>
+#include <openssl/x509v3.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -203,6 +204,8 @@ int jws_check_chain(const struct jws_trust *t, STACK_OF(X509) * chain, EVP_PKEY 
 
 	if (err < 0)
 		return err;
+	if ((X509_get_key_usage(leaf) & KU_DIGITAL_SIGNATURE) == 0)
+		return why_set(why, -EKEYREJECTED, "the chain's leaf may not sign: its key usage");
 	if (key != NULL && EVP_PKEY_eq(X509_get0_pubkey(leaf), key) != 1)
 		return why_set(why, -EKEYREJECTED, "x5c certifies another key than the header's");
 	if (jws_verify_raw(X509_get0_pubkey(leaf), m->alg, m->bytes, m->len, m->sig, m->sig_len) <

@@ -67,7 +67,8 @@ MUST_USE int jws_check(const struct jws_trust *t, const char *kid, const struct 
 	char ret_signer[JWK_KID_MAX], struct why *why);
 
 /*
- * The same with the key of a chain's leaf (first), when the chain ends in one of the roots at t->at;
+ * The same with the key of a chain's leaf (first), when the chain ends in one of the roots at t->at
+ * and the leaf's key usage, if it has one, is digitalSignature;
  * key, when not NULL, has to be that key. 0 with the leaf's common name, -EKEYREJECTED, -ENOMEM.
  */
 MUST_USE int jws_check_chain(const struct jws_trust *t, STACK_OF(X509) * chain, EVP_PKEY *key,

@@ -489,6 +489,27 @@ static void a_chain_in_the_header_has_to_end_in_a_root(void **state)
 	assert_string_equal(row_of(TOKEN_ROW_SIGNATURE), "contraindicated");
 	token_done(&t);
 	free(text);
+	/* A leaf for something else. */
+	static const struct {
+		const char *usage;
+		enum verdict_status want;
+	} usages[] = { { "critical,digitalSignature,keyAgreement", VERDICT_AFFIRMING },
+		{ "critical,keyAgreement", VERDICT_CONTRAINDICATED } };
+	for (size_t i = 0; i < ARRAY_LEN(usages); i++) {
+		X509_EXTENSION *e = X509V3_EXT_conf_nid(NULL, NULL, NID_key_usage, usages[i].usage);
+		X509_EXTENSION_free(
+			X509_delete_ext(leaf, X509_get_ext_by_NID(leaf, NID_key_usage, -1)));
+		X509_add_ext(leaf, e, -1);
+		X509_EXTENSION_free(e);
+		assert_true(X509_sign(leaf, ca, EVP_sha256()) > 0);
+		o.key = &keys.es256;
+		o.x5c = &chain;
+		assert_int_equal(ear_print(&v, &o, &text, NULL), 0);
+		assert_int_equal(judge(text, strlen(text), &trust, (struct attest_blob){ 0 }), 0);
+		assert_int_equal(t.rows[TOKEN_ROW_SIGNATURE].status, usages[i].want);
+		token_done(&t);
+		free(text);
+	}
 	X509_free(root);
 	X509_free(stranger);
 	X509_free(leaf);
