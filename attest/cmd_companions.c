@@ -100,6 +100,9 @@ void cmd_companions_find(struct attest_inputs *in, struct cmd_companions *lists)
 	     has_tee = in->tpm.tee.len > 0;
 	const struct attest_blob *blobs = in->collateral;
 	size_t n = in->n_collateral, n_kept = 0;
+	struct tpm_quote q;
+	/* A container names its key; what lies beside it is of a TEE's quote, like its signers. */
+	bool is_bare = tpm_quote_parse(&q, in->evidence, NULL) == 0;
 
 	for (size_t i = 0; i < n; i++) {
 		struct attest_blob b = blobs[i];
@@ -111,7 +114,7 @@ void cmd_companions_find(struct attest_inputs *in, struct cmd_companions *lists)
 			take(&in->tpm.ima, b);
 		else if (attest_recognise_bare(b.p, b.len) == EVIDENCE_TDX)
 			take(&in->tpm.tee_quote, b);
-		else if (is_key(b))
+		else if (is_bare && is_key(b))
 			take(&in->tpm.ak, b);
 		else if (eventlog_recognise(b) && lists->n_logs < ARRAY_LEN(lists->logs))
 			lists->logs[lists->n_logs++] = b;
