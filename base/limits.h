@@ -208,7 +208,7 @@
 #define LIMIT_KBS_SESSIONS 256u
 /* A session's age: what the protocol's servers use, five minutes. */
 #define LIMIT_KBS_SESSION_MS 300000u
-/* Connections at a time: each holds a TLS state of 40 KiB. */
+/* Connections of guests at a time, and of administrators: each holds a TLS state of 40 KiB. */
 #define LIMIT_KBS_CONNECTIONS 64u
 /* A connection's whole life, and its longest silence: three requests take less than a second. */
 #define LIMIT_KBS_CONNECTION_MS 30000u

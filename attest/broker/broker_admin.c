@@ -1,6 +1,7 @@
 #include "attest/broker/broker_admin.h"
 
 #include <errno.h>
+#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -131,8 +132,6 @@ static int secret_put(const struct admin *a, struct why *why)
 		err = secret_init_copy(&secret, a->rq->body, a->rq->body_len);
 	if (err == 0)
 		err = store_write_secret(&a->b->store, a->tenant->name, &path, &secret, why);
-	if (err == 0)
-		reply_json(a->reply, json_object());
 	return err;
 }
 
@@ -141,11 +140,7 @@ static int secret_remove(const struct admin *a, struct why *why)
 	struct kbs_path path;
 	int err = kbs_path_parse(a->rest, &path, why);
 
-	if (err == 0)
-		err = store_remove_secret(&a->b->store, a->tenant->name, &path, why);
-	if (err == 0)
-		reply_json(a->reply, json_object());
-	return err;
+	return err < 0 ? err : store_remove_secret(&a->b->store, a->tenant->name, &path, why);
 }
 
 static int secret_list(const struct admin *a, struct why *why)
@@ -158,25 +153,42 @@ static int secret_list(const struct admin *a, struct why *why)
 	return err;
 }
 
+/* The body's members: these and no others, or somebody relies on one that was passed over. */
+static MUST_USE int body_unpack(
+	const struct admin *a, json_t **ret, struct why *why, const char *members, ...)
+{
+	json_error_t e = { 0 };
+	va_list ap;
+	int err = kbs_json_load(a->rq->body, a->rq->body_len, ret, why);
+
+	if (err < 0)
+		return err;
+	va_start(ap, members);
+	err = json_vunpack_ex(*ret, &e, JSON_STRICT, members, ap);
+	va_end(ap);
+	return err < 0 ? why_set(why, -EBADMSG, "JSON: %s", e.text) : 0;
+}
+
 /* {"policy": base64 of the file's bytes, "launch_digests": [hex], "init_data": text}. */
 static int policy_put(const struct admin *a, struct why *why)
 {
 	AUTO(kbs_json) json_t *j = NULL;
 	const char *digests[LIMIT_BROKER_DIGESTS];
+	const char *text = NULL, *init_data = NULL;
+	json_t *list = NULL;
 	uint8_t hash[STORE_HASH_BYTES];
 	uint8_t init[64];
 	char hex[2 * STORE_HASH_BYTES + 1];
-	size_t len = 0;
+	size_t len = 0, init_len = 0;
 
-	int err = kbs_json_load(a->rq->body, a->rq->body_len, &j, why);
-	const char *text = err == 0 ? kbs_json_text(j, "policy", LIMIT_KBS_BODY_BYTES, why) : NULL;
-	const json_t *list = json_object_get(j, "launch_digests");
-	const json_t *init_data = json_object_get(j, "init_data");
+	int err = body_unpack(a, &j, why, "{s:s,s?:o,s?:s%}", "policy", &text, "launch_digests",
+		&list, "init_data", &init_data, &init_len);
 	size_t n = json_array_size(list);
-	if (text == NULL)
-		return -EBADMSG;
-	if (n > ARRAY_LEN(digests))
-		return why_set(why, -E2BIG, "at most %u launch digests", LIMIT_BROKER_DIGESTS);
+	if (err < 0)
+		return err;
+	if (list != NULL && (!json_is_array(list) || n > ARRAY_LEN(digests)))
+		return why_set(why, -E2BIG, "\"launch_digests\": want a list of at most %u",
+			LIMIT_BROKER_DIGESTS);
 	for (size_t i = 0; i < n; i++)
 		digests[i] = json_string_value(json_array_get(list, i));
 	uint8_t *bytes = malloc(strlen(text) + 1);
@@ -186,13 +198,11 @@ static int policy_put(const struct admin *a, struct why *why)
 	else if (b64_parse(text, strlen(text), bytes, strlen(text), &len) < 0 &&
 		 b64url_parse(text, strlen(text), bytes, strlen(text), &len) < 0)
 		err = why_set(why, -EBADMSG, "\"policy\": want the file's bytes in base64");
-	if (err == 0 && json_is_string(init_data))
-		err = initdata_digest(
-			json_string_value(init_data), json_string_length(init_data), init, why);
+	if (err == 0 && init_data != NULL)
+		err = initdata_digest(init_data, init_len, init, why);
 	if (err == 0)
 		err = broker_put_policy(&a->b->store, &a->b->config, a->tenant->name, bytes, len,
-			"policy", digests, n, json_is_string(init_data) ? init : NULL, policy, hash,
-			why);
+			"policy", digests, n, init_data != NULL ? init : NULL, policy, hash, why);
 	if (err == 0) {
 		wr_hex_str(hex, sizeof hex, hash, sizeof hash);
 		reply_json(a->reply, json_pack("{s:s,s:s,s:I}", "hash", hex, "name", policy->name,
@@ -213,55 +223,58 @@ static int policy_list(const struct admin *a, struct why *why)
 	return err;
 }
 
+static MUST_USE int name_check(const char *name, json_int_t serial, struct why *why)
+{
+	return name == NULL || strlen(name) >= LIMIT_NAME_BYTES || serial < 0
+		       ? why_set(why, -EBADMSG, "want \"name\" of a policy and \"serial\"")
+		       : 0;
+}
+
 /* {"hash"}, or {"name", "serial"}. */
 static int policy_revoke(const struct admin *a, struct why *why)
 {
 	AUTO(kbs_json) json_t *j = NULL;
-	uint8_t hash[STORE_HASH_BYTES];
-	uint64_t serial = 0;
 	const struct store *s = &a->b->store;
+	const char *hex = NULL, *name = NULL, *tenant = a->tenant->name;
+	uint8_t hash[STORE_HASH_BYTES];
+	json_int_t serial = -1;
 
-	int err = kbs_json_load(a->rq->body, a->rq->body_len, &j, why);
+	int err = body_unpack(
+		a, &j, why, "{s?:s,s?:s,s?:I}", "hash", &hex, "name", &name, "serial", &serial);
 	if (err < 0)
 		return err;
-	const char *hex = json_string_value(json_object_get(j, "hash"));
-	if (hex != NULL) {
-		err = opts_parse_hex(hex, hash, sizeof hash) == 0
-			      ? store_revoke_policy(s, a->tenant->name, hash, why)
-			      : why_set(why, -EBADMSG, "\"hash\": want 64 hexadecimal digits");
-	} else {
-		const char *name = kbs_json_text(j, "name", LIMIT_NAME_BYTES - 1, why);
-		err = name == NULL ? -EBADMSG
-				   : kbs_json_number(j, "serial", INT64_MAX, &serial, why);
-		if (err == 0)
-			err = store_revoke_serial(s, a->tenant->name, name, serial, why);
-	}
-	if (err == 0)
-		reply_json(a->reply, json_object());
-	return err;
+	if (hex != NULL)
+		return name != NULL || opts_parse_hex(hex, hash, sizeof hash) < 0
+			       ? why_set(why, -EBADMSG,
+					 "want \"hash\", 64 hexadecimal digits, or \"name\" and "
+					 "\"serial\"")
+			       : store_revoke_policy(s, tenant, hash, why);
+	err = name_check(name, serial, why);
+	return err < 0 ? err : store_revoke_serial(s, tenant, name, (uint64_t)serial, why);
 }
 
 static int policy_minimum(const struct admin *a, struct why *why)
 {
 	AUTO(kbs_json) json_t *j = NULL;
-	uint64_t serial = 0;
+	const char *name = NULL;
+	json_int_t serial = -1;
 
-	int err = kbs_json_load(a->rq->body, a->rq->body_len, &j, why);
-	const char *name = err == 0 ? kbs_json_text(j, "name", LIMIT_NAME_BYTES - 1, why) : NULL;
-	if (name == NULL)
-		return -EBADMSG;
-	err = kbs_json_number(j, "serial", INT64_MAX, &serial, why);
+	int err = body_unpack(a, &j, why, "{s:s,s:I}", "name", &name, "serial", &serial);
 	if (err == 0)
-		err = store_set_minimum(&a->b->store, a->tenant->name, name, serial, why);
-	if (err == 0)
-		reply_json(a->reply, json_object());
-	return err;
+		err = name_check(name, serial, why);
+	return err < 0 ? err
+		       : store_set_minimum(
+				 &a->b->store, a->tenant->name, name, (uint64_t)serial, why);
 }
 
 static int metrics_get(const struct admin *a, struct why *why)
 {
 	unsigned int n = 0;
 
+	if (a->tenant->name[0] != '\0')
+		return why_set(why, -EACCES,
+			"the counters are of all tenants: for the keys at the top of the "
+			"configuration");
 	for (size_t i = 0; i < LIMIT_KBS_SESSIONS; i++)
 		n += a->b->sessions.at[i].state != SESSION_FREE;
 	a->reply->is_text = true;
@@ -343,6 +356,8 @@ void broker_admin_answer(struct broker *b, const struct broker_request *rq, cons
 				err < 0 ? why_text(&why, err) : "done");
 		if (err < 0)
 			reply_error(ret, err, &why);
+		else if (ret->status == 0)
+			reply_json(ret, json_object());
 		return;
 	}
 	(void)why_set(&why, 0, "no such path for an administrator");

@@ -7,7 +7,7 @@
  *   GET  /kbs/v0/launch-policy                           the policies
  *   POST /kbs/v0/launch-policy/revoke                    by hash, or by name and serial
  *   POST /kbs/v0/launch-policy/minimum                   least serial of a name
- *   GET  /metrics, /healthz
+ *   GET  /metrics (of all tenants: for those of none), /healthz
  *
  * Trust:   the client's key, which TLS has proven, decides tenant and role; nothing else does.
  * Owns:    nothing.

@@ -135,6 +135,30 @@ static MUST_USE int tenant_read(struct broker_tenant *t, json_t *j)
 	return err;
 }
 
+/* Is a namespace or a key of theirs the same? Of one tenant: does one stand there twice? */
+static bool is_shared(const struct broker_tenant *a, const struct broker_tenant *b)
+{
+	for (size_t i = 0; i < a->n_namespaces; i++)
+		for (size_t k = 0; k < (a == b ? i : b->n_namespaces); k++)
+			if (strcmp(a->namespaces[i], b->namespaces[k]) == 0)
+				return true;
+	for (size_t i = 0; i < a->n_pins; i++)
+		for (size_t k = 0; k < (a == b ? i : b->n_pins); k++)
+			if (memcmp(a->pins[i].sha256, b->pins[k].sha256, 32) == 0)
+				return true;
+	return false;
+}
+
+/* What two claim would be one's, and nobody could see whose. */
+static bool is_anything_shared(const struct broker_config *c)
+{
+	for (size_t i = 0; i < c->n_tenants; i++)
+		for (size_t k = 0; k <= i; k++)
+			if (is_shared(&c->tenants[i], &c->tenants[k]))
+				return true;
+	return false;
+}
+
 static MUST_USE int tenants_read(struct broker_config *c, const json_t *j)
 {
 	if (!json_is_array(j) || json_array_size(j) >= LIMIT_BROKER_TENANTS)
@@ -289,7 +313,11 @@ static MUST_USE int config_check(const struct broker_config *c, struct why *why)
 		return why_set(why, -EBADMSG,
 			"\"store_key\": want one of file, tpm, and pkcs11_module with "
 			"pkcs11_token, pkcs11_key and pkcs11_pin_file");
-	return 0;
+	return is_anything_shared(c)
+		       ? why_set(why, -EBADMSG,
+				 "\"tenants\": a namespace, or a key of admins and readers, "
+				 "stands there twice")
+		       : 0;
 }
 
 int broker_config_parse(const char *path, const uint8_t *bytes, size_t len,

@@ -265,9 +265,10 @@ static MUST_USE int socket_read(int fd, void *ret, size_t len)
 {
 	for (size_t at = 0; at < len;) {
 		struct pollfd p = { .fd = fd, .events = POLLIN };
-		if (poll(&p, 1, REPLY_MS) <= 0)
-			return -EPIPE;
-		ssize_t n = read(fd, (uint8_t *)ret + at, len - at);
+		int is_there = poll(&p, 1, REPLY_MS);
+		ssize_t n = is_there > 0 ? read(fd, (uint8_t *)ret + at, len - at) : is_there;
+		if (n < 0 && errno == EINTR) /* the next SIGHUP comes while this one is answered */
+			continue;
 		if (n <= 0)
 			return -EPIPE;
 		at += (size_t)n;

@@ -25,6 +25,7 @@ static const struct {
 	[NO_RESOURCE] = { 404, "ResourceNotFound" },
 	[NO_ROOM] = { 503, "TooManySessions" },
 	[NO_LEDGER] = { 503, "LedgerUnavailable" },
+	[NO_STORE] = { 503, "StoreBusy" },
 	[NO_LUCK] = { 500, "InternalError" },
 	[NO_HURRY] = { 429, "TooManyRequests" },
 };
@@ -62,6 +63,8 @@ enum refusal refusal_of(int err)
 		return NO_RESOURCE;
 	case -EPIPE:
 		return NO_LEDGER;
+	case -EAGAIN:
+		return NO_STORE;
 	default:
 		return NO_LUCK;
 	}

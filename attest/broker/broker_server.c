@@ -31,7 +31,7 @@
 #include "base/limits.h"
 #include "base/log.h"
 
-#define LISTENERS_MAX 4u
+#define LISTENERS_MAX 2u
 #define BACKLOG       64
 #define LOG_CHUNK     512
 
@@ -41,6 +41,9 @@ struct front {
 	struct evhttp *http;
 	SSL_CTX *tls;
 	bool is_admin;
+	struct evconnlistener *listeners[LISTENERS_MAX];
+	size_t n_listeners;
+	unsigned int n_conns; /* each front its own: strangers do not keep a revocation out */
 };
 
 struct server {
@@ -48,14 +51,11 @@ struct server {
 	struct server_config config;
 	struct event_base *base;
 	struct front guests, admins;
-	struct evconnlistener *listeners[LISTENERS_MAX];
-	size_t n_listeners;
-	unsigned int n_conns;
 };
 
 /* One connection; lives as long as its SSL object, whose ex_data it is. */
 struct conn {
-	struct server *server;
+	struct front *front;
 	struct bufferevent *bev;
 	struct event *deadline;
 };
@@ -123,24 +123,23 @@ static MUST_USE int tcp_listen(const char *address, int *ret, struct why *why)
 
 static MUST_USE int listener_add(struct front *f, int fd)
 {
-	struct server *s = f->server;
 	struct evconnlistener *l = evconnlistener_new(
-		s->base, NULL, NULL, LEV_OPT_CLOSE_ON_FREE | LEV_OPT_CLOSE_ON_EXEC, 0, fd);
+		f->server->base, NULL, NULL, LEV_OPT_CLOSE_ON_FREE | LEV_OPT_CLOSE_ON_EXEC, 0, fd);
 
 	if (l == NULL || evhttp_bind_listener(f->http, l) == NULL)
 		return -ENOMEM;
-	s->listeners[s->n_listeners++] = l;
+	f->listeners[f->n_listeners++] = l;
 	return 0;
 }
 
 /* --- connections ------------------------------------------------------------------------------- */
 
 /* No place free: leave the rest in the backlog. */
-static void listeners_set(struct server *s, bool is_on)
+static void listeners_set(struct front *f, bool is_on)
 {
-	for (size_t i = 0; i < s->n_listeners; i++)
-		(void)(is_on ? evconnlistener_enable(s->listeners[i])
-			     : evconnlistener_disable(s->listeners[i]));
+	for (size_t i = 0; i < f->n_listeners; i++)
+		(void)(is_on ? evconnlistener_enable(f->listeners[i])
+			     : evconnlistener_disable(f->listeners[i]));
 }
 
 static void conn_late(evutil_socket_t fd, short what, void *arg)
@@ -158,8 +157,8 @@ static void conn_end(void *parent, void *ptr, CRYPTO_EX_DATA *ad, int idx, long 
 	if (c == NULL)
 		return;
 	event_free(c->deadline);
-	if (c->server->n_conns-- == LIMIT_KBS_CONNECTIONS)
-		listeners_set(c->server, true);
+	if (c->front->n_conns-- == LIMIT_KBS_CONNECTIONS)
+		listeners_set(c->front, true);
 	free(c);
 }
 
@@ -171,22 +170,21 @@ static struct bufferevent *conn_open(struct event_base *base, void *arg)
 {
 	static const struct timeval life = { .tv_sec = LIMIT_KBS_CONNECTION_MS / 1000 };
 	struct front *f = arg;
-	struct server *s = f->server;
 	struct conn *c = calloc(1, sizeof *c);
 	SSL *ssl = SSL_new(f->tls);
 
 	if (c == NULL || ssl == NULL)
 		abort();
-	c->server = s;
+	c->front = f;
 	c->bev = bufferevent_openssl_socket_new(
 		base, -1, ssl, BUFFEREVENT_SSL_ACCEPTING, BEV_OPT_CLOSE_ON_FREE);
 	c->deadline = event_new(base, -1, EV_TIMEOUT, conn_late, c);
 	if (c->bev == NULL || c->deadline == NULL || event_add(c->deadline, &life) < 0 ||
 		SSL_set_ex_data(ssl, conn_index, c) != 1)
 		abort();
-	s->broker->metrics.n[METRIC_CONNECTIONS]++;
-	if (++s->n_conns == LIMIT_KBS_CONNECTIONS)
-		listeners_set(s, false);
+	f->server->broker->metrics.n[METRIC_CONNECTIONS]++;
+	if (++f->n_conns == LIMIT_KBS_CONNECTIONS)
+		listeners_set(f, false);
 	return c->bev;
 }
 
@@ -252,7 +250,7 @@ static void request_take(struct evhttp_request *rq, void *arg)
 	struct timespec t = { 0 };
 	uint8_t spki[32] = { 0 };
 	uint8_t peer[8];
-	struct broker_reply reply;
+	struct broker_reply reply = { 0 };
 	struct broker_request r = {
 		.method = command == EVHTTP_REQ_POST     ? BROKER_POST
 			  : command == EVHTTP_REQ_DELETE ? BROKER_DELETE
@@ -276,7 +274,7 @@ static void request_take(struct evhttp_request *rq, void *arg)
 	else if (spki_of(c, spki) == 0)
 		broker_admin_answer(f->server->broker, &r, spki, &reply);
 	else
-		reply = (struct broker_reply){ .status = 403 };
+		reply_refuse(&reply, NO_PERMISSION, NULL);
 	reply_send(rq, &reply);
 }
 

@@ -24,19 +24,19 @@ void sessions_expire(struct sessions *all, uint64_t now_ms)
 /* A free place, or the one that is missed least. */
 static struct session *place_find(struct sessions *all)
 {
-	struct session *oldest = NULL;
+	struct session *least = &all->at[0];
 
 	for (size_t i = 0; i < ARRAY_LEN(all->at); i++) {
 		struct session *s = &all->at[i];
+		bool is_proven = s->state == SESSION_PROVEN;
+		bool least_is = least->state == SESSION_PROVEN;
 		if (s->state == SESSION_FREE)
 			return s;
-		if (s->state != SESSION_PROVEN &&
-			(oldest == NULL || s->since_ms < oldest->since_ms))
-			oldest = s;
+		if (is_proven == least_is ? s->since_ms < least->since_ms : least_is)
+			least = s;
 	}
-	if (oldest != NULL)
-		session_drop(oldest);
-	return oldest;
+	session_drop(least);
+	return least;
 }
 
 void sessions_thin(struct sessions *all, const struct session *s)
@@ -63,8 +63,7 @@ struct session *sessions_new(struct sessions *all, uint64_t now_ms, int64_t now)
 
 	sessions_expire(all, now_ms);
 	struct session *s = place_find(all);
-	if (s == NULL || RAND_bytes(s->id, sizeof s->id) != 1 ||
-		RAND_bytes(nonce, sizeof nonce) != 1)
+	if (RAND_bytes(s->id, sizeof s->id) != 1 || RAND_bytes(nonce, sizeof nonce) != 1)
 		return NULL;
 	struct wr w = wr_of(s->nonce, sizeof s->nonce);
 	b64_print(&w, nonce, sizeof nonce);

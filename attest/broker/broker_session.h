@@ -63,7 +63,8 @@ struct sessions {
 /*
  * A fresh session with a nonce of its own. When the table is full, the oldest session that has not
  * proven anything makes room: a flood costs a guest its place only if it is all through within the
- * second between a challenge and its proof. NULL when all have proven something, or randomness fails.
+ * second between a challenge and its proof. When all have proven something, the oldest goes: its token
+ * still holds. NULL: randomness fails.
  */
 struct session *sessions_new(struct sessions *all, uint64_t now_ms, int64_t now);
 

@@ -7,9 +7,11 @@ import base64
 import hashlib
 import json
 import os
+import select
 import shutil
 import signal
 import socket
+import sqlite3
 import ssl
 import subprocess
 import sys
@@ -140,6 +142,9 @@ class World:
 
     def told(self):
         return self.notify.recv(256).decode()
+
+    def notify_waits(self, seconds):
+        return bool(select.select([self.notify], [], [], seconds)[0])
 
     def stop(self):
         self.process.terminate()
@@ -571,7 +576,8 @@ def readers_and_strangers_change_nothing(w):
                          ("POST", "/kbs/v0/launch-policy/revoke"), ("POST", "/kbs/v0/launch-policy/minimum")):
         refused(403, "PolicyDeny", reader.json, method, path, b"x", says="only read")
         refused(403, "PolicyDeny", w.admin("nobody").json, method, path, b"x", says="nothing here")
-    refused(403, "PolicyDeny", w.admin("nobody").json, "GET", "/metrics")
+    for name in ("nobody", "reader", "alice"):  # of all tenants
+        refused(403, "PolicyDeny", w.admin(name).json, "GET", "/metrics")
     try:
         Http(("127.0.0.1", w.admin_port), w.ca).raw("GET", "/metrics")
     except (ssl.SSLError, ConnectionError, http_error()):
@@ -598,6 +604,13 @@ def administrators_make_mistakes(w):
                        ("launch-policy", {**policy_body(policy()), "launch_digests": [7]}),
                        ("launch-policy", {**policy_body(policy()), "launch_digests": [DIGEST] * 33}),
                        ("launch-policy", {**policy_body(policy()), "init_data": "no algorithm"}),
+                       ("launch-policy", {**policy_body(policy()), "launch_digests": DIGEST}),
+                       ("launch-policy", {**policy_body(policy()), "launch_digest": [DIGEST]}),
+                       ("launch-policy", {**policy_body(policy()), "init_data": 7}),
+                       ("launch-policy/revoke", {"hash": "00" * 32, "name": "a/b", "serial": 1}),
+                       ("launch-policy/revoke", {"hash": 5, "name": "a/b", "serial": 1}),
+                       ("launch-policy/revoke", {"name": "a/b", "serial": 1, "below": 2}),
+                       ("launch-policy/revoke", {"name": "a" * 300, "serial": 1}),
                        ("launch-policy/revoke", {"hash": "xx"}), ("launch-policy/revoke", {}), ("launch-policy/revoke", {"name": "a"}),
                        ("launch-policy/minimum", {"name": "a", "serial": -1}), ("launch-policy/minimum", {"serial": 1}),
                        ("resource/a/b", b"x"), ("resource/a/b/../c", b"x"), ("resource/a/b/c", b""), ("resource/a/b/c", bytes(20000))):
@@ -637,6 +650,44 @@ def files_are_taken_over_while_it_runs(w):
     assert '"store" has changed' in w.log_text()
     w.configure(**before)
     w.reload()
+
+
+@test
+def reloads_may_come_at_once(w):
+    for i in range(200):  # some arrive while the files are on their way
+        w.process.send_signal(signal.SIGHUP)
+        time.sleep(0.0001 * (i % 20))
+    while w.told() != "READY=1" or w.notify_waits(0.5):
+        pass
+    w.configure(legacy_rsa1_5=True)
+    w.reload()
+    w.proven(Key.new("RSA1_5"))
+    w.configure(legacy_rsa1_5=False)
+    w.reload()
+    assert "is gone" not in w.log_text()
+
+
+@test
+def guests_do_not_keep_administrators_out(w):
+    crowd = [socket.create_connection(("127.0.0.1", w.port)) for _ in range(80)]
+    time.sleep(0.3)  # all places are taken, the rest waits
+    before = time.monotonic()
+    assert w.admin("root").json("GET", "/healthz")[1] == {"status": "ok"}
+    assert time.monotonic() - before < 5  # silent connections end after ten
+    for s in crowd:
+        s.close()
+
+
+@test
+def a_store_in_use_is_no_failure(w):
+    c = w.proven()
+    other = sqlite3.connect(w.path("store/store.db"), isolation_level=None)
+    other.execute("BEGIN EXCLUSIVE")
+    refused(503, "StoreBusy", c.resource, "r/t/one")
+    refused(503, "StoreBusy", w.admin("root").json, "POST", "/kbs/v0/resource/r/t/one", b"other")
+    other.execute("ROLLBACK")
+    other.close()
+    assert c.resource("r/t/one") == CANARY
 
 
 @test
