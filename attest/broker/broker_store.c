@@ -399,6 +399,7 @@ static MUST_USE int policy_write(const struct store *s, const void *bytes, size_
 	int err = store_read_policy(s, hash, &p, why);
 	if (err < 0 && err != -ENOENT)
 		return err;
+	why_clear(why); /* that it is not known yet is no reason for what follows */
 	if (err == 0 && strcmp(p.tenant, put->tenant) != 0)
 		return why_set(why, -EACCES, "this policy cannot be kept for this tenant");
 	if (p.is_revoked)

@@ -397,11 +397,16 @@ static void policies_are_kept_by_their_hash(void **state)
 
 static void digests_are_not_without_end(void **state)
 {
-	uint8_t digests[LIMIT_BROKER_DIGESTS][STORE_DIGEST_BYTES] = { 0 };
+	uint8_t digests[LIMIT_BROKER_DIGESTS + 1][STORE_DIGEST_BYTES] = { 0 };
 	uint8_t hash[32];
+	struct why why = { 0 };
 
-	for (size_t i = 0; i < LIMIT_BROKER_DIGESTS; i++)
+	for (size_t i = 0; i < ARRAY_LEN(digests); i++)
 		digests[i][0] = (uint8_t)i;
+	assert_int_equal(store_write_policy(&broker.store, "{d}", 3, PUT(LIMIT_BROKER_DIGESTS + 1),
+				 hash, &why),
+		-E2BIG);
+	assert_non_null(strstr(why.text, "launch digests")); /* not: "not known here" */
 	assert_int_equal(
 		store_write_policy(&broker.store, "{d}", 3, PUT(LIMIT_BROKER_DIGESTS), hash, NULL),
 		0);
