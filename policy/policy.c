@@ -171,22 +171,24 @@ static MUST_USE int tpm_check(struct doc *doc, const struct policy *p, struct wh
 	return 0;
 }
 
-/* A digest of 32 bytes and zeros is one of SEV's, a longer one none. */
+/* SEV's launch digests are SHA-256 with zeros behind, all others SHA-384. */
 static MUST_USE int launch_digest_check(struct doc *doc, const struct policy *p, struct why *why)
 {
 	static const uint8_t zero[16];
-	bool is_sev = p->tee.has_sev;
 
 	for (uint64_t i = 0; p->tee.type != POLICY_TEE_NONE && i < p->boot.n_launch_digests; i++) {
-		char path[40];
+		char path[48];
 		(void)snprintf(
 			path, sizeof path, "boot.launch_digest[%llu]", (unsigned long long)i);
-		if ((memcmp(p->boot.launch_digests[i].sha384 + 32, zero, sizeof zero) == 0) !=
-			is_sev)
+		const struct doc_value *v = &doc->values[doc_find_near(doc, path)];
+		bool is_short = strncmp(doc->text + v->at, "\"sha256:", 8) == 0;
+		if (p->tee.has_sev && memcmp(p->boot.launch_digests[i].sha384 + 32, zero, 16) != 0)
+			return contradict(
+				doc, path, why, "SEV's launch digests are SHA-256: \"sha256:...\"");
+		if (!p->tee.has_sev && is_short)
 			return contradict(doc, path, why,
-				is_sev ? "SEV's launch digests are SHA-256: \"sha256:...\""
-				       : "SHA-256 is the launch digest of SEV and SEV-ES; want "
-					 "\"sha384:...\"");
+				"SHA-256 is the launch digest of SEV and SEV-ES; want "
+				"\"sha384:...\"");
 	}
 	return 0;
 }
