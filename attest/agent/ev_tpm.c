@@ -1,7 +1,4 @@
-/*
- * Three commands are marshalled here by hand, which is less than the code to call a stack of libraries
- * for them: TPM2_ReadPublic, TPM2_PCR_Read, TPM2_Quote (TPM 2.0 Library, Part 3).
- */
+/* TPM2_ReadPublic, TPM2_PCR_Read, TPM2_Quote (TPM 2.0 Library, Part 3). */
 #include <errno.h>
 #include <fcntl.h>
 #include <jansson.h>
@@ -12,24 +9,15 @@
 #include <unistd.h>
 
 #include "attest/agent/ev.h"
+#include "attest/broker/kbs_tpm.h"
 #include "attest/tpm_key.h"
 #include "base/b64.h"
-#include "base/fd.h"
-#include "base/rd.h"
-#include "base/wr.h"
 
 #define TPM_DEVICE     "dev/tpmrm0"
-#define MESSAGE_BYTES  4096u /* TPM2_MAX_COMMAND_SIZE, and of responses */
-#define TAG_PLAIN      0x8001u
-#define TAG_SESSIONS   0x8002u
 #define CC_PCR_READ    0x17Eu
 #define CC_QUOTE       0x158u
 #define CC_READ_PUBLIC 0x173u
-#define RC_RETRY       0x922u /* "not now": busy with itself */
-#define PAUSE_US       20000u
 #define ALG_NULL       0x0010u
-#define RS_PASSWORD    0x40000009u
-#define HEADER_BYTES   10u
 #define PCRS           24u
 #define PCR_BYTES      32u /* SHA-256 */
 #define TRIES          4u  /* registers that change while we look; IMA's does */
@@ -37,66 +25,9 @@
 /* Where attestation keys are kept: what key-broker agents provision, what Azure's paravisor does. */
 static const uint32_t ak_handles[] = { 0x81010002u, 0x81000003u };
 
-struct tpm {
-	int fd;
-	uint8_t command[MESSAGE_BYTES];
-	uint8_t answer[MESSAGE_BYTES];
-};
-
 struct pcrs {
 	uint8_t value[PCRS][PCR_BYTES];
 };
-
-static struct wr command_begin(struct tpm *t, uint16_t tag, uint32_t code)
-{
-	struct wr w = wr_of(t->command, sizeof t->command);
-
-	wr_be16(&w, tag);
-	wr_be32(&w, 0); /* size, when it is known */
-	wr_be32(&w, code);
-	return w;
-}
-
-/* Send, receive whole; *ret is what stands behind the header, *ret_code what is in it. */
-static MUST_USE int command_once(
-	struct tpm *t, size_t len, struct rd *ret, uint32_t *ret_code, struct why *why)
-{
-	size_t got = 0, want = HEADER_BYTES;
-
-	if (write(t->fd, t->command, len) != (ssize_t)len)
-		return why_set(why, -EREMOTEIO, "cannot send a command");
-	while (got < want) {
-		ssize_t n = read(t->fd, t->answer + got, sizeof t->answer - got);
-		if (n <= 0)
-			return why_set(why, -EREMOTEIO, "no answer");
-		got += (size_t)n;
-		struct rd size = rd_of(t->answer + 2, 4);
-		if (got >= HEADER_BYTES)
-			want = rd_be32(&size);
-		if (want < HEADER_BYTES || want > sizeof t->answer)
-			return why_set(why, -EBADMSG, "an answer of %zu bytes", want);
-	}
-	struct rd r = rd_of(t->answer, got);
-	rd_skip(&r, 6);
-	*ret_code = rd_be32(&r);
-	*ret = r;
-	return got == want ? 0 : why_set(why, -EBADMSG, "bytes behind an answer");
-}
-
-static MUST_USE int command_send(struct tpm *t, struct wr *w, struct rd *ret, struct why *why)
-{
-	struct wr size = wr_of(t->command + 2, 4);
-	uint32_t code = RC_RETRY;
-
-	wr_be32(&size, (uint32_t)w->len);
-	int err = wr_check(w);
-	for (unsigned int i = 0; i < TRIES && err == 0 && code == RC_RETRY; i++) {
-		if (i > 0)
-			(void)usleep(PAUSE_US << i);
-		err = command_once(t, w->len, ret, &code, why);
-	}
-	return err < 0 || code == 0 ? err : why_set(why, -EREMOTEIO, "it answers 0x%x", code);
-}
 
 /* A TPML_PCR_SELECTION of one bank, SHA-256. */
 static void selection_put(struct wr *w, uint32_t mask)
@@ -112,11 +43,11 @@ static void selection_put(struct wr *w, uint32_t mask)
 static MUST_USE int pcrs_read(struct tpm *t, struct pcrs *ret, struct why *why)
 {
 	for (uint32_t left = (1u << PCRS) - 1; left != 0;) {
-		struct wr w = command_begin(t, TAG_PLAIN, CC_PCR_READ);
+		struct wr w = tpm_begin(t, CC_PCR_READ, 0, false);
 		struct rd r;
 		uint32_t got = 0;
 		selection_put(&w, left);
-		int err = command_send(t, &w, &r, why);
+		int err = tpm_send(t, &w, &r, why);
 		if (err < 0)
 			return err;
 		rd_skip(&r, 4 + 4 + 2); /* update counter; one bank, ours */
@@ -140,7 +71,7 @@ static MUST_USE int pcrs_read(struct tpm *t, struct pcrs *ret, struct why *why)
 
 static json_t *b64_text(const uint8_t *bytes, size_t len)
 {
-	char text[B64_TEXT_LEN(MESSAGE_BYTES) + 1];
+	char text[B64_TEXT_LEN(TPM_MESSAGE_BYTES) + 1];
 	struct wr w = wr_of(text, sizeof text);
 
 	b64_print(&w, bytes, len);
@@ -154,10 +85,9 @@ static MUST_USE int ak_find(struct tpm *t, uint32_t *ret_handle, json_t **ret, s
 	unsigned char *der = NULL;
 
 	for (size_t i = 0; i < ARRAY_LEN(ak_handles); i++) {
-		struct wr w = command_begin(t, TAG_PLAIN, CC_READ_PUBLIC);
+		struct wr w = tpm_begin(t, CC_READ_PUBLIC, ak_handles[i], false);
 		struct rd r;
-		wr_be32(&w, ak_handles[i]);
-		if (command_send(t, &w, &r, NULL) < 0)
+		if (tpm_send(t, &w, &r, NULL) < 0)
 			continue;
 		size_t len = rd_be16(&r);
 		const uint8_t *public = rd_bytes(&r, len);
@@ -182,18 +112,14 @@ static MUST_USE int ak_find(struct tpm *t, uint32_t *ret_handle, json_t **ret, s
 static MUST_USE int quote_make(
 	struct tpm *t, uint32_t handle, const uint8_t *report_data, json_t **ret, struct why *why)
 {
-	struct wr w = command_begin(t, TAG_SESSIONS, CC_QUOTE);
+	struct wr w = tpm_begin(t, CC_QUOTE, handle, true);
 	struct rd r;
 
-	wr_be32(&w, handle);
-	wr_be32(&w, 9); /* authorisation: an empty password */
-	wr_be32(&w, RS_PASSWORD);
-	wr_zero(&w, 5);
 	wr_be16(&w, EV_REPORT_DATA_BYTES);
 	wr_copy(&w, report_data, EV_REPORT_DATA_BYTES);
 	wr_be16(&w, ALG_NULL);
 	selection_put(&w, (1u << PCRS) - 1);
-	int err = command_send(t, &w, &r, why);
+	int err = tpm_send(t, &w, &r, why);
 	if (err < 0)
 		return why_prefix(why, err, "TPM2_Quote");
 	struct rd params = rd_sub(&r, rd_be32(&r));
@@ -241,12 +167,12 @@ static MUST_USE int quote_and_pcrs(
 static MUST_USE int tpm_get(
 	const struct ev *ev, const uint8_t *report_data, struct ev_evidence *ret, struct why *why)
 {
-	AUTO(fd) int fd = openat(ev->root, TPM_DEVICE, O_RDWR | O_CLOEXEC | O_NOCTTY);
-	struct tpm t = { .fd = fd };
+	AUTO(tpm)
+	struct tpm t = { .fd = openat(ev->root, TPM_DEVICE, O_RDWR | O_CLOEXEC | O_NOCTTY) };
 	json_t *ak = NULL, *quote = NULL;
 	uint32_t handle = 0;
 
-	if (fd < 0)
+	if (t.fd < 0)
 		return why_set(why, -errno, "cannot be opened: %s", strerrordesc_np(errno));
 	int err = ak_find(&t, &handle, &ak, why);
 	if (err == 0)

@@ -2,24 +2,15 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <string.h>
-#include <unistd.h>
 
-#include "base/fd.h"
-#include "base/rd.h"
-#include "base/wr.h"
+#include "attest/broker/kbs_tpm.h"
 
-#define MESSAGE_BYTES     4096u
-#define HEADER_BYTES      10u
-#define TAG_PLAIN         0x8001u
-#define TAG_SESSIONS      0x8002u
 #define CC_CREATE_PRIMARY 0x131u
 #define CC_CREATE         0x153u
 #define CC_LOAD           0x157u
 #define CC_UNSEAL         0x15Eu
 #define CC_FLUSH          0x165u
 #define RH_OWNER          0x40000001u
-#define RS_PASSWORD       0x40000009u
 #define ALG_AES           0x0006u
 #define ALG_KEYEDHASH     0x0008u
 #define ALG_SHA256        0x000Bu
@@ -31,68 +22,18 @@
 #define ATTR_STORAGE 0x00030472u
 #define ATTR_SEALED  0x00000452u /* fixedTPM fixedParent userWithAuth noDA */
 
-struct tpm {
-	int fd;
-	uint8_t command[MESSAGE_BYTES];
-	uint8_t answer[MESSAGE_BYTES];
-};
-
-static void tpm_auto(struct tpm *t)
+/* A key that cannot be had is -EIO (broker_kek.h). */
+static MUST_USE int ask(struct tpm *t, struct wr *w, struct rd *ret, struct why *why)
 {
-	fd_auto(&t->fd);
-	explicit_bzero(t, sizeof *t);
-}
-
-/* A command on one handle, with the empty password where it wants one. */
-static struct wr command_begin(struct tpm *t, uint32_t code, uint32_t handle)
-{
-	struct wr w = wr_of(t->command, sizeof t->command);
-
-	wr_be16(&w, code == CC_FLUSH ? TAG_PLAIN : TAG_SESSIONS);
-	wr_be32(&w, 0); /* size, when it is known */
-	wr_be32(&w, code);
-	wr_be32(&w, handle);
-	if (code == CC_FLUSH)
-		return w;
-	wr_be32(&w, 9);
-	wr_be32(&w, RS_PASSWORD);
-	wr_zero(&w, 5); /* nonce, attributes, password: none */
-	return w;
-}
-
-/* Send; *ret is what stands behind the response's header. */
-static MUST_USE int command_send(struct tpm *t, struct wr *w, struct rd *ret, struct why *why)
-{
-	struct wr size = wr_of(t->command + 2, 4);
-	size_t got = 0, want = HEADER_BYTES;
-
-	wr_be32(&size, (uint32_t)w->len);
-	if (wr_check(w) < 0 || write(t->fd, t->command, w->len) != (ssize_t)w->len)
-		return why_set(why, -EIO, "TPM: cannot send a command");
-	while (got < want) {
-		ssize_t n = read(t->fd, t->answer + got, sizeof t->answer - got);
-		if (n <= 0)
-			return why_set(why, -EIO, "TPM: no answer");
-		got += (size_t)n;
-		struct rd field = rd_of(t->answer + 2, 4);
-		if (got >= HEADER_BYTES)
-			want = rd_be32(&field);
-		if (want < HEADER_BYTES || want > sizeof t->answer)
-			return why_set(why, -EIO, "TPM: an answer of %zu bytes", want);
-	}
-	struct rd r = rd_of(t->answer, got);
-	rd_skip(&r, 6);
-	uint32_t code = rd_be32(&r);
-	*ret = r;
-	return code == 0 && got == want ? 0 : why_set(why, -EIO, "TPM: it answers 0x%x", code);
+	return tpm_send(t, w, ret, why) < 0 ? why_prefix(why, -EIO, "TPM") : 0;
 }
 
 static void flush(struct tpm *t, uint32_t handle)
 {
-	struct wr w = command_begin(t, CC_FLUSH, handle);
+	struct wr w = tpm_begin(t, CC_FLUSH, handle, false);
 	struct rd r;
 
-	(void)!command_send(t, &w, &r, NULL); /* closing the resource manager flushes too */
+	(void)!ask(t, &w, &r, NULL); /* closing the resource manager flushes too */
 }
 
 /* TPM2B_SENSITIVE_CREATE without a password, then what follows a template in both commands. */
@@ -112,7 +53,7 @@ static MUST_USE int primary_make(struct tpm *t, uint32_t *ret, struct why *why)
 {
 	uint8_t room[64];
 	struct wr p = wr_of(room, sizeof room);
-	struct wr w = command_begin(t, CC_CREATE_PRIMARY, RH_OWNER);
+	struct wr w = tpm_begin(t, CC_CREATE_PRIMARY, RH_OWNER, true);
 	struct rd r;
 
 	wr_be16(&p, ALG_ECC);
@@ -127,7 +68,7 @@ static MUST_USE int primary_make(struct tpm *t, uint32_t *ret, struct why *why)
 	wr_be16(&p, ALG_NULL);
 	wr_be32(&p, 0); /* x, y: the TPM's */
 	create_put(&w, NULL, 0, &p);
-	int err = command_send(t, &w, &r, why);
+	int err = ask(t, &w, &r, why);
 	*ret = err == 0 ? rd_be32(&r) : 0;
 	return err;
 }
@@ -160,10 +101,11 @@ int tpm_seal(const char *device, const struct secret *secret, uint8_t *ret, size
 	wr_be16(&p, 0);
 	wr_be16(&p, ALG_NULL);
 	wr_be16(&p, 0);
-	struct wr w = command_begin(&t, CC_CREATE, primary);
+	struct wr w = tpm_begin(&t, CC_CREATE, primary, true);
 	create_put(&w, secret->p, secret->len, &p);
-	err = command_send(&t, &w, &r, why);
-	rd_skip(&r, 4); /* size of the parameters */
+	err = ask(&t, &w, &r, why);
+	if (err == 0)
+		rd_skip(&r, 4); /* size of the parameters */
 	for (int i = 0; err == 0 && i < 2; i++) {
 		uint16_t len = rd_be16(&r);
 		const uint8_t *bytes = rd_bytes(&r, len);
@@ -181,10 +123,10 @@ int tpm_seal(const char *device, const struct secret *secret, uint8_t *ret, size
 static MUST_USE int object_unseal(
 	struct tpm *t, uint32_t object, struct secret *ret, struct why *why)
 {
-	struct wr w = command_begin(t, CC_UNSEAL, object);
+	struct wr w = tpm_begin(t, CC_UNSEAL, object, true);
 	struct rd r;
 
-	int err = command_send(t, &w, &r, why);
+	int err = ask(t, &w, &r, why);
 	if (err < 0)
 		return err;
 	rd_skip(&r, 4);
@@ -204,9 +146,9 @@ int tpm_unseal(
 	int err = tpm_open(&t, device, &primary, why);
 	if (err < 0)
 		return err;
-	struct wr w = command_begin(&t, CC_LOAD, primary);
+	struct wr w = tpm_begin(&t, CC_LOAD, primary, true);
 	wr_copy(&w, sealed, len);
-	err = command_send(&t, &w, &r, why);
+	err = ask(&t, &w, &r, why);
 	if (err < 0)
 		(void)why_prefix(why, err, "what is sealed is not of this TPM");
 	uint32_t object = err == 0 ? rd_be32(&r) : 0;
