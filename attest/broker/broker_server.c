@@ -220,8 +220,11 @@ static size_t peer_of(struct evhttp_connection *c, uint8_t ret[8])
 		return 4;
 	}
 	if (sa != NULL && sa->sa_family == AF_INET6) {
-		memcpy(ret, &((const struct sockaddr_in6 *)(const void *)sa)->sin6_addr, 8);
-		return 8;
+		const struct in6_addr *a =
+			&((const struct sockaddr_in6 *)(const void *)sa)->sin6_addr;
+		bool is_v4 = IN6_IS_ADDR_V4MAPPED(a); /* whose network is all of IPv4 */
+		memcpy(ret, a->s6_addr + (is_v4 ? 12 : 0), is_v4 ? 4 : 8);
+		return is_v4 ? 4 : 8;
 	}
 	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &cred, &len) < 0)
 		return 0;

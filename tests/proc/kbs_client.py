@@ -124,7 +124,7 @@ class Refused(Exception):
 class Http:
     """One HTTPS connection, kept alive; to (host, port) or to a Unix socket by its path."""
 
-    def __init__(self, where, ca, name="casemate-broker", cert=None):
+    def __init__(self, where, ca, name="casemate-broker", cert=None, source=None):
         context = ssl.create_default_context(cafile=ca)
         if cert:
             context.load_cert_chain(*cert)
@@ -132,7 +132,7 @@ class Http:
             raw = socket.socket(socket.AF_UNIX)
             raw.connect(where)
         else:
-            raw = socket.create_connection(where)
+            raw = socket.create_connection(where, source_address=source)
         self.c = http.client.HTTPConnection(name)
         self.c.sock = context.wrap_socket(raw, server_hostname=name)
 

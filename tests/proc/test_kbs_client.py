@@ -494,6 +494,26 @@ def a_session_may_not_ask_for_ever(w):
     c.auth()
 
 
+@test
+def peers_behind_one_socket_are_told_apart(w):
+    before = json.loads(json.dumps(w.config))
+    w.stop()
+    w.configure(listen_tcp=f"[::]:{w.port}", rate={"peer": 5, "all": 100000})  # takes IPv4 too
+    w.start()
+    key = Key.new("ECDH-ES+A256KW", "P-256")
+    one, two = (Client(("127.0.0.1", w.port), w.ca, key, source=(f"127.0.0.{i}", 0)) for i in (2, 3))
+    for _ in range(5):
+        try:
+            one.auth()
+        except Refused:
+            break
+    refused(429, "TooManyRequests", one.auth)
+    two.auth()
+    w.stop()
+    w.configure(**before)
+    w.start()
+
+
 # ---- tenants and administrators ---------------------------------------------------------------------
 
 def policy_body(text):
