@@ -185,7 +185,13 @@ static int serve_get_tls(void *owner, SSL_CTX **ret, struct why *why)
 		err = -EIO;
 	if (err < 0) {
 		SSL_CTX_free(ctx);
-		return err;
+		if (o->ctx == NULL || now < o->made || now - o->made >= (time_t)o->spec.life_s)
+			return err;
+		/* Not now, then: the old one is good still, and the next connection tries again. */
+		log_warn("certificate: not made anew: %s", why_text(why, err));
+		why_clear(why);
+		*ret = o->ctx;
+		return 0;
 	}
 	SSL_CTX_free(o->ctx);
 	o->ctx = *ret = ctx;
@@ -332,6 +338,8 @@ static MUST_USE int peer_open(const struct peer_args *a, struct peer *p, struct 
 		.n_digests = a->digests.n,
 		.policy = &p->policy,
 		.required_rows = ROW_BIT(ROW_BINDING) | ROW_BIT(ROW_MEASUREMENT) };
+	if (p->crls.n > 0) /* whoever gives some wants every chain judged by one */
+		p->in.required_rows |= ROW_BIT(ROW_REVOCATION);
 	SSL_CTX_set_verify(p->ctx, SSL_VERIFY_PEER, NULL);
 	SSL_CTX_set_cert_verify_callback(p->ctx, peer_verify, p);
 	return 0;

@@ -22,6 +22,7 @@
 #define CHUNK_BYTES  16384u /* a TLS record */
 #define CHILDREN_MAX 64u    /* connections at a time; the next waits in the backlog */
 #define HANDSHAKE_S  10     /* for each read of it */
+#define START_S      15     /* for all of it, and for the service's answer */
 #define IDLE_MS      (10 * 60 * 1000)
 
 union address {
@@ -271,6 +272,7 @@ static MUST_USE int connection_serve(
 	static struct pair p; /* large; one process, one connection */
 	int far = -1;
 
+	(void)alarm(START_S); /* a byte now and then would hold this place for ever */
 	int err = proxy->is_server ? 0 : connect_to(&proxy->to, &far);
 	p.tls = proxy->is_server ? near : far;
 	if (err == 0)
@@ -279,6 +281,7 @@ static MUST_USE int connection_serve(
 	if (err == 0 && proxy->is_server)
 		err = connect_to(&proxy->to, &far);
 	p.plain = proxy->is_server ? far : near;
+	(void)alarm(0);
 	return err < 0 ? why_set(why, err, "cannot connect: %s", strerrordesc_np(-err))
 		       : pair_copy(&p);
 }

@@ -208,11 +208,19 @@ static void serve_start(void)
 	w.serve = proxy_start(argv, "tls.sock");
 }
 
+static const char *crl; /* for tls-connect; NULL: none */
+
 static void connect_start(const char *policy, const char *digest, const char *root)
 {
 	const char *argv[] = { agent_program, "tls-connect", "--listen", where("near.sock"), "--to",
-		where("tls.sock"), "--policy", in_folder(policy), "--digest", digest,
-		root != NULL ? "--root" : NULL, root, NULL };
+		where("tls.sock"), "--policy", in_folder(policy), "--digest", digest, NULL, NULL,
+		NULL, NULL, NULL };
+	size_t n = ARRAY_LEN(argv) - 5;
+
+	if (root != NULL)
+		argv[n++] = "--root", argv[n++] = root;
+	if (crl != NULL)
+		argv[n++] = "--crl", argv[n++] = crl;
 
 	proxy_stop(&w.connect);
 	w.connect = proxy_start(argv, "near.sock");
@@ -406,6 +414,47 @@ static void a_platform_without_a_root_is_refused(void **state)
 }
 
 /* Garbage, and a version that is too old: the proxy goes on. */
+/* A CRL that says nothing about the platform's root is none. */
+static void a_chain_without_its_crl_is_refused(void **state)
+{
+	EVP_PKEY *key = EVP_EC_gen("P-384");
+	X509_CRL *list = X509_CRL_new();
+	ASN1_TIME *t = ASN1_TIME_set(NULL, time(NULL) - 60);
+	BIO *bio = BIO_new_file(in_folder("other.crl"), "w");
+
+	(void)X509_NAME_add_entry_by_txt(X509_CRL_get_issuer(list), "CN", MBSTRING_ASC,
+		(const unsigned char *)"other", -1, -1, 0);
+	assert_int_equal(X509_CRL_set_version(list, X509_CRL_VERSION_2), 1);
+	assert_int_equal(X509_CRL_set1_lastUpdate(list, t), 1);
+	assert_non_null(ASN1_TIME_set(t, time(NULL) + 3600));
+	assert_int_equal(X509_CRL_set1_nextUpdate(list, t), 1);
+	assert_true(X509_CRL_sign(list, key, EVP_sha384()) > 0);
+	assert_int_equal(PEM_write_bio_X509_CRL(bio, list), 1);
+	BIO_free(bio);
+	ASN1_TIME_free(t);
+	X509_CRL_free(list);
+	EVP_PKEY_free(key);
+	crl = in_folder("other.crl");
+	connect_start("policy.jsonc", w.digest_hex, in_folder("ark.pem"));
+	crl = NULL;
+	expect_refusal();
+}
+
+/* The start of a handshake, a byte a second. */
+static void a_slow_handshake_ends(void **state)
+{
+	AUTO(fd) int fd = socket_at("tls.sock", false);
+	struct timeval second = { .tv_sec = 1 };
+	uint8_t byte = 0;
+	ssize_t n = -1;
+
+	(void)setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &second, sizeof second);
+	assert_int_equal(fd_write_all(fd, "\x16\x03\x01\x01\x00\x01\x00\x00\xfc\x03\x03", 11), 0);
+	for (int i = 0; i < PATIENCE_S && n < 0 && send(fd, &byte, 1, MSG_NOSIGNAL) == 1; i++)
+		n = read(fd, &byte, 1);
+	assert_true(n == 0 || send(fd, &byte, 1, MSG_NOSIGNAL) < 0);
+}
+
 static void strangers_do_not_stop_the_service(void **state)
 {
 	SSL_CTX *ctx = SSL_CTX_new(TLS_client_method());
@@ -543,6 +592,8 @@ int main(int argc, char **argv)
 		cmocka_unit_test(a_guest_of_another_policy_is_refused),
 		cmocka_unit_test(a_guest_of_another_measurement_is_refused),
 		cmocka_unit_test(a_platform_without_a_root_is_refused),
+		cmocka_unit_test(a_chain_without_its_crl_is_refused),
+		cmocka_unit_test(a_slow_handshake_ends),
 		cmocka_unit_test(strangers_do_not_stop_the_service),
 		cmocka_unit_test(an_ordinary_certificate_is_refused),
 		cmocka_unit_test(a_certificate_in_files_is_affirmed),
