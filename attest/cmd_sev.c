@@ -97,15 +97,18 @@ static MUST_USE int pdh_find(const struct sev_certs *certs, const struct sev_cer
 
 static MUST_USE int session_write(const char *out, const struct sev_session *s, struct why *why)
 {
+	uint8_t tik[SEV_TIK_BYTES];
 	int err = out_write_b64(out, "godh.b64", s->godh, sizeof s->godh, why);
 
 	if (err == 0)
 		err = out_write_b64(out, "session.b64", s->blob, sizeof s->blob, why);
 	if (err == 0)
 		err = out_write(out, "tek.bin", s->keys.p, SEV_KEY_BYTES, 0600, why);
+	memcpy(tik, s->keys.p + SEV_KEY_BYTES, SEV_KEY_BYTES);
+	memcpy(tik + SEV_KEY_BYTES, s->pdh, sizeof s->pdh);
 	if (err == 0)
-		err = out_write(
-			out, "tik.bin", s->keys.p + SEV_KEY_BYTES, SEV_KEY_BYTES, 0600, why);
+		err = out_write(out, "tik.bin", tik, sizeof tik, 0600, why);
+	explicit_bzero(tik, sizeof tik);
 	return err;
 }
 
@@ -178,6 +181,7 @@ struct secret_args {
 static MUST_USE int keys_read(const char *folder, struct secret *ret, struct why *why)
 {
 	static const char *const names[] = { "tek.bin", "tik.bin" };
+	static const size_t max[] = { SEV_KEY_BYTES, SEV_TIK_BYTES };
 	int err = secret_init(ret, 2 * SEV_KEY_BYTES);
 
 	for (size_t i = 0; i < ARRAY_LEN(names) && err == 0; i++) {
@@ -185,9 +189,10 @@ static MUST_USE int keys_read(const char *folder, struct secret *ret, struct why
 		uint8_t *p = NULL;
 		size_t len = 0;
 		(void)snprintf(path, sizeof path, "%s/%s", folder, names[i]);
-		err = fd_read_path(path, SEV_KEY_BYTES, &p, &len, why);
-		if (err == 0 && len != SEV_KEY_BYTES)
-			err = why_set(why, -EBADMSG, "%s has not 16 bytes", path);
+		err = fd_read_path(path, max[i], &p, &len, why);
+		if (err == 0 && len != SEV_KEY_BYTES && len != max[i])
+			err = why_set(why, -EBADMSG, "%s: %zu bytes, want %u%s", path, len,
+				SEV_KEY_BYTES, i == 0 ? "" : " or 48");
 		if (err == 0)
 			memcpy(ret->p + i * SEV_KEY_BYTES, p, SEV_KEY_BYTES);
 		if (p != NULL)

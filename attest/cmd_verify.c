@@ -469,7 +469,7 @@ int cmd_verify(int argc, char **argv)
 		{ "tee-quote", OPT_TEXT, &a.tee_quote, "FILE",
 			"TPM: what proves it: TDX quote of an HCL report, SNP report of an "
 			"SVSM's" },
-		{ "tik", OPT_TEXT, &a.tik, "FILE", "SEV: the session's integrity key, 16 bytes" },
+		{ "tik", OPT_TEXT, &a.tik, "FILE", "SEV: the session's integrity key: tik.bin" },
 		{ "sev-api", OPT_TEXT, &a.sev.api, "MAJOR.MINOR.BUILD",
 			"SEV: the firmware's version" },
 		{ "sev-policy", OPT_TEXT, &a.sev.policy, "HEX", "SEV: the guest policy at launch" },

@@ -39,7 +39,9 @@ struct attest_tpm {
 
 /* What an owner knows of a SEV or SEV-ES launch (attestation.md, 4.7 and 5). */
 struct attest_sev {
-	struct attest_blob tik; /* transport integrity key, 16 bytes */
+	/* Transport integrity key, 16 bytes; then, if known, the 32 of sev_cert_digest() of the PDH that
+	 * the session was made for. */
+	struct attest_blob tik;
 	uint8_t api_major, api_minor, build;
 	uint32_t policy;
 	const uint8_t *digest; /* 32 bytes: the expected launch digest; NULL: not asked */

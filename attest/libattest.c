@@ -33,7 +33,7 @@ static const struct {
 	[ATTEST_TPM_IMA] = { "IMA list", 1, 1, LIMIT_ATTEST_BYTES },
 	[ATTEST_TPM_TEE] = { "TEE report", 1, 1, LIMIT_ATTEST_BYTES },
 	[ATTEST_TPM_TEE_QUOTE] = { "TEE quote", 1, 1, LIMIT_ATTEST_BYTES },
-	[ATTEST_SEV_TIK] = { "TIK", 1, 16, 16 },
+	[ATTEST_SEV_TIK] = { "TIK", 1, 16, 48 },
 	[ATTEST_POLICY] = { "policy", 1, 1, LIMIT_POLICY_BYTES },
 	[ATTEST_REPORT_DATA] = { "report data", 1, 1, SNP_REPORT_DATA_BYTES },
 	[ATTEST_HOST_DATA] = { "host data", 1, SNP_HOST_DATA_BYTES, SNP_HOST_DATA_BYTES },
@@ -83,8 +83,10 @@ static MUST_USE int piece_check(struct attest_request *r, enum attest_part part,
 	if (len < parts[part].min || len > parts[part].max)
 		return why_set(&r->why, -EINVAL, "%s: %zu bytes, want %zu to %zu", parts[part].name,
 			len, parts[part].min, parts[part].max);
-	if (part == ATTEST_DIGEST && len != 32 && len != SNP_MEASUREMENT_BYTES)
-		return why_set(&r->why, -EINVAL, "launch digest: %zu bytes, want 32 or 48", len);
+	bool is_either = part == ATTEST_DIGEST || part == ATTEST_SEV_TIK;
+	if (is_either && len != parts[part].min && len != parts[part].max)
+		return why_set(&r->why, -EINVAL, "%s: %zu bytes, want %zu or %zu", parts[part].name,
+			len, parts[part].min, parts[part].max);
 	/* A second digest of SEV's length would take the place of the first. */
 	bool is_second = false;
 	for (size_t i = 0; part == ATTEST_DIGEST && len == 32 && i < r->given[part].n; i++)

@@ -38,7 +38,7 @@ enum attest_part {
 	ATTEST_TPM_PCRS,      /* 1: values of the quoted registers */
 	ATTEST_TPM_IMA,       /* 1: the kernel's ASCII list */
 	ATTEST_TPM_TEE,       /* 1: the TEE's report that vouches for the key */
-	ATTEST_SEV_TIK,       /* 1, 16 bytes: transport integrity key of the session */
+	ATTEST_SEV_TIK,       /* 1, 16 or 48 bytes: the session's key; and its PDH */
 	ATTEST_POLICY,        /* 1: the bytes of a launch policy, casemate.policy(5) */
 	ATTEST_REPORT_DATA,   /* 1, 1 to 64 bytes: the nonce or hash asked for; zeros behind */
 	ATTEST_HOST_DATA,     /* 1, 32 bytes; without it the hash of the policy */

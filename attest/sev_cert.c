@@ -224,6 +224,11 @@ static bool is_padding_zero(const uint8_t *coordinate, size_t len)
 	return rd_end(&r) == 0;
 }
 
+int sev_cert_digest(const struct sev_cert *c, uint8_t ret[32])
+{
+	return EVP_Digest(c->raw, c->signed_len, ret, NULL, EVP_sha256(), NULL) == 1 ? 0 : -EIO;
+}
+
 int sev_cert_key(const struct sev_cert *c, EVP_PKEY **ret)
 {
 	const uint8_t *x = c->key, *y = c->key + COORDINATE_BYTES;

@@ -85,6 +85,9 @@ bool sev_cert_recognise(const uint8_t *bytes, size_t len);
 MUST_USE int sev_certs_add(
 	struct sev_certs *ret, const uint8_t *bytes, size_t len, struct why *why);
 
+/* SHA-256 of what is signed of it (of a platform's: its first 1044 bytes). -EIO. */
+MUST_USE int sev_cert_digest(const struct sev_cert *c, uint8_t ret[32]);
+
 /* Its public key; the caller frees it. -EKEYREJECTED: not on its curve, exponent not 65537. -ENOMEM. */
 MUST_USE int sev_cert_key(const struct sev_cert *c, EVP_PKEY **ret);
 

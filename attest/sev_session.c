@@ -168,6 +168,8 @@ int sev_session_make(
 		err = sev_session_wrap(z, z_len, drawn, drawn + 16, s.keys.p, policy, s.blob);
 	if (err == 0)
 		err = godh_print(own, s.godh);
+	if (err == 0)
+		err = sev_cert_digest(pdh, s.pdh);
 	OPENSSL_cleanse(z, sizeof z);
 	EVP_PKEY_free(own);
 	EVP_PKEY_free(peer);

@@ -18,6 +18,7 @@
 #include "base/why.h"
 
 #define SEV_KEY_BYTES           16u /* TEK, TIK, KEK, KIK */
+#define SEV_TIK_BYTES           48u /* TIK, and sev_cert_digest() of the PDH it was wrapped for */
 #define SEV_MAC_BYTES           32u
 #define SEV_SESSION_BYTES       128u
 #define SEV_MEASURE_BYTES       48u /* what LAUNCH_MEASURE answers: MAC, MNONCE */
@@ -28,6 +29,7 @@ struct sev_session {
 	struct secret keys;              /* TEK, TIK */
 	uint8_t blob[SEV_SESSION_BYTES]; /* for LAUNCH_START */
 	uint8_t godh[SEV_CERT_BYTES];    /* the owner's certificate, for LAUNCH_START */
+	uint8_t pdh[32];                 /* sev_cert_digest() of the platform's */
 };
 
 static inline void sev_session_auto(struct sev_session *s)

@@ -32,6 +32,7 @@ struct sev_case {
 	struct sev_chain chain;
 	struct why chain_why, unreadable; /* the first blob that cannot be read */
 	bool has_chain;
+	bool is_tied; /* leaf is the PDH that the session was made for */
 	/* What the MAC was found to be over. */
 	bool has_mac;
 	struct sev_measured measured;
@@ -46,19 +47,37 @@ static void blobs_add(
 		(void)!sev_certs_add(set, b[i].p, b[i].len, &c->unreadable);
 }
 
-/* The host may send several PDHs: the first that leads up speaks. */
+/* Does the owner know which PDH the session was made for? */
+static bool is_pdh_known(const struct sev_case *c)
+{
+	return c->in->sev.tik.len == SEV_TIK_BYTES;
+}
+
+static bool is_sessions_pdh(const struct sev_case *c, const struct sev_cert *leaf)
+{
+	uint8_t digest[DIGEST_BYTES];
+
+	return is_pdh_known(c) && sev_cert_digest(leaf, digest) == 0 &&
+	       memcmp(digest, c->in->sev.tik.p + SEV_KEY_BYTES, sizeof digest) == 0;
+}
+
+/* The host may send several PDHs: the session's speaks, else the first that leads up. */
 static void chain_find(struct sev_case *c)
 {
 	size_t n = c->is_measure ? c->given.n : 1;
 
-	for (size_t i = 0; i < n && !c->has_chain; i++) {
+	for (size_t i = 0; i < n; i++) {
 		const struct sev_cert *leaf = &c->given.at[i];
+		struct sev_chain chain = { 0 };
 		struct why why = { 0 };
 		if (c->is_measure && leaf->usage != SEV_USAGE_PDH)
 			continue;
-		c->has_chain = sev_chain_verify(&c->given, &c->roots, leaf, &c->chain, &why) == 0;
-		if (c->has_chain || c->leaf == NULL)
-			c->leaf = leaf, c->chain_why = why;
+		bool is_tied = c->is_measure && is_sessions_pdh(c, leaf);
+		bool leads = sev_chain_verify(&c->given, &c->roots, leaf, &chain, &why) == 0;
+		if (c->leaf != NULL && (!leads || (c->has_chain && (c->is_tied || !is_tied))))
+			continue;
+		c->leaf = leaf, c->chain = chain, c->chain_why = why;
+		c->has_chain = leads, c->is_tied = is_tied;
 	}
 }
 
@@ -139,13 +158,39 @@ static size_t mac_find(struct sev_case *c)
 
 #define NOT_TIED "nothing ties this measurement to a session of yours: "
 
+/* The MAC proves the session's key, the chain a PDH: are they of one platform? */
+static void tie_row(const struct sev_case *c, struct verdict *v)
+{
+	uint8_t digest[DIGEST_BYTES];
+	char want[ROW_TEXT_MAX] = "", got[ROW_TEXT_MAX] = "";
+
+	if (is_pdh_known(c))
+		row_hex(want, c->in->sev.tik.p + SEV_KEY_BYTES, DIGEST_BYTES);
+	if (c->leaf != NULL && sev_cert_digest(c->leaf, digest) == 0)
+		row_hex(got, digest, sizeof digest);
+	if (c->is_tied)
+		verdict_set(v, ROW_OWNER, VERDICT_AFFIRMING, want, got,
+			"the session was made for this PDH; holds if nobody but its owner has the "
+			"key");
+	else if (is_pdh_known(c))
+		verdict_set(v, ROW_OWNER, VERDICT_CONTRAINDICATED, want, got,
+			"the certificates do not lead up from the PDH that the session was made "
+			"for: they say nothing of the platform that measured");
+	else
+		verdict_set(v, ROW_OWNER, VERDICT_WARNING, "", got,
+			"the measurement is of your session, but the key's file (16 bytes) does "
+			"not "
+			"say which PDH that was made for: the certificates may be another "
+			"platform's");
+}
+
 /* signature, measurement, owner: without key or digest the MAC says nothing, and that is no yes. */
 static void mac_rows(struct sev_case *c, struct verdict *v)
 {
 	char mac[ROW_TEXT_MAX];
-	bool has_tik = c->in->sev.tik.len == SEV_KEY_BYTES;
+	bool has_tik = c->in->sev.tik.len == SEV_KEY_BYTES || is_pdh_known(c);
 	size_t n = has_tik ? mac_find(c) : 0;
-	const char *missing = !has_tik ? "no transport integrity key (16 bytes) was given"
+	const char *missing = !has_tik ? "no transport integrity key (16 or 48 bytes) was given"
 			      : n == 0 ? "no expected launch digest (32 bytes) was given"
 				       : NULL;
 
@@ -174,8 +219,7 @@ static void mac_rows(struct sev_case *c, struct verdict *v)
 	found.n_digests = 1;
 	row_measurement(v, &found, slots[0], "");
 	verdict_set(v, ROW_SIGNATURE, VERDICT_AFFIRMING, "", mac, "%s", "");
-	verdict_set(v, ROW_OWNER, VERDICT_AFFIRMING, "", "",
-		"holds for a session made for this PDH whose key the owner kept");
+	tie_row(c, v);
 }
 
 /* --- the guest policy ------------------------------------------------------------------------- */
@@ -283,7 +327,9 @@ static void chain_rows(const struct sev_case *c, struct verdict *v)
 		verdict_set(v, ROW_CHAIN, VERDICT_CONTRAINDICATED, "", "",
 			"no PDH certificate at hand: give the platform's with --certs%s%s",
 			c->unreadable.text[0] != '\0' ? "; " : "", c->unreadable.text);
-	appraise_trust(c->has_chain ? c->chain.trust : TRUST_HOST, c->in->policy, v);
+	/* Another platform's roots vouch for nothing that was measured. */
+	bool is_other = c->is_measure && is_pdh_known(c) && !c->is_tied;
+	appraise_trust(c->has_chain && !is_other ? c->chain.trust : TRUST_HOST, c->in->policy, v);
 }
 
 /* What this evidence cannot carry is refused where it is asked for. */

@@ -75,7 +75,7 @@ digest=$(python3 -c 'import hashlib,hmac,sys
 work = sys.argv[1]
 digest = hashlib.sha256(b"firmware").digest()
 text = bytes([4, 1, 55, 21]) + (9).to_bytes(4, "little") + digest + bytes(16)
-mac = hmac.new(open(work + "/tik.bin", "rb").read(), text, hashlib.sha256).digest()
+mac = hmac.new(open(work + "/tik.bin", "rb").read(16), text, hashlib.sha256).digest()
 open(work + "/measure", "wb").write(mac + bytes(16))
 print(digest.hex())' "$work")
 launch="--sev-api 1.55.21 --sev-policy 0x9 --sev-digest $digest"
@@ -83,6 +83,16 @@ launch="--sev-api 1.55.21 --sev-policy 0x9 --sev-digest $digest"
 check "its measurement is affirmed" 0 "$attest" verify --evidence "$work/measure" --certs "$chain" \
 	--tik "$work/tik.bin" $launch
 check "by AMD's root" 0 grep -q 'verdict: affirming (sev, trust class hardware)' "$work/out"
+head -c 16 "$work/tik.bin" >"$work/bare"
+printf '%32s' x | cat "$work/bare" - >"$work/other"
+# shellcheck disable=SC2086
+check "a bare key does not say which PDH it is for" 1 "$attest" verify --evidence "$work/measure" --certs "$chain" \
+	--tik "$work/bare" $launch
+check "which is a warning" 0 grep -q 'verdict: warning' "$work/out"
+# shellcheck disable=SC2086
+check "another platform's certificates say nothing" 1 "$attest" verify --evidence "$work/measure" --certs "$chain" \
+	--tik "$work/other" $launch
+check "no hardware vouches" 0 grep -q 'verdict: contraindicated (sev, trust class host)' "$work/out"
 check "not without the key" 1 "$attest" verify --evidence "$work/measure" --certs "$chain"
 guid=736869e5-84f0-4973-92ec-06879ce3da0b
 # shellcheck disable=SC2086
@@ -94,7 +104,7 @@ read = lambda name: base64.b64decode(open(work + "/" + name).read())
 head, data = read("secret-header.b64"), read("secret.b64")
 size = len(data).to_bytes(4, "little")
 text = b"\1" + head[:20] + size + size + data + open(work + "/measure", "rb").read()[:32]
-assert hmac.new(open(work + "/tik.bin", "rb").read(), text, hashlib.sha256).digest() == head[20:]
+assert hmac.new(open(work + "/tik.bin", "rb").read(16), text, hashlib.sha256).digest() == head[20:]
 assert len(data) == 48 and b"secret" not in data' "$work"
 check "no secret for another measurement" 1 "$attest" sev-secret --keys "$work" --measure "$work/measure" \
 	--sev-api 1.55.20 --sev-policy 0x9 --sev-digest "$digest" --secret "$guid:$work/key" --out "$work"

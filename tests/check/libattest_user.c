@@ -135,6 +135,10 @@ static void what_cannot_be_is_refused(void)
 	WANT(attest_request_add(r, ATTEST_DIGEST, report, 47) == -EINVAL);
 	WANT(attest_request_add(r, ATTEST_DIGEST, report, 32) == 0);
 	WANT(attest_request_add(r, ATTEST_DIGEST, report, 32) == -EMSGSIZE);
+	for (size_t n = 1; n <= 49; n++)
+		if (n != 16 && n != 48)
+			WANT(attest_request_add(r, ATTEST_SEV_TIK, report, n) == -EINVAL);
+	WANT(attest_request_add(r, ATTEST_SEV_TIK, report, 48) == 0);
 	WANT(attest_request_add(r, ATTEST_TPM_TEE_QUOTE, report, len) == 0);
 	WANT(attest_request_add(r, ATTEST_TPM_TEE_QUOTE, report, len) == -EMSGSIZE);
 	WANT(attest_request_add(r, ATTEST_REPORT_DATA, report, 65) == -EINVAL);

@@ -42,12 +42,15 @@ def mrtd_case(v):
                 beside=["launch/mrtd/mrtd.json"], check=check)
 
 
-def measure_case(v, want=WARN, row="migration", rows=None, **changed):
-    """One of sev_launch_measure.json, as if Naples had made it; none of these guests may not be sent away."""
+def measure_case(v, want=WARN, row="migration", rows=None, pdh="pdh", trust=None, **changed):
+    """One of sev_launch_measure.json, as if Naples had made it; none of these guests may not be sent away. pdh: whose
+    session it was, by the name of a certificate; None: nobody knows."""
     v = {**v, **changed}
     listed = "launch/sev_launch_measure.json"
     return Case(want, row, rows=rows or HOLDS, evidence=Made(lambda _: bytes.fromhex(v["expected"] + v["mnonce"]), listed),
-                tik=Made(lambda _: bytes.fromhex(v["tik"]), listed),
+                tik=Made(lambda _, *certs: b"".join([bytes.fromhex(v["tik"]),
+                                                     *(hashlib.sha256(c[:1044]).digest() for c in certs)]),
+                         listed, *([f"{NAPLES}/{pdh}.cert"] if pdh else [])), trust=trust,
                 certs=[f"{NAPLES}/{c}.cert" for c in ("ark", "ask", "cek", "oca", "pek", "pdh")],
                 more=("--sev-api", f"{v['api_major']}.{v['api_minor']}.{v['build']}", "--sev-policy", hex(v["policy"]),
                       "--sev-digest", v["digest"]))
@@ -57,7 +60,9 @@ HOLDS = {"signature": ACCEPT, "chain": ACCEPT, "owner": ACCEPT, "measurement": A
 FAILS = {"signature": REJECT, "measurement": "none"}
 MEASURES = published("sev_launch_measure.json")
 OTHER = {"tik": "00" * 16, "mnonce": "11" * 16, "digest": "22" * 32, "policy": 0x30, "build": 99}
-SEV = [measure_case(v) for v in MEASURES]
+SEV = [measure_case(v, trust="hardware") for v in MEASURES]
+SEV += [measure_case(v, WARN, "owner", {**HOLDS, "owner": WARN}, pdh=None) for v in MEASURES]
+SEV += [measure_case(v, REJECT, "owner", {**HOLDS, "owner": REJECT}, pdh="pek", trust="host") for v in MEASURES]
 SEV += [measure_case(MEASURES[2], REJECT, "signature", FAILS, **{k: v}) for k, v in OTHER.items() if MEASURES]
 SEV += [
     Case(ACCEPT, "chain", evidence=f"{NAPLES}/pdh.cert", trust="hardware",

@@ -26,10 +26,16 @@ static const uint8_t api[3] = { 0, 22, 9 };
 struct fixture {
 	uint8_t certs[MAKER_KEYS][MAKER_SEV_CERT];
 	struct attest_blob blobs[MAKER_KEYS], root;
-	uint8_t tik[16], digest[32], evidence[48];
+	uint8_t tik[48], digest[32], evidence[48];
 	struct policy *policy;
 	struct attest_inputs in;
 };
+
+/* What sev-session writes behind the TIK. */
+static void pdh_digest(const uint8_t *cert, uint8_t ret[32])
+{
+	assert_int_equal(EVP_Digest(cert, 1044, ret, NULL, EVP_sha256(), NULL), 1);
+}
 
 static struct fixture *fixture_new(void)
 {
@@ -43,6 +49,7 @@ static struct fixture *fixture_new(void)
 		f->blobs[i] = (struct attest_blob){ f->certs[i], maker.len[i] };
 	f->root = (struct attest_blob){ maker.certs[MAKER_ARK], maker.len[MAKER_ARK] };
 	memset(f->tik, 0x71, sizeof f->tik);
+	pdh_digest(f->certs[MAKER_PDH], f->tik + 16);
 	memset(f->digest, 0xD1, sizeof f->digest);
 	maker_measure(f->tik, api, SEV_POLICY, f->digest, f->evidence);
 	f->policy->tee.type = POLICY_TEE_SEV_ES;
@@ -58,7 +65,7 @@ static struct fixture *fixture_new(void)
 		.roots = &f->root,
 		.n_roots = 1,
 		.policy = f->policy,
-		.sev = { .tik = { f->tik, 16 },
+		.sev = { .tik = { f->tik, sizeof f->tik },
 			.api_minor = api[1],
 			.build = api[2],
 			.policy = SEV_POLICY },
@@ -189,11 +196,48 @@ static void without_the_owners_key_nothing_is_affirmed(void **state)
 	expect(f, NO, ROW_OWNER, NO);
 	f->in.policy = NULL; /* also when nothing is asked */
 	expect(f, NO, ROW_OWNER, NO);
-	f->in.sev.tik.len = 16;
+	f->in.sev.tik.len = sizeof f->tik;
 	expect(f, NO, ROW_MEASUREMENT, NONE);
 	f->in.sev.digest = f->digest;
 	f->in.policy = f->policy;
 	expect(f, YES, ROW_OWNER, YES);
+	fixture_free(f);
+}
+
+/* The MAC is by the session's key whatever the certificates are. */
+static void a_session_for_another_pdh_says_nothing_of_the_platform(void **state)
+{
+	static struct sev_maker other; /* shares the keys */
+	struct fixture *f = fixture_new();
+
+	other = maker;
+	other.certs[MAKER_PDH][5] ^= 1; /* API minor */
+	sev_maker_sign(&other, MAKER_PDH);
+	memcpy(f->certs[MAKER_PDH], other.certs[MAKER_PDH], MAKER_SEV_CERT);
+	expect(f, NO, ROW_OWNER, NO);
+	expect(f, NO, ROW_CHAIN, YES);
+	expect(f, NO, ROW_SIGNATURE, YES);
+	assert_int_equal(verdict.trust, TRUST_HOST);
+	f->in.sev.tik.len = 16; /* nobody knows */
+	expect(f, VERDICT_WARNING, ROW_OWNER, VERDICT_WARNING);
+	for (size_t len = 17; len < sizeof f->tik; len++) {
+		f->in.sev.tik.len = len;
+		expect(f, NO, ROW_OWNER, NO);
+	}
+	f->in.sev.tik.len = sizeof f->tik;
+	memcpy(f->certs[MAKER_OCA], maker.certs[MAKER_PDH],
+		MAKER_SEV_CERT); /* of two, the session's */
+	f->blobs[MAKER_OCA].len = maker.len[MAKER_PDH];
+	struct attest_blob certs[MAKER_KEYS + 1];
+	memcpy(certs, f->blobs, sizeof f->blobs);
+	certs[MAKER_KEYS] = (struct attest_blob){ maker.certs[MAKER_OCA], maker.len[MAKER_OCA] };
+	f->in.certs = certs, f->in.n_certs = ARRAY_LEN(certs);
+	expect(f, YES, ROW_OWNER, YES);
+	assert_int_equal(verdict.trust, TRUST_SIMULATED);
+	certs[MAKER_OCA] = f->blobs[MAKER_PDH], certs[MAKER_PDH] = f->blobs[MAKER_OCA];
+	expect(f, YES, ROW_OWNER, YES);
+	f->in.certs = f->blobs, f->in.n_certs = 0; /* no PDH at all */
+	expect(f, NO, ROW_OWNER, NO);
 	fixture_free(f);
 }
 
@@ -407,7 +451,7 @@ static void the_firmware_opens_a_session_and_its_secret(void **state)
 {
 	AUTO(sev_session) struct sev_session s = { 0 };
 	struct sev_cert pdh = cert_of(MAKER_PDH);
-	uint8_t tek[16], tik[16], mac[32], header[52], data[64], plain[64], got[64];
+	uint8_t made_for[32], tek[16], tik[16], mac[32], header[52], data[64], plain[64], got[64];
 	struct sev_measured m = { api[0], api[1], api[2], 5, { 0xD1 }, { 0 } };
 	uint8_t measure[48];
 
@@ -415,6 +459,8 @@ static void the_firmware_opens_a_session_and_its_secret(void **state)
 	assert_int_equal(maker_session_open(&maker, s.godh, s.blob, 5, tek, tik), 0);
 	assert_memory_equal(tek, s.keys.p, 16);
 	assert_memory_equal(tik, s.keys.p + 16, 16);
+	pdh_digest(maker.certs[MAKER_PDH], made_for);
+	assert_memory_equal(s.pdh, made_for, sizeof made_for);
 	maker_measure(tik, api, 5, m.digest, measure);
 	memcpy(m.mnonce, measure + 32, 16);
 	assert_int_equal(sev_measure_mac(s.keys.p + 16, &m, mac), 0);
@@ -645,6 +691,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(a_root_that_nobody_gave_is_refused),
 		cmocka_unit_test(a_chain_of_two_platforms_is_refused),
 		cmocka_unit_test(without_the_owners_key_nothing_is_affirmed),
+		cmocka_unit_test(a_session_for_another_pdh_says_nothing_of_the_platform),
 		cmocka_unit_test(another_digest_version_policy_or_key_fails_the_mac),
 		cmocka_unit_test(denied_digests_are_refused),
 		cmocka_unit_test(weaker_guest_policies_are_refused),
