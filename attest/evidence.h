@@ -8,6 +8,7 @@
  */
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <time.h>
@@ -29,6 +30,7 @@ struct attest_blob {
 struct attest_tpm {
 	struct attest_blob signature; /* TPMT_SIGNATURE, or a bare RSA signature */
 	struct attest_blob ak; /* PEM or DER public key or certificate, TPM2B_PUBLIC, TPMT_PUBLIC */
+	bool is_ak_found; /* the key lay beside the evidence: nobody vouches for it by giving it */
 	struct attest_blob pcrs; /* JSON: bank, index and value; or tpm2-tools' structure */
 	struct attest_blob ima;  /* the kernel's ASCII list */
 	/* The TEE's report that speaks for the AK: an HCL report, an SVSM manifest, an SNP report or

@@ -123,15 +123,19 @@ static MUST_USE int ak_of_certs(struct tpm_case *c)
 
 static void ak_find(struct tpm_case *c)
 {
-	if (c->in->tpm.ak.len > 0) {
-		if (tpm_key_load(&c->ak, c->in->tpm.ak, &c->ak_why) == 0)
+	const struct attest_tpm *given = &c->in->tpm;
+	bool is_found = given->is_ak_found && given->ak.len > 0;
+	struct attest_blob own = is_found ? given->ak : c->ev->ak;
+
+	if (given->ak.len > 0 && !is_found) {
+		if (tpm_key_load(&c->ak, given->ak, &c->ak_why) == 0)
 			c->source = AK_CALLER;
 	} else if (ak_of_hcl(c) == 0) {
 		c->source = AK_TEE;
 	} else if (ak_of_certs(c) == 0) {
 		c->source = AK_CERTS;
-	} else if (c->ev->ak.len > 0) {
-		if (tpm_key_load(&c->ak, c->ev->ak, &c->ak_why) == 0)
+	} else if (own.len > 0) {
+		if (tpm_key_load(&c->ak, own, &c->ak_why) == 0)
 			c->source = AK_EVIDENCE;
 	} else {
 		(void)why_set(&c->ak_why, 0, "%s",
@@ -321,7 +325,8 @@ static void chain_row(struct tpm_case *c, struct verdict *v)
 			"the caller gave the attestation key; nobody else vouches for it");
 	else
 		verdict_set(v, ROW_CHAIN, VERDICT_CONTRAINDICATED, "", key,
-			"nobody vouches for the attestation key, which came with the evidence");
+			"nobody vouches for the attestation key, which came with the "
+			"evidence: give it with --ak if you trust it");
 }
 
 /* --- the TEE that the TPM is in ----------------------------------------------------------------- */

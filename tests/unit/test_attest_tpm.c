@@ -412,6 +412,31 @@ static void an_ak_must_be_one(void **state)
 	maker_done(&m);
 }
 
+static void a_key_that_lay_beside_the_evidence_vouches_for_nothing(void **state)
+{
+	static struct policy p; /* large */
+	struct tpm_key k = { 0 };
+	struct maker m;
+
+	maker_init(&m, EVP_EC_gen("P-256"));
+	judge(&m, VERDICT_AFFIRMING, ROW_COUNT);
+	m.in.tpm.is_ak_found = true;
+	judge(&m, VERDICT_CONTRAINDICATED, ROW_CHAIN);
+	assert_int_equal(verdict.rows[ROW_SIGNATURE].status, VERDICT_AFFIRMING);
+	assert_non_null(strstr(verdict.rows[ROW_CHAIN].why, "--ak"));
+	memset(&p, 0, sizeof p);
+	p.tee.has_tpm = true;
+	m.in.policy = &p;
+	judge(&m, VERDICT_CONTRAINDICATED, ROW_CHAIN);
+	assert_int_equal(tpm_key_load(&k, m.in.tpm.ak, NULL), 0);
+	p.tee.tpm.n_aks = 1;
+	judge(&m, VERDICT_CONTRAINDICATED, ROW_CHAIN);
+	memcpy(p.tee.tpm.aks[0].sha256, k.spki_sha256, 32);
+	judge(&m, VERDICT_AFFIRMING, ROW_COUNT);
+	tpm_key_done(&k);
+	maker_done(&m);
+}
+
 static void a_policy_lists_keys_and_values(void **state)
 {
 	static struct policy p; /* large */
@@ -1656,3 +1681,4 @@ int main(int argc, char **argv)
 	vectors = argc > 1 && access(argv[1], R_OK) == 0 ? argv[1] : NULL;
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
+		cmocka_unit_test(a_key_that_lay_beside_the_evidence_vouches_for_nothing),
