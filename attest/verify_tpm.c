@@ -678,9 +678,10 @@ struct boot {
 	struct eventlog_replay replay; /* of the bank that was compared last */
 	uint32_t same, differ;         /* registers: mask, over the banks */
 	uint32_t unsaid;               /* firmware's registers that were extended, but not logged */
-	enum eventlog_switch secure_boot;                     /* by the banks that prove PCR 7 */
-	const struct tpm_alg *alg;                            /* compared last; NULL: none */
+	enum eventlog_switch secure_boot; /* by the banks that prove PCR 7, SHA-256 among them */
+	const struct tpm_alg *alg;        /* compared last; NULL: none */
 	char want[VERDICT_VALUE_MAX], got[VERDICT_VALUE_MAX]; /* of the first that differs */
+	uint32_t in_sha256;            /* those of same that the SHA-256 bank proves */
 	struct why why;                                       /* could not be read, or a problem */
 };
 
@@ -690,6 +691,8 @@ struct boot {
 static void bank_compare(const struct tpm_bank *bank, struct boot *b)
 {
 	static const uint8_t zero[TPM_DIGEST_MAX];
+/* What is extended before the kernel runs, and logged: 10 is IMA's, those from 15 on the system's. */
+#define LOGGED_PCRS 0x7BFFu
 
 	for (uint32_t n = 0; n < TPM_PCRS; n++) {
 		uint32_t bit = 1u << n;
@@ -716,6 +719,7 @@ static void bank_compare(const struct tpm_bank *bank, struct boot *b)
 }
 
 /* SHA-1 counts only where nothing better was quoted: such logs may not replay at all (18). */
+		b->in_sha256 |= is_same && bank->alg->id == TPM_ALG_SHA256 ? bit : 0;
 static struct boot boot_judge(struct tpm_case *c, struct attest_blob log)
 {
 	struct boot b = { 0 };
@@ -743,6 +747,9 @@ static struct boot boot_judge(struct tpm_case *c, struct attest_blob log)
 		b.why = no_bank;
 	return b;
 }
+	/* Every firmware extends SHA-256: of a bank it leaves alone the system makes what it likes. */
+	if ((b.in_sha256 >> SECURE_BOOT_PCR & 1u) == 0)
+		b.secure_boot = EVENTLOG_NOT_SAID;
 
 static bool boot_is_better(const struct boot *a, const struct boot *b)
 {
@@ -782,8 +789,28 @@ static void secure_boot_row(const struct tpm_case *c, const struct boot *b, stru
 		(want == POLICY_FORBID && got != EVENTLOG_OFF))
 		verdict_set(v, ROW_EVENT_LOG, VERDICT_CONTRAINDICATED,
 			want == POLICY_REQUIRE ? "secure boot on" : "secure boot off", names[got],
-			"secure boot, by what the log proves through PCR 7, is not as the policy "
-			"demands");
+			"secure boot, by what the log proves through PCR 7 (sha256), is not as the "
+			"policy demands");
+}
+
+/* require_event_log: the firmware's registers, or those of the policy's that a log can speak of. */
+static void log_demand_row(const struct tpm_case *c, const struct boot *b, struct verdict *v)
+{
+	const struct policy_tpm *p = c->policy;
+	uint32_t want = 0;
+	char missing[128], got[128];
+
+	for (uint64_t i = 0; p != NULL && i < p->n_pcrs; i++)
+		want |= p->pcrs[i].index < TPM_PCRS ? 1u << p->pcrs[i].index & LOGGED_PCRS : 0;
+	want = want == 0 ? FIRMWARE_PCRS : want;
+	if (p == NULL || !p->require_event_log || (want & ~b->in_sha256) == 0)
+		return;
+	mask_print(want & ~b->in_sha256, missing, sizeof missing);
+	mask_print(b->in_sha256, got, sizeof got);
+	verdict_set(v, ROW_EVENT_LOG, VERDICT_CONTRAINDICATED, "", got,
+		"the policy asks for an event log, and this one does not prove PCR %s (sha256): "
+		"quote them, and give the whole log",
+		missing);
 }
 
 static void boot_row(const struct tpm_case *c, const struct boot *b, struct verdict *v)
@@ -820,6 +847,7 @@ static void boot_row(const struct tpm_case *c, const struct boot *b, struct verd
 
 /* Without a quote: is it at least what it says? */
 static void log_alone_row(const struct attest_blob *logs, size_t n, struct verdict *v)
+	log_demand_row(c, b, v);
 {
 	for (size_t i = 0; i < n; i++) {
 		struct attest_blob boots[LIMIT_EVENTLOG_BOOTS];

@@ -336,7 +336,7 @@ static const struct field fields_tpm[] = {
 	{ "secure_boot", FIELD_CHOICE, .at = P(tee.tpm.secure_boot), .words = words_demand,
 	  .doc = "UEFI Secure Boot was on, by the event log." },
 	{ "event_log", FIELD_BOOL, .at = P(tee.tpm.require_event_log),
-	  .doc = "Must an event log come along that replays to the quoted registers?" },
+	  .doc = "Must an event log come along that proves the quoted PCR 0 to 7, or what pcrs lists of 0 to 9, 11 to 14?" },
 };
 static const struct schema schema_tpm = SCHEMA(fields_tpm);
 

@@ -10,11 +10,11 @@ LOGGED = {**GOOD, "event_log": ACCEPT}
 
 
 def quote(folder, name, want, row=None, rows=None, at=AT, ak="ak_pub.pem", pcrs="pcrs.json", trust=None, more=(),
-          check=None, beside=(), **files):
+          check=None, beside=(), policy=None, **files):
     """name: of the quote, with its ending; files: of the same folder, or of another one by their path."""
     given = {"evidence": name, "ak": ak, "pcrs": pcrs, **files}
     given = {k: v if isinstance(v, Made) or "/" in v else f"tpm/{folder}/{v}" for k, v in given.items() if v}
-    return Case(want, row, at, rows=rows, trust=trust, more=more, check=check, beside=beside, **given)
+    return Case(want, row, at, rows=rows, trust=trust, more=more, check=check, beside=beside, policy=policy, **given)
 
 
 # --- machines and clouds ----------------------------------------------------------------------------
@@ -30,9 +30,16 @@ def protobuf(want, row=None, rows=None, **other):
     return gce("attestation.pb", want, row, {**GOOD, **(rows or {})}, pcrs=None, **other)
 
 
-def machine(folder, boot, want, row=None, log=None):
+def machine(folder, boot, want, row=None, log=None, **other):
     return quote(folder, f"{boot}.attest", want, row, GOOD, signature=f"{boot}.sig", pcrs=f"{boot}.pcrs.json",
-                 event_log=f"{log or boot}.eventlog.bin", trust="host")
+                 event_log=f"{log or boot}.eventlog.bin", trust="host", **other)
+
+
+def asking(**tpm):
+    """A policy for a guest outside a TEE."""
+    return json.dumps({"schema": "launch-policy/1", "name": "a/b", "serial": 1, "tee": {"type": "none", "tpm": tpm},
+                       "audit": {"ledger": "l", "key": "k", "origin": "o"}, "boot": {"kernel": {"file": "k"}, "cmdline": ""},
+                       "machine": {"vcpus": 1, "memory_mib": 128}, "devices": {}})
 
 
 def ak_name_fault(answer, path):
@@ -65,6 +72,17 @@ MACHINES = [
     gce("quote-sha256.attest", REJECT, "report_data", GOOD, report_data="tdx/v4-gcp-cos113/nonce.dat"),
     gce("quote-sha256.attest", REJECT, "signature", ak=None),
     machine("hw-good", "good", ACCEPT),
+    # whoever lays a key beside the evidence vouches for nothing
+    machine("hw-good", "good", REJECT, "chain", ak=None, collateral="tpm/hw-good/ak_pub.pem"),
+    keylime(REJECT, "chain", ak=None, collateral="tpm/keylime-emulator/ak.pub"),
+    keylime(ACCEPT, collateral="tpm/keylime-emulator/ak.pub"),
+    # the firmware's registers, in the bank that it uses for sure
+    machine("hw-good", "good", ACCEPT, policy=asking(event_log=True)),
+    machine("hw-dell-notebook", "boot1", ACCEPT, policy=asking(event_log=True)),
+    gce("quote-sha256.attest", ACCEPT, None, LOGGED, event_log="eventlog.bin", policy=asking(event_log=True)),
+    gce("quote-sha384.attest", REJECT, "event_log", GOOD, event_log="eventlog.bin", policy=asking(event_log=True)),
+    *(gce("quote-sha384.attest", REJECT, "event_log", GOOD, event_log="eventlog.bin",
+          policy=asking(event_log=True, secure_boot=v)) for v in ("require", "forbid")),
     machine("hw-good", "failed", REJECT, "event_log"),
     machine("hw-dell-notebook", "boot1", ACCEPT),
     machine("hw-dell-notebook", "boot2", ACCEPT),

@@ -662,28 +662,164 @@ static void log_event_in(
 	wr_copy(w, data, len);
 }
 
-/* A quote of PCR 7 (SHA-256) and PCR 0 (SHA-384). */
-static void quote_two_banks(struct maker *m, const uint8_t pcr7[32], const uint8_t pcr0[48])
+/* A quote of one register in SHA-256 and one, both of the first eight, in SHA-384. */
+static void quote_two_banks(struct maker *m, unsigned int first, const uint8_t in_sha256[32],
+	unsigned int second, const uint8_t in_sha384[48])
 {
-	const struct tpm_part parts[] = { { pcr7, 32 }, { pcr0, 48 } };
+	const struct tpm_part parts[] = { { in_sha256, 32 }, { in_sha384, 48 } };
 	struct wr w = wr_of(m->attest, sizeof m->attest);
 	struct wr j = wr_of(m->pcrs, sizeof m->pcrs);
 	uint8_t digest[32];
 
-	wr_str(&j, "{\"sha256\": {\"7\": \"");
-	wr_hex(&j, pcr7, 32);
-	wr_str(&j, "\"}, \"sha384\": {\"0\": \"");
-	wr_hex(&j, pcr0, 48);
+	wr_printf(&j, "{\"sha256\": {\"%u\": \"", first);
+	wr_hex(&j, in_sha256, 32);
+	wr_printf(&j, "\"}, \"sha384\": {\"%u\": \"", second);
+	wr_hex(&j, in_sha384, 48);
 	wr_str(&j, "\"}}");
 	m->in.tpm.pcrs = blob_of(m->pcrs, j.len);
 	assert_int_equal(tpm_hash(tpm_alg_find(TPM_ALG_SHA256), parts, 2, digest), 0);
 	wr_copy(&w, "\xFFTCG\x80\x18\0\0\0\5nonce", 15);
 	wr_zero(&w, 8 + 4 + 4 + 1 + 8);
-	wr_copy(&w, "\0\0\0\2\0\x0B\3\x80\0\0\0\x0C\3\1\0\0\0\x20", 18);
+	wr_copy(&w, "\0\0\0\2\0\x0B\3\0\0\0\0\x0C\3\0\0\0\0\x20", 18);
 	wr_copy(&w, digest, 32);
 	assert_int_equal(wr_check(&w), 0);
+	m->attest[w.len - 32 - 11] = (uint8_t)(1u << first);
+	m->attest[w.len - 32 - 5] = (uint8_t)(1u << second);
 	m->in.evidence = blob_of(m->attest, w.len);
 	maker_sign(m);
+}
+
+static void log_head_two(struct wr *w)
+{
+	wr_zero(w, 4);
+	wr_le32(w, EVENT_NO_ACTION);
+	wr_zero(w, 20);
+	wr_le32(w, 37);
+	wr_copy(w, "Spec ID Event03\0\0\0\0\0\0\2\0\2\2\0\0\0\x0B\0\x20\0\x0C\0\x30\0", 37);
+}
+
+static void log_event_two(struct wr *w, uint32_t reg, uint32_t type, const void *data, size_t len)
+{
+	static const uint16_t banks[] = { TPM_ALG_SHA256, TPM_ALG_SHA384 };
+	const struct tpm_part part = { data, len };
+	uint8_t digest[TPM_DIGEST_MAX];
+
+	wr_le32(w, reg);
+	wr_le32(w, type);
+	wr_le32(w, 2);
+	for (size_t i = 0; i < 2; i++) {
+		const struct tpm_alg *alg = tpm_alg_find(banks[i]);
+		assert_int_equal(tpm_hash(alg, &part, 1, digest), 0);
+		wr_le16(w, banks[i]);
+		wr_copy(w, digest, alg->size);
+	}
+	wr_le32(w, (uint32_t)len);
+	wr_copy(w, data, len);
+}
+
+/* Of a bank that the firmware leaves alone the running system makes what it likes. */
+static void secure_boot_is_proven_in_the_sha256_bank(void **state)
+{
+	static struct policy p; /* large */
+	uint8_t buf[2048], variable[VARIABLE_SIZE];
+	struct wr w = wr_of(buf, sizeof buf);
+	struct eventlog_replay a, b;
+	struct maker m;
+
+	maker_init(&m, EVP_EC_gen("P-256"));
+	log_head_two(&w);
+	variable_make(variable, 1);
+	log_event_two(&w, 7, DRIVER_CONFIG, variable, sizeof variable);
+	log_event_two(&w, 7, 4, "\0\0\0\0", 4);
+	log_event_two(&w, 0, 4, "\0\0\0\0", 4);
+	m.event_log = blob_of(buf, w.len);
+	m.in.event_logs = &m.event_log, m.in.n_event_logs = 1;
+	assert_int_equal(eventlog_replay(m.event_log, TPM_ALG_SHA256, EVENTLOG_TCG, &a, NULL), 0);
+	assert_int_equal(eventlog_replay(m.event_log, TPM_ALG_SHA384, EVENTLOG_TCG, &b, NULL), 0);
+	memset(&p, 0, sizeof p);
+	p.tee.has_tpm = true;
+	m.in.policy = &p;
+	p.tee.tpm.secure_boot = POLICY_REQUIRE;
+	quote_two_banks(&m, 7, a.value[7], 0, b.value[0]);
+	judge(&m, VERDICT_AFFIRMING, ROW_COUNT);
+	quote_two_banks(&m, 7, a.value[7], 7, b.value[7]);
+	judge(&m, VERDICT_AFFIRMING, ROW_COUNT);
+	b.value[7][0] ^= 1;
+	quote_two_banks(&m, 7, a.value[7], 7, b.value[7]); /* the other bank has to agree */
+	judge(&m, VERDICT_CONTRAINDICATED, ROW_EVENT_LOG);
+	b.value[7][0] ^= 1;
+	quote_two_banks(&m, 0, a.value[0], 7, b.value[7]);
+	judge(&m, VERDICT_CONTRAINDICATED, ROW_EVENT_LOG);
+	p.tee.tpm.secure_boot = POLICY_FORBID;
+	judge(&m, VERDICT_CONTRAINDICATED, ROW_EVENT_LOG);
+	m.in.policy = NULL;
+	judge(&m, VERDICT_AFFIRMING, ROW_COUNT);
+	assert_string_equal(
+		(const char *)claims_find(&verdict.claims, "secure_boot")->bytes, "not proven");
+	maker_done(&m);
+}
+
+static void quote_replayed(struct maker *m, uint32_t mask)
+{
+	uint8_t values[TPM_PCRS][32];
+	struct eventlog_replay r;
+
+	assert_int_equal(eventlog_replay(m->event_log, TPM_ALG_SHA256, EVENTLOG_TCG, &r, NULL), 0);
+	for (size_t i = 0; i < TPM_PCRS; i++)
+		memcpy(values[i], r.value[i], 32);
+	m->in.evidence = quote_make(m, mask, TPM_ALG_SHA256, (const uint8_t(*)[32])values, 0x8018);
+	maker_sign(m);
+}
+
+static void the_log_a_policy_asks_for_is_the_firmwares(void **state)
+{
+	static struct policy p; /* large */
+	struct policy_tpm *t = &p.tee.tpm;
+	uint8_t buf[2048];
+	struct wr w = wr_of(buf, sizeof buf);
+	struct eventlog_replay r;
+	struct maker m;
+
+	maker_init(&m, EVP_EC_gen("P-256"));
+	m.in.event_logs = &m.event_log, m.in.n_event_logs = 1;
+	memset(&p, 0, sizeof p);
+	p.tee.has_tpm = true;
+	m.in.policy = &p;
+	log_head(&w); /* anybody may extend PCR 16, and write a log of it */
+	log_event(&w, 16, UNTOLD, "made up", 7);
+	m.event_log = blob_of(buf, w.len);
+	quote_replayed(&m, 1u << 16);
+	judge(&m, VERDICT_AFFIRMING, ROW_COUNT);
+	t->require_event_log = true;
+	judge(&m, VERDICT_CONTRAINDICATED, ROW_EVENT_LOG);
+	assert_int_equal(eventlog_replay(m.event_log, TPM_ALG_SHA256, EVENTLOG_TCG, &r, NULL), 0);
+	t->n_pcrs = 1; /* no register that the firmware's log speaks of: 0 to 7 it is */
+	t->pcrs[0].index = 16, t->pcrs[0].n = 1;
+	memcpy(t->pcrs[0].at[0].sha256, r.value[16], 32);
+	judge(&m, VERDICT_CONTRAINDICATED, ROW_EVENT_LOG);
+	t->n_pcrs = 0;
+
+	m.event_log.len = log_make(buf, sizeof buf, 1, 0xFF);
+	quote_replayed(&m, 0xFF);
+	judge(&m, VERDICT_AFFIRMING, ROW_COUNT);
+	for (uint32_t i = 0; i < 8; i++) {
+		quote_replayed(&m, 0xFFu & ~(1u << i));
+		judge(&m, VERDICT_CONTRAINDICATED, ROW_EVENT_LOG);
+	}
+	quote_replayed(&m, 1u << 4); /* all that the policy lists */
+	judge(&m, VERDICT_CONTRAINDICATED, ROW_EVENT_LOG);
+	assert_int_equal(eventlog_replay(m.event_log, TPM_ALG_SHA256, EVENTLOG_TCG, &r, NULL), 0);
+	t->n_pcrs = 1;
+	t->pcrs[0].index = 4;
+	memcpy(t->pcrs[0].at[0].sha256, r.value[4], 32);
+	judge(&m, VERDICT_AFFIRMING, ROW_COUNT);
+	t->pcrs[1] = t->pcrs[0]; /* quoted and as listed, but not in the log */
+	t->pcrs[1].index = 9;
+	memset(t->pcrs[1].at[0].sha256, 0, 32);
+	t->n_pcrs = 2;
+	quote_replayed(&m, 1u << 4 | 1u << 9);
+	judge(&m, VERDICT_CONTRAINDICATED, ROW_EVENT_LOG);
+	maker_done(&m);
 }
 
 /* The bank that proves PCR 7 says that Secure Boot was off; another, which does not, says on. */
@@ -710,7 +846,7 @@ static void secure_boot_is_what_the_proven_bank_says(void **state)
 	assert_int_equal(eventlog_replay(m.event_log, TPM_ALG_SHA256, EVENTLOG_TCG, &a, NULL), 0);
 	assert_int_equal(eventlog_replay(m.event_log, TPM_ALG_SHA384, EVENTLOG_TCG, &b, NULL), 0);
 	assert_int_equal(b.secure_boot, EVENTLOG_ON);
-	quote_two_banks(&m, a.value[7], b.value[0]);
+	quote_two_banks(&m, 7, a.value[7], 0, b.value[0]);
 	m.in.event_logs = &m.event_log, m.in.n_event_logs = 1;
 	memset(&p, 0, sizeof p);
 	p.tee.has_tpm = true;
@@ -1655,11 +1791,14 @@ int main(int argc, char **argv)
 		cmocka_unit_test(what_does_not_fit_is_named),
 		cmocka_unit_test(what_is_no_quote_is_refused),
 		cmocka_unit_test(an_ak_must_be_one),
+		cmocka_unit_test(a_key_that_lay_beside_the_evidence_vouches_for_nothing),
 		cmocka_unit_test(a_policy_lists_keys_and_values),
 		cmocka_unit_test(what_a_tpm_cannot_say_is_refused_where_it_is_asked),
 		cmocka_unit_test(a_boot_log_leads_to_the_registers),
 		cmocka_unit_test(a_separator_by_another_name_ends_the_firmwares_part),
 		cmocka_unit_test(secure_boot_is_what_the_proven_bank_says),
+		cmocka_unit_test(secure_boot_is_proven_in_the_sha256_bank),
+		cmocka_unit_test(the_log_a_policy_asks_for_is_the_firmwares),
 		cmocka_unit_test(every_template_is_hashed),
 		cmocka_unit_test(edited_lists_are_named),
 		cmocka_unit_test(an_ima_list_leads_to_pcr_10),
@@ -1681,4 +1820,3 @@ int main(int argc, char **argv)
 	vectors = argc > 1 && access(argv[1], R_OK) == 0 ? argv[1] : NULL;
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
-		cmocka_unit_test(a_key_that_lay_beside_the_evidence_vouches_for_nothing),
