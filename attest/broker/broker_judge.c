@@ -223,7 +223,7 @@ static MUST_USE int claims_take(const struct judge *j, struct proof *proof)
 {
 	const struct claims *c = &j->verdict.claims;
 	const struct claim *digest = claims_find(c, "measurement");
-	const struct claim *mrtd = claims_find(c, "mr_td");
+	const struct claim *mrtd = claims_find(c, "mrtd");
 	const struct claim *key = claims_find(c, "tpm_ak_sha256");
 	const struct claim *resets = claims_find(c, "tpm_reset_count");
 	uint8_t boot[32 + 8];

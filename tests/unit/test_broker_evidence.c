@@ -307,6 +307,72 @@ static void a_virtual_tpm_is_proven_by_the_report_behind_it(void **state)
 	assert_int_equal(judged(AZURE_TIME, 48, hash, &proof, line), -EACCES);
 }
 
+#define AZURE_TDX      VECTORS "tpm/azure-tdx-v1/"
+#define AZURE_TDX_TCB  VECTORS "tdx/v4-dstack-00806f/collateral/"
+#define AZURE_TDX_TIME 1761350400 /* 2025-10-25, between the collateral's dates */
+#define AZURE_TDX_PCR0 "782b20b10f55cc46e2142cc2145d548698073e5beb82752c8d7f9279f0d8a273"
+
+static struct attest_blob file_read(const char *folder_path, const char *name)
+{
+	char path[512];
+	uint8_t *bytes = NULL;
+	size_t len = 0;
+
+	(void)snprintf(path, sizeof path, "%s%s", folder_path, name);
+	assert_int_equal(fd_read_path(path, 1 << 20, &bytes, &len, NULL), 0);
+	return (struct attest_blob){ bytes, len };
+}
+
+static int azure_td_judged(
+	unsigned int serial, const uint8_t mrtd[48], struct proof *proof, char *line)
+{
+	char text[2048];
+	uint8_t hash[32];
+
+	(void)snprintf(text, sizeof text,
+		"{\"schema\":\"launch-policy/1\",\"name\":\"a/b\",\"serial\":%u,\"tee\":{"
+		"\"type\":\"tdx\",\"tdx\":{\"attributes\":{},\"tcb\":{\"accept\":["
+		"\"OutOfDate\"]}},\"tpm\":{\"pcrs\":[{\"index\":0,\"sha256\":[\"" AZURE_TDX_PCR0
+		"\"]}]}}," COMMON,
+		serial);
+	assert_int_equal(policy_put(text, mrtd, hash), 0);
+	return judged(AZURE_TDX_TIME, 9, hash, proof, line);
+}
+
+static void a_td_with_a_virtual_tpm_is_known_by_its_digest(void **state)
+{
+	static const char *const names[] = { "tcb_info.json", "qe_identity.json",
+		"tcb_signing_chain.pem", "pck_crl.der", "root_ca_crl.der" };
+	struct blobs ours = judge.collateral;
+	struct proof proof = { 0 };
+	char line[WHY_TEXT_MAX];
+	uint8_t mrtd[48];
+
+	if (access(AZURE_TDX "evidence.json", R_OK) < 0)
+		skip();
+	struct attest_blob b = file_read(AZURE_TDX, "evidence.json");
+	AUTO(kbs_json) json_t *j = json_loadb((const char *)b.p, b.len, 0, NULL);
+	free((void *)(uintptr_t)b.p);
+	assert_int_equal(evidence_parse(j, TEE_AZ_TDX, &judge.evidence, NULL), 0);
+	b = file_read(AZURE_TDX, "td_quote.bin");
+	memcpy(mrtd, b.p + 48 + 136, sizeof mrtd);
+	free((void *)(uintptr_t)b.p);
+	judge.collateral = (struct blobs){ .n = ARRAY_LEN(names) };
+	for (size_t i = 0; i < ARRAY_LEN(names); i++)
+		judge.collateral.at[i] = file_read(AZURE_TDX_TCB, names[i]);
+	memset(report_data, 0, sizeof report_data);
+	memcpy(report_data, "challenge", 9);
+	if (azure_td_judged(31, mrtd, &proof, line) != 0)
+		fail_msg("%s", line);
+	assert_memory_equal(proof.launch_digest, mrtd, sizeof mrtd);
+	assert_memory_not_equal(proof.boot_id, (uint8_t[32]){ 0 }, 32);
+	mrtd[47] ^= 1;
+	assert_int_equal(azure_td_judged(32, mrtd, &proof, line), -EACCES);
+	assert_memory_equal(proof.launch_digest, (uint8_t[48]){ 0 }, 48); /* nothing was proven */
+	blobs_done(&judge.collateral);
+	judge.collateral = ours;
+}
+
 /* --- a TPM outside a TEE --------------------------------------------------------------------------- */
 
 #define AGENT_JSON                                                                                 \
@@ -557,6 +623,7 @@ int main(void)
 		cmocka_unit_test(malformed_evidence_is_refused),
 		cmocka_unit_test(init_data_has_the_published_digest),
 		cmocka_unit_test(a_virtual_tpm_is_proven_by_the_report_behind_it),
+		cmocka_unit_test(a_td_with_a_virtual_tpm_is_known_by_its_digest),
 		cmocka_unit_test(a_tpm_is_proven_by_a_key_that_the_policy_names),
 		cmocka_unit_test(the_stores_key_may_be_in_a_token),
 		cmocka_unit_test(the_stores_key_may_be_sealed_by_a_tpm),
