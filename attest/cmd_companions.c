@@ -116,8 +116,8 @@ void cmd_companions_find(struct attest_inputs *in, struct cmd_companions *lists)
 			take(&in->tpm.tee_quote, b);
 		else if (is_bare && is_key(b)) {
 			in->tpm.is_ak_found |= in->tpm.ak.len == 0;
-		}
 			take(&in->tpm.ak, b);
+		}
 		else if (eventlog_recognise(b) && lists->n_logs < ARRAY_LEN(lists->logs))
 			lists->logs[lists->n_logs++] = b;
 	}

@@ -121,6 +121,7 @@ static MUST_USE int ak_of_certs(struct tpm_case *c)
 	return -ENOENT;
 }
 
+/* A key that was only found beside the evidence is the evidence's own. */
 static void ak_find(struct tpm_case *c)
 {
 	const struct attest_tpm *given = &c->in->tpm;
@@ -677,22 +678,22 @@ static void pcrs_row(struct tpm_case *c, struct verdict *v)
 struct boot {
 	struct eventlog_replay replay; /* of the bank that was compared last */
 	uint32_t same, differ;         /* registers: mask, over the banks */
+	uint32_t in_sha256;            /* those of same that the SHA-256 bank proves */
 	uint32_t unsaid;               /* firmware's registers that were extended, but not logged */
 	enum eventlog_switch secure_boot; /* by the banks that prove PCR 7, SHA-256 among them */
 	const struct tpm_alg *alg;        /* compared last; NULL: none */
 	char want[VERDICT_VALUE_MAX], got[VERDICT_VALUE_MAX]; /* of the first that differs */
-	uint32_t in_sha256;            /* those of same that the SHA-256 bank proves */
 	struct why why;                                       /* could not be read, or a problem */
 };
 
 #define FIRMWARE_PCRS   0xFFu /* PCR 0 to 7: nobody but the firmware, which logs, extends them */
 #define SECURE_BOOT_PCR 7u
+/* What is extended before the kernel runs, and logged: 10 is IMA's, those from 15 on the system's. */
+#define LOGGED_PCRS 0x7BFFu
 
 static void bank_compare(const struct tpm_bank *bank, struct boot *b)
 {
 	static const uint8_t zero[TPM_DIGEST_MAX];
-/* What is extended before the kernel runs, and logged: 10 is IMA's, those from 15 on the system's. */
-#define LOGGED_PCRS 0x7BFFu
 
 	for (uint32_t n = 0; n < TPM_PCRS; n++) {
 		uint32_t bit = 1u << n;
@@ -715,11 +716,11 @@ static void bank_compare(const struct tpm_bank *bank, struct boot *b)
 						       : b->replay.secure_boot;
 		b->differ |= is_same ? 0 : bit;
 		b->same |= is_same ? bit : 0;
+		b->in_sha256 |= is_same && bank->alg->id == TPM_ALG_SHA256 ? bit : 0;
 	}
 }
 
 /* SHA-1 counts only where nothing better was quoted: such logs may not replay at all (18). */
-		b->in_sha256 |= is_same && bank->alg->id == TPM_ALG_SHA256 ? bit : 0;
 static struct boot boot_judge(struct tpm_case *c, struct attest_blob log)
 {
 	struct boot b = { 0 };
@@ -743,13 +744,13 @@ static struct boot boot_judge(struct tpm_case *c, struct attest_blob log)
 			b.why = r.problem;
 		bank_compare(bank, &b);
 	}
+	/* Every firmware extends SHA-256: of a bank it leaves alone the system makes what it likes. */
+	if ((b.in_sha256 >> SECURE_BOOT_PCR & 1u) == 0)
+		b.secure_boot = EVENTLOG_NOT_SAID;
 	if (b.alg == NULL)
 		b.why = no_bank;
 	return b;
 }
-	/* Every firmware extends SHA-256: of a bank it leaves alone the system makes what it likes. */
-	if ((b.in_sha256 >> SECURE_BOOT_PCR & 1u) == 0)
-		b.secure_boot = EVENTLOG_NOT_SAID;
 
 static bool boot_is_better(const struct boot *a, const struct boot *b)
 {
@@ -843,11 +844,11 @@ static void boot_row(const struct tpm_case *c, const struct boot *b, struct verd
 		"say is hearsay",
 		b->replay.n_events, b->replay.n_proven, b->replay.n_extended);
 	secure_boot_row(c, b, v);
+	log_demand_row(c, b, v);
 }
 
 /* Without a quote: is it at least what it says? */
 static void log_alone_row(const struct attest_blob *logs, size_t n, struct verdict *v)
-	log_demand_row(c, b, v);
 {
 	for (size_t i = 0; i < n; i++) {
 		struct attest_blob boots[LIMIT_EVENTLOG_BOOTS];
