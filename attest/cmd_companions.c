@@ -106,8 +106,7 @@ void cmd_companions_find(struct attest_inputs *in, struct cmd_companions *lists)
 
 	for (size_t i = 0; i < n; i++) {
 		struct attest_blob b = blobs[i];
-		if (is_collateral(b))
-			lists->collateral[n_kept++] = b;
+		bool is_told = true;
 		if (hcl_recognise(b) && !has_tee)
 			hcl_take(in, b);
 		else if (ima_recognise(b))
@@ -117,9 +116,12 @@ void cmd_companions_find(struct attest_inputs *in, struct cmd_companions *lists)
 		else if (is_bare && is_key(b)) {
 			in->tpm.is_ak_found |= in->tpm.ak.len == 0;
 			take(&in->tpm.ak, b);
-		}
-		else if (eventlog_recognise(b) && lists->n_logs < ARRAY_LEN(lists->logs))
+		} else if (eventlog_recognise(b) && lists->n_logs < ARRAY_LEN(lists->logs))
 			lists->logs[lists->n_logs++] = b;
+		else
+			is_told = false;
+		if (is_collateral(b) || (!is_told && lists->is_named[i]))
+			lists->collateral[n_kept++] = b;
 	}
 	if (!has_logs)
 		in->event_logs = lists->logs, in->n_event_logs = lists->n_logs;

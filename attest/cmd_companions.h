@@ -13,6 +13,7 @@
 
 /* Lists that the inputs point into afterwards: a TPM has one boot log, an archive of boots some. */
 struct cmd_companions {
+	bool is_named[CMD_FILES_MAX]; /* in: by itself, not by its folder */
 	size_t n_logs;
 	struct attest_blob logs[4];
 	struct attest_blob collateral[CMD_FILES_MAX];
@@ -20,7 +21,8 @@ struct cmd_companions {
 
 /*
  * Fill in what in->tpm and in->event_logs lack from in->collateral; of several the one that fits: the
- * signature to quote and key, the values to the quoted digest, the report to its own data. What is
- * collateral of a TDX quote stays in in->collateral, what is neither is left out.
+ * signature to quote and key, the values to the quoted digest, the report to its own data. For a
+ * key that is found so nobody vouches. What is
+ * collateral of a TDX quote stays in in->collateral, what is neither only where it was named.
  */
 void cmd_companions_find(struct attest_inputs *in, struct cmd_companions *lists);

@@ -249,13 +249,23 @@ static MUST_USE int plain_add(struct cmd_files *f, const char *path, bool is_bel
 	return err;
 }
 
-static MUST_USE int plain_load(const struct opt_list *list, struct cmd_files *f, struct why *why)
+/* What is named has to hold something. Returns which files were named themselves; may be NULL. */
+static MUST_USE int plain_load(
+	const struct opt_list *list, struct cmd_files *f, bool *ret_is_named, struct why *why)
 {
-	int err = 0;
+	struct stat st;
 
-	for (size_t i = 0; i < list->n && err == 0; i++)
-		err = plain_add(f, list->at[i], false, why);
-	return err;
+	for (size_t i = 0; i < list->n; i++) {
+		size_t n = f->n;
+		int err = plain_add(f, list->at[i], false, why);
+		if (err < 0)
+			return err;
+		if (f->n == n || (f->n == n + 1 && f->at[n].len == 0))
+			return why_set(why, -EBADMSG, "%s is empty", list->at[i]);
+		if (ret_is_named != NULL)
+			ret_is_named[n] = stat(list->at[i], &st) == 0 && !S_ISDIR(st.st_mode);
+	}
+	return 0;
 }
 
 /* One file of an option that takes one; NULL: not given. */
@@ -265,18 +275,19 @@ static MUST_USE int single_load(
 	if (path == NULL)
 		return 0;
 	int err = cmd_files_add(&l->single, path, LIMIT_EVIDENCE_BYTES, why);
-	if (err == 0)
-		*ret = l->single.at[l->single.n - 1];
-	return err;
+	if (err < 0)
+		return err;
+	*ret = l->single.at[l->single.n - 1];
+	return ret->len > 0 ? 0 : why_set(why, -EBADMSG, "%s is empty", path);
 }
 
 static MUST_USE int companions_load(const struct args *a, struct loaded *l, struct why *why)
 {
 	struct attest_inputs *in = &l->in;
-	int err = plain_load(&a->collateral, &l->collateral, why);
+	int err = plain_load(&a->collateral, &l->collateral, l->companions.is_named, why);
 
 	if (err == 0)
-		err = plain_load(&a->event_logs, &l->event_logs, why);
+		err = plain_load(&a->event_logs, &l->event_logs, NULL, why);
 	if (err == 0)
 		err = single_load(l, a->signature, &in->tpm.signature, why);
 	if (err == 0)
@@ -360,6 +371,16 @@ static MUST_USE int evidence_verify(
 	return err < 0 ? why_prefix(why, err, "%s", a->evidence) : 0;
 }
 
+/* Who names a CRL wants it to count. */
+static void crls_appraise(const struct args *a, const struct loaded *l, struct verdict *v)
+{
+	if (a->crls.n == 0 || v->rows[ROW_REVOCATION].status != VERDICT_NONE)
+		return;
+	verdict_set(v, ROW_REVOCATION, VERDICT_WARNING, "a CRL", "",
+		"none of the CRLs that were given is of a CA of this evidence");
+	verdict_close(v, l->in.required_rows);
+}
+
 static int verdict_answer(const struct args *a, const struct verdict *v)
 {
 	struct why why = { 0 };
@@ -435,6 +456,7 @@ static int verify_run(const struct args *a, struct loaded *l)
 		return cmd_fail(err == -ENOMEM ? EXIT_OURS : EXIT_INPUT, err, &why);
 	if (a->references.n > 0)
 		cmd_refvalues_appraise(&l->references, &l->in, &verdict);
+	crls_appraise(a, l, &verdict);
 	if (a->token.out != NULL) {
 		err = cmd_token_write(&a->token, &l->in, &verdict, &why);
 		if (err < 0)

@@ -489,6 +489,8 @@ static void asked_rows(const struct attest_inputs *in, struct verdict *v)
 {
 	const struct policy_tpm *t =
 		in->policy != NULL && in->policy->tee.has_tpm ? &in->policy->tee.tpm : NULL;
+	const struct attest_tpm *given = &in->tpm;
+	bool is_tpm = v->kind == EVIDENCE_TPM;
 	const struct {
 		enum verdict_row_id row;
 		bool is_asked;
@@ -499,10 +501,18 @@ static void asked_rows(const struct attest_inputs *in, struct verdict *v)
 		{ ROW_HOST_DATA, in->host_data != NULL, "this evidence carries no host data" },
 		{ ROW_MEASUREMENT, in->n_digests > 0, "this evidence carries no launch digest" },
 		{ ROW_PCRS,
-			v->kind != EVIDENCE_TPM && t != NULL &&
+			!is_tpm && t != NULL &&
 				(t->n_pcrs > 0 || t->n_aks > 0 || t->require_event_log ||
 					t->secure_boot != POLICY_ANY),
 			"the policy asks for a TPM's quote (tee.tpm), and this evidence is none" },
+		{ ROW_PCRS, !is_tpm && given->signature.len + given->ak.len + given->pcrs.len > 0,
+			"what belongs to a TPM's quote was given, and this evidence is none" },
+		{ ROW_IMA, given->ima.len > 0, "an IMA list was given, but no TPM's quote" },
+		{ ROW_BINDING, !is_tpm && given->tee.len + given->tee_quote.len > 0,
+			"a TEE's report was given to vouch for a TPM, and this evidence is none" },
+		{ ROW_EVENT_LOG, in->n_event_logs > 0, "this evidence has no registers" },
+		{ ROW_OWNER, v->kind != EVIDENCE_SEV && in->sev.tik.len > 0,
+			"a session's key was given, and this evidence is no SEV measurement" },
 	};
 
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++)

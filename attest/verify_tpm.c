@@ -173,6 +173,9 @@ static MUST_USE int case_gather(struct tpm_case *c, struct why *why)
 
 static void signature_row(struct tpm_case *c, struct verdict *v)
 {
+	if (c->ev->n == 0 && c->in->tpm.signature.len + c->in->tpm.pcrs.len > 0)
+		verdict_set(v, ROW_SIGNATURE, VERDICT_CONTRAINDICATED, "a quote", "",
+			"a quote's signature or registers were given, but there is no quote");
 	if (c->ev->n == 0 && c->tee.len == 0)
 		verdict_set(v, ROW_SIGNATURE, VERDICT_WARNING, "", "",
 			"a log alone: no quote proves it, anybody can write it");

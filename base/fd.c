@@ -4,6 +4,8 @@
 #include <fcntl.h>
 #include <libgen.h>
 #include <limits.h>
+#include <poll.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -65,6 +67,13 @@ static void mem_auto(uint8_t **p)
 	free(*p);
 }
 
+static bool wait_readable(int fd)
+{
+	struct pollfd p = { .fd = fd, .events = POLLIN };
+
+	return poll(&p, 1, -1) >= 0 || errno == EINTR;
+}
+
 int fd_read_file(int fd, size_t max, uint8_t **ret, size_t *ret_len)
 {
 	AUTO(mem) uint8_t *buf = NULL;
@@ -82,7 +91,7 @@ int fd_read_file(int fd, size_t max, uint8_t **ret, size_t *ret_len)
 			room = want;
 		}
 		ssize_t n = read(fd, buf + len, room - len);
-		if (n < 0 && errno == EINTR)
+		if (n < 0 && (errno == EINTR || (errno == EAGAIN && wait_readable(fd))))
 			continue;
 		if (n < 0)
 			return -errno;
@@ -107,7 +116,8 @@ static int path_errno(int err)
 
 int fd_read_path(const char *path, size_t max, uint8_t **ret, size_t *ret_len, struct why *why)
 {
-	AUTO(fd) int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+	/* A named pipe that nobody writes to is empty; to wait for a writer would be for ever. */
+	AUTO(fd) int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
 
 	if (fd < 0) {
 		int err = -errno;

@@ -53,7 +53,10 @@ MUST_USE int fd_write_all(int fd, const void *buf, size_t len);
  */
 MUST_USE int fd_read_file(int fd, size_t max, uint8_t **ret, size_t *ret_len);
 
-/* The same by path, opened O_RDONLY|O_CLOEXEC|O_NOCTTY; says why. -EIO where it may not be read. */
+/*
+ * The same by path, opened O_RDONLY|O_CLOEXEC|O_NOCTTY; says why. A named pipe without a writer is
+ * empty. -EIO where it may not be read.
+ */
 MUST_USE int fd_read_path(
 	const char *path, size_t max, uint8_t **ret, size_t *ret_len, struct why *why);
 

@@ -58,6 +58,8 @@ SNP_REAL = [
     snp("milan-v2-no-vcek-azure", None, REJECT, "chain"),
     snp("milan-v2-vcek", "vcek.der", WARN, "revocation", crl="snp/amd-certs/crl_ark_milan_2022-05-09.crl"),
     snp("milan-v2-vcek", "vcek.der", ACCEPT, at="2023-04-20", crl="snp/amd-certs/crl_ark_milan_2022-05-09.crl"),
+    # another product's list says nothing of this one
+    snp("milan-v2-vcek", "vcek.der", WARN, "revocation", crl="snp/amd-certs/crl_ark_genoa_2022-10-31.crl"),
     # one that is swapped: another chip's, another product's
     snp("milan-v2-vcek", "milan-v5-vcek-gcp/vcek.der", REJECT, "signature"),
     snp("milan-v2-vcek", "genoa-v3-vcek-ms/vcek.der", REJECT, "signature"),

@@ -170,6 +170,19 @@ AZURE += [
           ak="ak_cert_chain.pem", trust="host"),
 ]
 
+# What is beside evidence of another kind would be taken for judged.
+STRAY = [
+    quote("azure-" + FLASHBOTS, "hcl_report.bin", REJECT, "signature", ak=None, tee_quote="td_quote.bin",
+          signature="quote.sig", **PATCHED),
+    quote("azure-" + FLASHBOTS, "td_quote.bin", REJECT, "pcrs", ak=None, **PATCHED),
+    quote("azure-snp-v1", "snp_report.bin", REJECT, "pcrs", ak="ak_pub.pem", pcrs=None, certs="vcek.der"),
+    quote("azure-snp-v1", "snp_report.bin", REJECT, "binding", ak=None, pcrs=None, certs="vcek.der", tee="hcl_report.bin"),
+    quote("azure-snp-v1", "snp_report.bin", REJECT, "ima", ak=None, pcrs=None, certs="vcek.der", ima="ima/keylime-keyrings.txt"),
+    quote("azure-snp-v1", "snp_report.bin", REJECT, "owner", ak=None, pcrs=None, certs="vcek.der", tik="docs/ear/pkey.json"),
+    quote("azure-snp-v1", "snp_report.bin", REJECT, "event_log", ak=None, pcrs=None, certs="vcek.der",
+          event_log="eventlog/tpm-debian-10.bin"),
+]
+
 # --- logs -------------------------------------------------------------------------------------------
 
 
@@ -247,4 +260,4 @@ IMA = [Case(want, "ima", evidence=f"ima/{n}.txt", trust="host") for n, want in (
 IMA += [Case(ACCEPT, verb=SHOW, file=f"ima/{n}.txt", beside=[f"ima/{n}.pcr10.json"], check=pcr10_fault) for n in (
     "keylime-keyrings", "keylime-log-sha1", "keylime-log-sha384", "rust-keylime-ascii", "keylime-bad-signatures")]
 
-CASES = MACHINES + AZURE + LOGS + IMA
+CASES = MACHINES + AZURE + STRAY + LOGS + IMA

@@ -226,6 +226,25 @@ def bytes_that_are_no_evidence_are_3():
 
 
 @test
+def pipes_are_read_to_their_end():
+    os.mkfifo("pipe")
+    expect(3, "verify", "--evidence", "pipe", err="pipe: 0 bytes")  # nobody writes to it, nobody waits
+    expect(3, "verify", "--evidence", "/dev/zero", err="/dev/zero is longer")
+    os.mkdir("none")
+    for option in ("--pcrs", "--ak", "--signature", "--ima", "--tee", "--tik", "--event-log", "--collateral"):
+        expect(3, "verify", "--evidence", write("e", report(3)), option, "pipe", err="pipe is empty")
+    for option in ("--event-log", "--collateral"):
+        expect(3, "verify", "--evidence", "e", option, "none", err="none is empty")
+    out, into = os.pipe()
+    p = subprocess.Popen(["sh", "-c", "sleep 0.3; head -c 600 e; sleep 0.3; tail -c +601 e"], stdout=into,
+                         cwd=os.path.dirname(os.path.abspath(write("e", report(3)))))
+    os.close(into)
+    shown = subprocess.run([ATTEST, "show", f"/dev/fd/{out}", "--json"], pass_fds=[out], capture_output=True, check=False)
+    os.close(out)
+    assert p.wait() == 0 and json.loads(shown.stdout)["claims"]["version"] == 3, shown
+
+
+@test
 def cut_evidence_is_no_other_evidence():
     for version in (2, 3, 5):
         whole = report(version)
