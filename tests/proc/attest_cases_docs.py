@@ -17,6 +17,10 @@ JWKS = f"{RATS}/jwks.json"
 # --- a signer of our own, for claims that came without a signature ----------------------------------
 
 
+def openssl(*args, given=None):
+    return subprocess.run(["openssl", *args], input=given, capture_output=True, check=True).stdout
+
+
 KEY_LOCK = threading.Lock()
 
 
@@ -28,9 +32,8 @@ def key():
 
 @functools.cache
 def key_make():
-    pem = subprocess.run(["openssl", "ecparam", "-name", "prime256v1", "-genkey", "-noout"], capture_output=True, check=True).stdout
-    public = subprocess.run(["openssl", "pkey", "-pubout"], input=pem, capture_output=True, check=True).stdout
-    return pem, public
+    pem = openssl("ecparam", "-name", "prime256v1", "-genkey", "-noout")
+    return pem, openssl("pkey", "-pubout", given=pem)
 
 
 def sign(data):
@@ -38,7 +41,7 @@ def sign(data):
     with tempfile.NamedTemporaryFile() as f:
         f.write(key()[0])
         f.flush()
-        der = subprocess.run(["openssl", "dgst", "-sha256", "-sign", f.name], input=data, capture_output=True, check=True).stdout
+        der = openssl("dgst", "-sha256", "-sign", f.name, given=data)
     r_len = der[3]
     r, s = der[4:4 + r_len], der[6 + r_len:]
     return b"".join(int.from_bytes(n, "big").to_bytes(32, "big") for n in (r, s))
@@ -109,11 +112,12 @@ TOKENS += [
     # genuine; what they say of the guest is a warning
     token("ear-trustee2024.es256.jwt", WARN, "result"),
     Case(WARN, "result", AT, rows=GENUINE, token="docs/kbs-synthetic/token.jwt", keys=JWKS),
-    token("ear-draft.es256.jwt", REJECT, "signature", keys=f"docs/ear/pkey.json"),
+    token("ear-draft.es256.jwt", REJECT, "signature", keys="docs/ear/pkey.json"),
     token("docs/ear/testJWT.jwt", ACCEPT, keys="docs/ear/pkey.json"),
     token("docs/ear/testJWT.jwt", REJECT, "signature"),  # the key that it carries counts for nothing
     token("docs/tokens/azure-maa-snp.jwt", REJECT, "time", {"signature": REJECT}),
-    token("docs/tokens/azure-maa-snp.jwt", REJECT, "signature", {"time": ACCEPT, "result": ACCEPT}, at="2023-03-30T14:00:00Z"),
+    token("docs/tokens/azure-maa-snp.jwt", REJECT, "signature", {"time": ACCEPT, "result": ACCEPT},
+          at="2023-03-30T14:00:00Z"),
     *(token(f"bad-{n}", want, row) for n, want, row in (
         ("alg-confusion.jwt", REJECT, "signature"), ("alg-none.jwt", REJECT, "signature"),
         ("alg-unprotected.cwt", REJECT, "signature"), ("base64-padding.jwt", REFUSE, None),
@@ -136,7 +140,8 @@ TOKENS += [
     claims("docs/draft-ear/ear-json-2.diag"),
     claims("docs/draft-ear/ext-teep-json-1.diag", REJECT, "result", GENUINE),
     claims("docs/draft-ear/ext-veraison-json-1.diag", REJECT, "result", GENUINE),
-    token(Made(lambda text: cwt(diagnostic(text)), "docs/draft-ear/ear-cbor-1.diag"), REJECT, "result", GENUINE, keys=PUBLIC),
+    token(Made(lambda text: cwt(diagnostic(text)), "docs/draft-ear/ear-cbor-1.diag"), REJECT, "result", GENUINE,
+          keys=PUBLIC),
     token(Made(cwt, f"{RATS}/ear.cwt.payload.cbor"), ACCEPT, keys=PUBLIC),
     # keys as others write them: read, and none of them signed this
     *(token("ear-draft.es256.jwt", REJECT, "signature", keys=f"docs/trustee/{n}") for n in (
@@ -153,7 +158,8 @@ comid/comid-domain-dep comid/comid-firmware-cd comid/comid-integrity-registers c
 corim/corim-design-cd corim/corim-roles corim/signed-example-corim corim/unsigned-corim-with-extensions
 corim/unsigned-good-corim coev/ce-evidence coev/ce-pce-evidence coev/ce-seam-evidence sevsnp/corim-sevsnp-valid
 tdx-profile/comid_qe_refval""".split()
-COSERV = "discovery-unsigned example-class-selector example-instance-selector rv-class-simple-results rv-class-stateful sample_key"
+COSERV = """discovery-unsigned example-class-selector example-instance-selector rv-class-simple-results
+rv-class-stateful sample_key"""
 
 
 def value_fault(answer):

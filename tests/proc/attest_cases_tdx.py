@@ -147,8 +147,11 @@ def strict(row, want, tdx="", **other):
     return case
 
 
+GRACE = '}, "endorsements": {"max_age_days": %d'
 EVAL_17 = ', "tcb": {"min_eval_number": 17}'
 STRICT = [
+    strict("collateral", WARN, GRACE % 60, tcb="tcb_info_expired.json"),  # it ended 46 days before
+    strict("collateral", REJECT, GRACE % 45, tcb="tcb_info_expired.json"),
     strict("debug", REJECT, quote="debug"),
     strict("debug", ACCEPT),
     strict("measurement", REJECT),
