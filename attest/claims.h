@@ -23,7 +23,7 @@ enum claim_type { CLAIM_NUMBER, CLAIM_BOOL, CLAIM_BYTES, CLAIM_TEXT };
 struct claim {
 	const char *name; /* static storage */
 	enum claim_type type;
-	uint64_t number;   /* or 0 and 1 for a CLAIM_BOOL */
+	uint64_t number;                /* or 0 and 1 for a CLAIM_BOOL */
 	uint8_t bytes[CLAIM_VALUE_MAX]; /* or text, zero-terminated */
 	size_t len;
 };

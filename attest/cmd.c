@@ -83,8 +83,8 @@ int cmd_parse_word(const char *name, const char *text, uint64_t max, uint64_t *r
 	errno = 0;
 	unsigned long long v = strtoull(text, &end, 16);
 	if (errno != 0 || end == text || *end != '\0' || text[0] == '-' || v > max)
-		return why_set(why, -EINVAL, "--%s: '%s' is no hexadecimal number up to 0x%llx", name,
-			text, (unsigned long long)max);
+		return why_set(why, -EINVAL, "--%s: '%s' is no hexadecimal number up to 0x%llx",
+			name, text, (unsigned long long)max);
 	*ret = v;
 	return 0;
 }

@@ -26,7 +26,8 @@ struct refvalues {
 void cmd_refvalues_done(struct refvalues *r);
 
 /*
- * Load CoRIM documents and what `measure --json` or `digest --json` printed; their launch digests join in->digests.
+ * Load CoRIM documents and what `measure --json` or `digest --json` printed; their launch digests
+ * join in->digests.
  * keys: who must have signed them; n 0: whoever. -EBADMSG, -EKEYREJECTED, -ESTALE with why.
  */
 MUST_USE int cmd_refvalues_load(struct refvalues *r, const struct opt_list *files,

@@ -67,7 +67,8 @@ struct vmsa_seg {
 /* The registers of a VMSA that are not zero in any launch we predict. */
 struct vmsa {
 	struct vmsa_seg es, cs, ss, ds, fs, gs, gdtr, ldtr, idtr, tr;
-	uint64_t efer, cr4, cr0, dr7, dr6, rflags, rip, rsp, g_pat, rdx, rbp, rsi, sev_features, xcr0;
+	uint64_t efer, cr4, cr0, dr7, dr6, rflags, rip, rsp, g_pat, rdx, rbp, rsi, sev_features,
+		xcr0;
 	uint32_t mxcsr;
 	uint16_t fcw;
 };

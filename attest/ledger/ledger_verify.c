@@ -52,7 +52,8 @@ static MUST_USE int small_file_read(
 
 	if (fd < 0 && errno == ENOENT && strcmp(path, LEDGER_VKEY) == 0)
 		return why_set(why, -ENOENT,
-			"no ledger there: no file \"%s\" (make one with casemate-ledger init)", path);
+			"no ledger there: no file \"%s\" (make one with casemate-ledger init)",
+			path);
 	if (fd < 0) {
 		int err = -errno;
 		return why_set(why, err, "cannot open %s: %s", path, strerrordesc_np(-err));
