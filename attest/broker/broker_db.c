@@ -158,6 +158,11 @@ int db_open(int dir_fd, const char *name, bool is_making, sqlite3 **ret, struct 
 	int code = sqlite3_open_v2(path, &db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOFOLLOW, "unix");
 	if (code == SQLITE_OK)
 		code = sqlite3_busy_timeout(db, LIMIT_BROKER_DB_MS);
+	/* what is in the file is data: it runs nothing */
+	if (code == SQLITE_OK)
+		code = sqlite3_db_config(db, SQLITE_DBCONFIG_ENABLE_TRIGGER, 0, NULL);
+	if (code == SQLITE_OK)
+		code = sqlite3_db_config(db, SQLITE_DBCONFIG_ENABLE_VIEW, 0, NULL);
 	err = failure(db, code, why);
 	if (err == 0)
 		err = db_script(db, settings, why);

@@ -141,7 +141,7 @@ static MUST_USE int policy_find(const struct store *store, const struct judge_qu
 			"host_data: the digest of the init-data is not what the evidence carries");
 	memcpy(ret_hash, f->host_data, 32);
 	int err = memcmp(f->host_data + 32, zero, sizeof zero) == 0
-			  ? store_find_policy(store, f->host_data, ret_hash, NULL)
+			  ? store_find_policy(store, f->host_data, ret_hash, why)
 			  : -ENOENT;
 	*ret_is_own = memcmp(ret_hash, f->host_data, 32) == 0;
 	return err == -ENOENT ? 0 : err;

@@ -3,6 +3,10 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <openssl/core_names.h>
+#include <openssl/evp.h>
+#include <openssl/kdf.h>
+#include <openssl/params.h>
 #include <openssl/rand.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,6 +17,7 @@
 
 #include "attest/broker/broker_db.h"
 #include "base/fd.h"
+#include "base/log.h"
 #include "base/wr.h"
 #include "policy/policy.h"
 
@@ -23,6 +28,7 @@
 #define FILE_NAME_MAX (HEX_HASH + 16)
 #define PATH_TEXT_MAX (3 * (KBS_NAME_MAX + 1))
 #define SEALED_MAX    KEK_SEALED(LIMIT_SECRET_BYTES)
+#define SEAL_LABEL    "casemate broker store: policies, 1" /* of the key and of what is sealed */
 
 /* user_version says which of these a database has. */
 static const char schema[] =
@@ -37,6 +43,8 @@ static const char schema[] =
 	"name)) WITHOUT ROWID;"
 	"CREATE TABLE revoked(tenant TEXT, name TEXT, serial INTEGER, PRIMARY KEY(tenant, name, "
 	"serial)) WITHOUT ROWID;"
+	"CREATE TABLE seal(mac BLOB NOT NULL);"
+	"INSERT INTO seal VALUES(zeroblob(32));"
 	"CREATE TABLE released(id BLOB PRIMARY KEY, at INTEGER NOT NULL) WITHOUT ROWID;"
 	"PRAGMA user_version=1;";
 
@@ -67,6 +75,184 @@ static MUST_USE int number_read(const struct store *s, const char *sql,
 	return 0;
 }
 
+/* --- the seal of all that is not secret but decides ------------------------------------------------ */
+
+static MUST_USE int seal_key_make(const struct secret *data, struct secret *ret)
+{
+	const OSSL_PARAM params[] = {
+		OSSL_PARAM_construct_utf8_string(OSSL_KDF_PARAM_DIGEST, (char[]){ "SHA256" }, 0),
+		OSSL_PARAM_construct_octet_string(OSSL_KDF_PARAM_KEY, data->p, data->len),
+		OSSL_PARAM_construct_octet_string(
+			OSSL_KDF_PARAM_INFO, (char[]){ SEAL_LABEL }, strlen(SEAL_LABEL)),
+		OSSL_PARAM_construct_end(),
+	};
+	AUTO(secret) struct secret key = { 0 };
+	EVP_KDF *kdf = EVP_KDF_fetch(NULL, "HKDF", NULL);
+	EVP_KDF_CTX *ctx = kdf != NULL ? EVP_KDF_CTX_new(kdf) : NULL;
+
+	int err = ctx == NULL ? -ENOMEM : secret_init(&key, STORE_HASH_BYTES);
+	if (err == 0 && EVP_KDF_derive(ctx, key.p, key.len, params) != 1)
+		err = -EIO;
+	EVP_KDF_CTX_free(ctx);
+	EVP_KDF_free(kdf);
+	if (err == 0)
+		*ret = secret_take(&key);
+	return err;
+}
+
+/* Columns with type and length: no two different rows, or lists of them, are the same bytes. */
+static MUST_USE int row_add(EVP_MAC_CTX *mac, sqlite3_stmt *q)
+{
+	bool is_ok = true;
+
+	for (int i = 0; i < sqlite3_column_count(q); i++) {
+		int type = sqlite3_column_type(q, i);
+		uint8_t head[1 + 8 + 8];
+		struct wr w = wr_of(head, sizeof head);
+		const void *p = type == SQLITE_TEXT ? (const void *)sqlite3_column_text(q, i)
+						    : sqlite3_column_blob(q, i);
+		size_t len = (size_t)sqlite3_column_bytes(q, i);
+		wr_u8(&w, (uint8_t)type);
+		wr_be64(&w, len);
+		wr_be64(&w, type == SQLITE_INTEGER ? (uint64_t)sqlite3_column_int64(q, i) : 0);
+		is_ok = is_ok && (p != NULL || len == 0) && EVP_MAC_update(mac, head, w.len) == 1 &&
+			(len == 0 || EVP_MAC_update(mac, p, len) == 1);
+	}
+	return is_ok ? 0 : -EIO;
+}
+
+/*
+ * One statement, so one moment. Rows are taken in the order of their tree: one in a wrong place, that
+ * a search would miss, is seen too; so are triggers and indexes. A policy's bytes are bound by hash.
+ */
+static MUST_USE int seal_add(
+	EVP_MAC_CTX *mac, sqlite3 *db, uint8_t ret_kept[STORE_HASH_BYTES], struct why *why)
+{
+	static const char sql[] =
+		"SELECT 'seal', mac, NULL, NULL FROM seal "
+		"UNION ALL SELECT 'schema', type, name, sql FROM sqlite_schema "
+		"UNION ALL SELECT 'policy', hash, tenant, revoked FROM policy "
+		"UNION ALL SELECT 'digest', hash, digest, NULL FROM digest "
+		"UNION ALL SELECT 'host_data', host_data, hash, NULL FROM host_data "
+		"UNION ALL SELECT 'minimum', tenant, name, serial FROM minimum "
+		"UNION ALL SELECT 'revoked', tenant, name, serial FROM revoked";
+	AUTO(db_stmt) sqlite3_stmt *q = NULL;
+
+	int err = db_bind(db, sql, NULL, 0, &q, why);
+	int row = err < 0 ? err : db_step(q, why);
+	if (row < 0)
+		return row;
+	if (row == 0 || db_column(q, 1, ret_kept, STORE_HASH_BYTES) < 0)
+		memset(ret_kept, 0, STORE_HASH_BYTES); /* no seal: it does not hold */
+	while (err == 0 && row == 1) {
+		row = db_step(q, why);
+		if (row != 0)
+			err = row < 0 ? row : row_add(mac, q);
+	}
+	return err;
+}
+
+static MUST_USE int seal_make(const struct store *s, uint8_t ret[STORE_HASH_BYTES],
+	uint8_t ret_kept[STORE_HASH_BYTES], struct why *why)
+{
+	const OSSL_PARAM params[] = {
+		OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST, (char[]){ "SHA256" }, 0),
+		OSSL_PARAM_construct_end(),
+	};
+	EVP_MAC *hmac = EVP_MAC_fetch(NULL, "HMAC", NULL);
+	EVP_MAC_CTX *mac = hmac != NULL ? EVP_MAC_CTX_new(hmac) : NULL;
+	size_t len = 0;
+
+	int err = mac == NULL || EVP_MAC_init(mac, s->seal_key.p, s->seal_key.len, params) != 1 ||
+				  EVP_MAC_update(
+					  mac, (const uint8_t *)SEAL_LABEL, sizeof SEAL_LABEL) != 1
+			  ? -EIO
+			  : seal_add(mac, s->db, ret_kept, why);
+	if (err == 0 && EVP_MAC_final(mac, ret, &len, STORE_HASH_BYTES) != 1)
+		err = -EIO;
+	EVP_MAC_CTX_free(mac);
+	EVP_MAC_free(hmac);
+	return err;
+}
+
+static MUST_USE int seal_write(const struct store *s, struct why *why)
+{
+	uint8_t mac[STORE_HASH_BYTES], kept[STORE_HASH_BYTES];
+	int err = seal_make(s, mac, kept, why);
+
+	return err < 0 ? err
+		       : db_run(s->db, "UPDATE seal SET mac=?", DB_VALUES(DB_BLOB(mac, sizeof mac)),
+				 NULL, why);
+}
+
+/* The 1st, 2nd, 4th, 8th... time is in the log: whoever changed the file could fill it otherwise. */
+static MUST_USE int seal_check(const struct store *s, struct why *why)
+{
+	static unsigned int n_broken; /* for the log alone */
+	uint8_t mac[STORE_HASH_BYTES], kept[STORE_HASH_BYTES];
+
+	int err = seal_make(s, mac, kept, why);
+	if (err < 0 || secret_equal(mac, kept, sizeof mac))
+		return err;
+	n_broken++;
+	if ((n_broken & (n_broken - 1)) == 0)
+		log_err("store: what decides was changed from outside: refused %u times in this "
+			"run",
+			n_broken);
+	return why_set(why, -EBADMSG,
+		"store: the policy's row was changed from outside, or another one's: put an "
+		"untouched copy of " DB_NAME " back");
+}
+
+/* --- transactions -------------------------------------------------------------------------------- */
+
+/* Between BEGIN and COMMIT the seal was checked, and what was read for it stays as it was. */
+static void reading_auto(sqlite3 **db)
+{
+	if (*db != NULL)
+		(void)!db_script(*db, "ROLLBACK", NULL);
+}
+
+/* *ret stays NULL within a transaction that has begun already. */
+static MUST_USE int reading_begin(const struct store *s, sqlite3 **ret, struct why *why)
+{
+	if (sqlite3_get_autocommit(s->db) == 0)
+		return 0;
+	int err = db_script(s->db, "BEGIN", why);
+	if (err < 0)
+		return err;
+	*ret = s->db;
+	return seal_check(s, why);
+}
+
+/* Run between BEGIN and COMMIT; after an error nothing has changed. */
+static MUST_USE int change_end(const struct store *s, int err, struct why *why)
+{
+	if (err == 0)
+		err = db_script(s->db, "COMMIT", why);
+	if (err < 0)
+		(void)!db_script(s->db, "ROLLBACK", NULL);
+	return err;
+}
+
+/* The same for what the seal is over: a broken one is never made whole. */
+static MUST_USE int sealed_begin(const struct store *s, struct why *why)
+{
+	int err = db_script(s->db, "BEGIN IMMEDIATE", why);
+
+	if (err < 0)
+		return err;
+	err = seal_check(s, why);
+	return err < 0 ? change_end(s, err, why) : 0;
+}
+
+static MUST_USE int sealed_end(const struct store *s, int err, struct why *why)
+{
+	return change_end(s, err == 0 ? seal_write(s, why) : err, why);
+}
+
+/* --- tables and keys ----------------------------------------------------------------------------- */
+
 /* Tables and the data key, in one transaction. */
 static MUST_USE int tables_make(struct store *s, const struct kek *kek, struct why *why)
 {
@@ -84,7 +270,9 @@ static MUST_USE int tables_make(struct store *s, const struct kek *kek, struct w
 		err = db_run(s->db, "INSERT INTO store_key VALUES(?, ?)",
 			DB_VALUES(DB_TEXT(kek_kind(kek)), DB_BLOB(sealed, sizeof sealed)), NULL,
 			why);
-	return err;
+	if (err == 0)
+		err = seal_key_make(&key, &s->seal_key);
+	return err < 0 ? err : seal_write(s, why);
 }
 
 static MUST_USE int key_read(struct store *s, const struct kek *kek, struct why *why)
@@ -103,7 +291,10 @@ static MUST_USE int key_read(struct store *s, const struct kek *kek, struct why 
 			"the store's key is \"%.16s\", not \"%s\": give --config, and in it the "
 			"store_key it was made with",
 			kind, kek_kind(kek));
-	return err < 0 ? err : kek_open(kek, s->dir_fd, sealed, &s->key, why);
+	if (err == 0)
+		err = kek_open(kek, s->dir_fd, sealed, &s->key, why);
+	secret_done(&s->seal_key);
+	return err < 0 ? err : seal_key_make(&s->key, &s->seal_key);
 }
 
 /* Another process may make the tables at the same time: one of the two transactions waits. */
@@ -181,6 +372,7 @@ void store_close(struct store *s)
 	db_auto(&s->db);
 	s->db = NULL;
 	secret_done(&s->key);
+	secret_done(&s->seal_key);
 	fd_drop(&s->dir_fd);
 }
 
@@ -238,16 +430,6 @@ static MUST_USE int secret_write(const struct store *s, const char *tenant,
 				 DB_VALUES(DB_TEXT(tenant), DB_TEXT(b.path), DB_INT(version + 1),
 					 DB_BLOB(sealed, KEK_SEALED(secret->len))),
 				 NULL, why);
-}
-
-/* Run between BEGIN and COMMIT; after an error nothing has changed. */
-static MUST_USE int change_end(const struct store *s, int err, struct why *why)
-{
-	if (err == 0)
-		err = db_script(s->db, "COMMIT", why);
-	if (err < 0)
-		(void)!db_script(s->db, "ROLLBACK", NULL);
-	return err;
 }
 
 int store_write_secret(const struct store *s, const char *tenant, const struct kbs_path *path,
@@ -349,12 +531,15 @@ int store_read_policy(const struct store *s, const uint8_t hash[STORE_HASH_BYTES
 	struct store_policy *ret, struct why *why)
 {
 	AUTO(store_policy) struct store_policy p = { 0 };
+	AUTO(reading) sqlite3 *reading = NULL;
 	AUTO(db_stmt) sqlite3_stmt *q = NULL;
 	char hex[HEX_HASH + 1];
 
 	wr_hex_str(hex, sizeof hex, hash, STORE_HASH_BYTES);
-	int err = db_bind(s->db, "SELECT tenant, revoked, bytes FROM policy WHERE hash=?",
-		DB_VALUES(DB_BLOB(hash, STORE_HASH_BYTES)), &q, why);
+	int err = reading_begin(s, &reading, why);
+	if (err == 0)
+		err = db_bind(s->db, "SELECT tenant, revoked, bytes FROM policy WHERE hash=?",
+			DB_VALUES(DB_BLOB(hash, STORE_HASH_BYTES)), &q, why);
 	int row = err < 0 ? err : db_step(q, why);
 	if (row <= 0)
 		return row < 0 ? row : why_set(why, -ENOENT, "policy %s: not known here", hex);
@@ -378,11 +563,15 @@ void store_policy_done(struct store_policy *p)
 int store_find_policy(const struct store *s, const uint8_t host_data[32],
 	uint8_t ret_hash[STORE_HASH_BYTES], struct why *why)
 {
+	AUTO(reading) sqlite3 *reading = NULL;
 	AUTO(db_stmt) sqlite3_stmt *q = NULL;
-	int err = db_bind(s->db,
-		"SELECT hash FROM policy WHERE hash=?1 UNION ALL SELECT hash FROM host_data WHERE "
-		"host_data=?1 LIMIT 1",
-		DB_VALUES(DB_BLOB(host_data, 32)), &q, why);
+	int err = reading_begin(s, &reading, why);
+
+	if (err == 0)
+		err = db_bind(s->db,
+			"SELECT hash FROM policy WHERE hash=?1 UNION ALL "
+			"SELECT hash FROM host_data WHERE host_data=?1 LIMIT 1",
+			DB_VALUES(DB_BLOB(host_data, 32)), &q, why);
 	int row = err < 0 ? err : db_step(q, why);
 
 	if (row <= 0)
@@ -439,9 +628,9 @@ int store_write_policy(const struct store *s, const void *bytes, size_t len,
 	int err = len <= LIMIT_POLICY_BYTES ? policy_hash(bytes, len, hash) : -EMSGSIZE;
 	if (err < 0)
 		return why_set(why, err, "cannot keep the policy: %s", strerrordesc_np(-err));
-	err = db_script(s->db, "BEGIN IMMEDIATE", why);
+	err = sealed_begin(s, why);
 	if (err == 0)
-		err = change_end(s, policy_write(s, bytes, len, put, hash, why), why);
+		err = sealed_end(s, policy_write(s, bytes, len, put, hash, why), why);
 	if (err == 0)
 		memcpy(ret_hash, hash, sizeof hash);
 	return err;
@@ -454,44 +643,59 @@ int store_revoke_policy(const struct store *s, const char *tenant,
 	int n = 0;
 
 	wr_hex_str(hex, sizeof hex, hash, STORE_HASH_BYTES);
-	int err = db_run(s->db, "UPDATE policy SET revoked=1 WHERE hash=?1 AND (?3 OR tenant=?2)",
+	int err = sealed_begin(s, why);
+	if (err < 0)
+		return err;
+	err = db_run(s->db, "UPDATE policy SET revoked=1 WHERE hash=?1 AND (?3 OR tenant=?2)",
 		DB_VALUES(DB_BLOB(hash, STORE_HASH_BYTES), DB_TEXT(tenant != NULL ? tenant : ""),
 			DB_INT(tenant == NULL)),
 		&n, why);
-	return err == 0 && n == 0 ? why_set(why, -ENOENT, "policy %s: not known here", hex) : err;
+	if (err == 0 && n == 0)
+		err = why_set(why, -ENOENT, "policy %s: not known here", hex);
+	return sealed_end(s, err, why);
 }
 
 int store_revoke_serial(const struct store *s, const char *tenant, const char *name,
 	uint64_t serial, struct why *why)
 {
-	return db_run(s->db, "INSERT OR IGNORE INTO revoked VALUES(?, ?, ?)",
+	int err = sealed_begin(s, why);
+
+	if (err < 0)
+		return err;
+	err = db_run(s->db, "INSERT OR IGNORE INTO revoked VALUES(?, ?, ?)",
 		DB_VALUES(DB_TEXT(tenant), DB_TEXT(name), DB_INT(serial)), NULL, why);
+	return sealed_end(s, err, why);
 }
 
 int store_set_minimum(const struct store *s, const char *tenant, const char *name, uint64_t serial,
 	struct why *why)
 {
 	int n = 0;
-	int err = db_run(s->db,
+	int err = sealed_begin(s, why);
+
+	if (err < 0)
+		return err;
+	err = db_run(s->db,
 		"INSERT INTO minimum VALUES(?1, ?2, ?3) ON CONFLICT DO UPDATE SET serial=?3 WHERE "
 		"serial<=?3",
 		DB_VALUES(DB_TEXT(tenant), DB_TEXT(name), DB_INT(serial)), &n, why);
-
-	return err == 0 && n == 0 ? why_set(why, -EACCES,
-					    "%s: the minimum serial is higher already, and never "
-					    "goes down",
-					    name)
-				  : err;
+	if (err == 0 && n == 0)
+		err = why_set(why, -EACCES,
+			"%s: the minimum serial is higher already, and never goes down", name);
+	return sealed_end(s, err, why);
 }
 
 int store_check_serial(const struct store *s, const char *tenant, const char *name, uint64_t serial,
 	struct why *why)
 {
+	AUTO(reading) sqlite3 *reading = NULL;
 	int64_t minimum = 0;
 	int64_t n = 0;
 
-	int err = number_read(s, "SELECT serial FROM minimum WHERE tenant=? AND name=?",
-		DB_VALUES(DB_TEXT(tenant), DB_TEXT(name)), 0, &minimum, why);
+	int err = reading_begin(s, &reading, why);
+	if (err == 0)
+		err = number_read(s, "SELECT serial FROM minimum WHERE tenant=? AND name=?",
+			DB_VALUES(DB_TEXT(tenant), DB_TEXT(name)), 0, &minimum, why);
 	if (err == 0)
 		err = number_read(s, "SELECT 1 FROM revoked WHERE tenant=? AND name=? AND serial=?",
 			DB_VALUES(DB_TEXT(tenant), DB_TEXT(name), DB_INT(serial)), 0, &n, why);
@@ -590,9 +794,14 @@ int store_list_secrets(
 int store_list_policies(
 	const struct store *s, const char *tenant, store_each each, void *owner, struct why *why)
 {
-	return rows_list(s,
-		"SELECT lower(hex(hash)) FROM policy WHERE tenant=? ORDER BY hash LIMIT ?", tenant,
-		each, owner, why);
+	AUTO(reading) sqlite3 *reading = NULL;
+	int err = reading_begin(s, &reading, why);
+
+	return err < 0 ? err
+		       : rows_list(s,
+				 "SELECT lower(hex(hash)) FROM policy WHERE tenant=? ORDER BY hash "
+				 "LIMIT ?",
+				 tenant, each, owner, why);
 }
 
 /* The files of one folder; a second name could be anybody's file, linked here to be given away. */

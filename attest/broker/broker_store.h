@@ -9,12 +9,18 @@
  *   Everything goes through the folder's descriptor, so that it works with an empty root. What is
  *   written is on the disk when the call returns.
  *
+ *   What decides without being secret (policies, digests, host data, minimum serials, revocations, the
+ *   tables' definitions) is under one seal in store.db: HMAC-SHA-256 over every row, by a key derived
+ *   from the data key (HKDF-SHA-256). It is checked in each transaction that reads or changes such a
+ *   row, and a broken one refuses them all with -EBADMSG: a row changed, moved, added or deleted. An
+ *   older store.db as a whole, with its own seal, is not noticed.
+ *
  *   A tenant ("" without any) has its own secrets, policies, minimum serials and revocations; calls
  *   that name one see nothing of another's.
  *
- * Trust:   the folder is the operator's; a policy's bytes are compared with the hash in its name, and
- *          a secret put in another's place does not open.
- * Owns:    the descriptor, the database, the key of the secrets.
+ * Trust:   the folder is the operator's; a policy's bytes are compared with the hash in its name, a
+ *          secret put in another's place does not open, other rows are under the seal.
+ * Owns:    the descriptor, the database, the keys.
  * Threads: one; any number of processes may use one folder.
  */
 #pragma once
@@ -39,7 +45,8 @@ struct sqlite3;
 struct store {
 	int dir_fd;
 	struct sqlite3 *db;
-	struct secret key; /* of the secrets */
+	struct secret key;      /* of the secrets */
+	struct secret seal_key; /* of the seal, derived from it */
 };
 
 #define STORE_NONE ((struct store){ .dir_fd = -1 })
@@ -91,7 +98,7 @@ struct store_put {
  */
 MUST_USE int store_write_policy(const struct store *s, const void *bytes, size_t len,
 	const struct store_put *put, uint8_t ret_hash[STORE_HASH_BYTES], struct why *why);
-/* -ENOENT: unknown; -EBADMSG: damaged. Release with store_policy_done(). */
+/* -ENOENT: unknown; -EBADMSG: damaged, or the seal is broken. Release with store_policy_done(). */
 MUST_USE int store_read_policy(const struct store *s, const uint8_t hash[STORE_HASH_BYTES],
 	struct store_policy *ret, struct why *why);
 void store_policy_done(struct store_policy *p);

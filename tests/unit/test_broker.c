@@ -443,6 +443,168 @@ static void a_changed_policy_is_not_the_policy(void **state)
 	assert_int_equal(store_read_policy(&broker.store, hash, &p, NULL), -EBADMSG);
 }
 
+/* A policy of tenant "a" with a digest and host data, a minimum serial, two revocations. */
+static void sealed_make(const char *name, struct store *s, uint8_t hash[32])
+{
+	static const uint8_t digests[1][STORE_DIGEST_BYTES] = { { 1 } }, host_data[32] = { 7 };
+	const struct store_put put = { "a", "n/a", 5, digests, 1, host_data };
+
+	assert_int_equal(store_open(in_folder(name), NULL, s, NULL), 0);
+	assert_int_equal(store_write_policy(s, "{a}", 3, &put, hash, NULL), 0);
+	assert_int_equal(store_set_minimum(s, "a", "n/a", 5, NULL), 0);
+	assert_int_equal(store_revoke_serial(s, "a", "n/a", 6, NULL), 0);
+	assert_int_equal(store_revoke_serial(s, "a", "n/a", 7, NULL), 0);
+}
+
+static void sealed_refuses(const struct store *s, const uint8_t hash[32], const char *what)
+{
+	static const uint8_t host_data[32] = { 7 };
+	const struct store_put put = { "b", "n/b", 1, NULL, 0, NULL };
+	AUTO(store_policy) struct store_policy p = { 0 };
+	struct why why = { 0 };
+	uint8_t got[32];
+
+	if (store_read_policy(s, hash, &p, &why) != -EBADMSG ||
+		store_check_serial(s, "a", "n/a", 5, NULL) != -EBADMSG ||
+		store_find_policy(s, host_data, got, NULL) != -EBADMSG ||
+		store_list_policies(s, "a", NULL, NULL, NULL) != -EBADMSG)
+		fail_msg("read after: %s", what);
+	if (strstr(why.text, "the policy's row was changed from outside") == NULL)
+		fail_msg("%s: %s", what, why.text);
+	/* nor does a change make it whole */
+	if (store_write_policy(s, "{b}", 3, &put, got, NULL) != -EBADMSG ||
+		store_revoke_policy(s, NULL, hash, NULL) != -EBADMSG ||
+		store_revoke_serial(s, "b", "n/b", 1, NULL) != -EBADMSG ||
+		store_set_minimum(s, "b", "n/b", 1, NULL) != -EBADMSG ||
+		store_check_serial(s, "b", "n/b", 1, NULL) != -EBADMSG)
+		fail_msg("written after: %s", what);
+}
+
+static void what_is_changed_from_outside_is_refused(void **state)
+{
+	static const char *const changes[] = {
+		"UPDATE policy SET tenant='b'",
+		"UPDATE policy SET revoked=1",
+		"UPDATE policy SET hash=zeroblob(32)",
+		"DELETE FROM policy",
+		"INSERT INTO policy SELECT zeroblob(32), 'b', 0, bytes FROM policy",
+		"UPDATE minimum SET serial=4",
+		"UPDATE minimum SET serial=CAST(serial AS BLOB)",
+		"UPDATE minimum SET tenant='b'",
+		"DELETE FROM minimum",
+		"UPDATE revoked SET serial=8 WHERE serial=7",
+		"UPDATE revoked SET name=CAST(name AS BLOB)",
+		"DELETE FROM revoked WHERE serial=6",
+		"DELETE FROM revoked",
+		"INSERT INTO revoked VALUES('a', 'n/a', 9)",
+		"INSERT INTO minimum SELECT * FROM revoked WHERE serial=6 ON CONFLICT DO UPDATE "
+		"SET serial=6; DELETE FROM revoked WHERE serial=6",
+		"INSERT INTO digest SELECT hash, zeroblob(48) FROM policy",
+		"UPDATE digest SET digest=zeroblob(48)",
+		"DELETE FROM digest",
+		"UPDATE host_data SET hash=zeroblob(32)",
+		"INSERT INTO host_data SELECT zeroblob(32), hash FROM policy",
+		"DELETE FROM host_data",
+		"DELETE FROM seal",
+		"UPDATE seal SET mac=zeroblob(32)",
+		"UPDATE seal SET mac=x'00'",
+		"INSERT INTO seal SELECT mac FROM seal",
+		"CREATE TRIGGER t AFTER INSERT ON policy BEGIN DELETE FROM revoked; END",
+		"CREATE INDEX i ON revoked(name)",
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(changes); i++) {
+		AUTO(store) struct store s = STORE_NONE;
+		char name[32];
+		uint8_t hash[32];
+
+		(void)snprintf(name, sizeof name, "sealed-%zu", i);
+		sealed_make(name, &s, hash);
+		if (db_script(s.db, changes[i], NULL) < 0)
+			fail_msg("no statement: %s", changes[i]);
+		sealed_refuses(&s, hash, changes[i]);
+		store_close(&s);
+		assert_int_equal(store_find(in_folder(name), NULL, &s, NULL), 0);
+		sealed_refuses(&s, hash, changes[i]);
+	}
+}
+
+/* What is so by the store's own doing holds, here and after opening it again, also under another key. */
+static void what_the_store_changed_holds(void **state)
+{
+	const struct kek kek = { .file = "/dev/null" };
+	AUTO(store) struct store s = STORE_NONE;
+	AUTO(store) struct store second = STORE_NONE;
+	AUTO(store_policy) struct store_policy p = { 0 };
+	char key[256];
+	uint8_t hash[32];
+
+	(void)snprintf(key, sizeof key, "%s/kek-sealed", folder);
+	const struct kek other = { .file = key };
+	assert_int_equal(
+		fd_replace_file(AT_FDCWD, key, "0123456789abcdef0123456789abcdef", 32, 0600, NULL),
+		0);
+	sealed_make("holds", &s, hash);
+	assert_int_equal(store_find(in_folder("holds"), NULL, &second, NULL), 0);
+	assert_int_equal(store_revoke_serial(&second, "a", "n/a", 8, NULL), 0);
+	assert_int_equal(store_check_serial(&s, "a", "n/a", 8, NULL), -EACCES);
+	assert_int_equal(store_set_minimum(&s, "a", "n/a", 4, NULL), -EACCES);
+	assert_int_equal(store_check_serial(&second, "a", "n/a", 5, NULL), 0);
+	assert_true(store_rekey(&s, &kek, NULL) < 0);
+	assert_int_equal(store_rekey(&s, &other, NULL), 0);
+	store_close(&s);
+	assert_int_equal(store_find(in_folder("holds"), &other, &s, NULL), 0);
+	assert_int_equal(store_read_policy(&s, hash, &p, NULL), 0);
+	assert_string_equal(p.tenant, "a");
+	assert_int_equal(store_check_serial(&s, "a", "n/a", 8, NULL), -EACCES);
+}
+
+/* Rows and seal of another store are no better: each store has its own key. */
+static void a_seal_is_of_one_store(void **state)
+{
+	AUTO(store) struct store s = STORE_NONE;
+	AUTO(store) struct store donor = STORE_NONE;
+	uint8_t hash[32], mac[32];
+
+	sealed_make("one", &s, hash);
+	sealed_make("donor", &donor, hash);
+	AUTO(db_stmt) sqlite3_stmt *q = NULL;
+	assert_int_equal(db_bind(donor.db, "SELECT mac FROM seal", NULL, 0, &q, NULL), 0);
+	assert_int_equal(db_step(q, NULL), 1);
+	assert_int_equal(db_column(q, 0, mac, sizeof mac), 0);
+	assert_int_equal(sqlite3_reset(q), SQLITE_OK);
+	assert_int_equal(db_run(s.db, "UPDATE seal SET mac=?", DB_VALUES(DB_BLOB(mac, sizeof mac)),
+				 NULL, NULL),
+		0);
+	sealed_refuses(&s, hash, "the seal of another store");
+}
+
+/* All rows are there, two of them in each other's place in the tree, where no search finds them. */
+static void a_row_that_is_hidden_is_missed(void **state)
+{
+	AUTO(store) struct store s = STORE_NONE;
+	uint8_t hash[32], cells[4];
+
+	sealed_make("hidden", &s, hash);
+	AUTO(db_stmt) sqlite3_stmt *q = NULL;
+	assert_int_equal(db_bind(s.db,
+				 "SELECT (rootpage-1)*page_size FROM sqlite_schema, "
+				 "pragma_page_size WHERE name='revoked'",
+				 NULL, 0, &q, NULL),
+		0);
+	assert_int_equal(db_step(q, NULL), 1);
+	const off_t at =
+		sqlite3_column_int64(q, 0) + 8; /* after the page's header: cell pointers */
+	assert_int_equal(sqlite3_reset(q), SQLITE_OK);
+	AUTO(fd) int fd = open(in_folder("hidden/store.db"), O_RDWR | O_CLOEXEC);
+	assert_int_equal(pread(fd, cells, sizeof cells, at), sizeof cells);
+	const uint8_t swapped[] = { cells[2], cells[3], cells[0], cells[1] };
+	assert_int_equal(pwrite(fd, swapped, sizeof swapped, at), sizeof swapped);
+	AUTO(store) struct store again = STORE_NONE;
+	assert_int_equal(store_find(in_folder("hidden"), NULL, &again, NULL), 0);
+	sealed_refuses(&again, hash, "rows in each other's place");
+}
+
 static void a_boot_is_remembered_once(void **state)
 {
 	static const uint8_t id[32] = { 9 };
@@ -580,6 +742,10 @@ int main(void)
 		cmocka_unit_test(digests_are_not_without_end),
 		cmocka_unit_test(serials_only_go_up),
 		cmocka_unit_test(a_changed_policy_is_not_the_policy),
+		cmocka_unit_test(what_is_changed_from_outside_is_refused),
+		cmocka_unit_test(what_the_store_changed_holds),
+		cmocka_unit_test(a_seal_is_of_one_store),
+		cmocka_unit_test(a_row_that_is_hidden_is_missed),
 		cmocka_unit_test(a_boot_is_remembered_once),
 		cmocka_unit_test(a_file_with_a_second_name_is_not_given_away),
 		cmocka_unit_test(a_store_opens_with_its_own_key_alone),
