@@ -27,6 +27,21 @@ json() { python3 -c 'import json,sys; v=json.load(open(sys.argv[1]))
 for k in sys.argv[2].split("."): v=v[int(k)] if isinstance(v,list) else v[k]
 print(v)' "$1" "$2"; }
 
+# launch NAME COMMAND...: run a guest; $status is the command's. The lab's emulated processor has lost
+# a guest before its first word (a triple fault, once in some eighty boots, docs/testing.md): there, and
+# only for that, the launch is made once more, and this says so.
+launch() {
+	local name=$1 n
+	shift
+	for n in 1 2; do
+		"$@" 2>"$log/$name.log" | tee "$log/$name-console.log" | indent
+		status=${PIPESTATUS[0]}
+		[ "$n" -eq 1 ] && [ "${CASEMATE_EMULATED-}" = 1 ] && [ ! -s "$log/$name-console.log" ] &&
+			grep -q 'triple fault' "$log/$name.log" || break
+		echo '  (the emulated processor lost the guest before its first word; once more)'
+	done
+}
+
 mkdir -p "$log"
 cp -a "$out/payments" "$out/keys" "$out/payments.policy.jsonc" "$work/"
 cd "$work" || exit 5
@@ -68,11 +83,10 @@ must 'the broker serves' kill -0 "$broker"
 
 step '4 launch: the guest proves itself, gets its key, does its work'
 begin=$(date +%s.%N)
-"$casemate" run "$policy" --simulator keys/platform 2>"$log/run.log" | tee "$log/console.log" | indent
-status=${PIPESTATUS[0]}
+launch run "$casemate" run "$policy" --simulator keys/platform
 echo "  ($(awk "BEGIN { printf \"%.1f\", $(date +%s.%N) - $begin }") s from launch to switch-off)"
 must 'the workload ended with status 0' test "$status" -eq 0
-must 'the settlement was made' grep -q 'settlement: written, control total agrees' "$log/console.log"
+must 'the settlement was made' grep -q 'settlement: written, control total agrees' "$log/run-console.log"
 [ "$status" -eq 0 ] || indent <"$log/run.log"
 
 step '5 what was proven: the evidence, judged again offline'
@@ -92,8 +106,7 @@ mkdir lying
 cp "$build"/vmm/super/casemate "$build"/vmm/monitor/casemate-monitor-sim "$build"/vmm/device/casemate-dev-* \
 	"$build"/attest/ledger/casemate-ledger lying/ 2>/dev/null
 cp "$build/tests/demo/casemate-policy" lying/
-lying/casemate run "$policy" --simulator keys/platform 2>"$log/attack.log" | tee "$log/attack-console.log" | indent
-status=${PIPESTATUS[0]}
+launch attack lying/casemate run "$policy" --simulator keys/platform
 must 'the guest got nothing and ended with a failure' test "$status" -ne 0
 must 'no workload ran' eval '! grep -q settlement "$log/attack-console.log"'
 attack=$(ls store/evidence/*.report | grep -vF "$report" | head -n 1)
@@ -112,7 +125,7 @@ must "the host's ledger verifies" "$casemate" ledger verify ledger --key keys/ho
 must "the broker's ledger verifies" "$casemate" ledger verify broker-ledger --key keys/broker-ledger.vkey
 "$casemate" ledger list ledger | indent
 "$casemate" ledger list broker-ledger | indent
-must 'the launches are in it' eval '[ "$("$casemate" ledger list ledger | grep -c launched)" -eq 2 ]'
+must 'the launches are in it' eval '[ "$("$casemate" ledger list ledger | grep -c launched)" -ge 2 ]'
 must 'proven, released and refused are in it' eval 't=$("$casemate" ledger list broker-ledger);
 	[[ $t == *proven* && $t == *released* && $t == *refused* ]]'
 must 'one release, no second one' eval '[ "$("$casemate" ledger list broker-ledger | grep -c released)" -eq 1 ]'
@@ -128,7 +141,7 @@ cat <<-END
 	  policy      $(json measure.json policy_sha256)   $out/$policy
 	  digest      ${predicted:0:32}… predicted by attest = computed by the simulator = in the report
 	  released    payments/disk/transactions-kek, once, to the guest with that digest
-	  workload    $(sed -n 's/.*\(settlement: [0-9].*\)/\1/p' "$log/console.log" | tr -d '\r')
+	  workload    $(sed -n 's/.*\(settlement: [0-9].*\)/\1/p' "$log/run-console.log" | tr -d '\r')
 	  attack      one word more on the command line: $(sed -n 's/.*refused: //p' "$log/broker.log" | tail -n 1)
 	  ledgers     $out/ledger  $out/broker-ledger
 	  evidence    $out/evidence/$(basename "$report")  $out/verdict.txt

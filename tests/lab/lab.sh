@@ -17,7 +17,8 @@
 # command simply runs here. Otherwise in the lab: a Debian kernel with KVM under QEMU's
 # emulation, as root, the same files at the same paths (as they were when it started), the
 # caller's folder, no network, /run empty. Modules load as on any Debian system.
-# CASEMATE_LAB=host or lab decides instead of the measurement.
+# CASEMATE_LAB=host or lab decides instead of the measurement. In the lab the command finds
+# CASEMATE_EMULATED=1: KVM is there, but the processor under it is QEMU's.
 # Standard output and error are the command's own, live. Standard input is empty.
 #
 # Exit status: the command's; 124 time-out; 141 nobody reads our output; 2 wrong use; 4 no lab
@@ -79,7 +80,7 @@ initramfs() { # KERNEL
 print_command() {
 	echo "cd ${PWD@Q} || exit 5"
 	echo "exec /usr/bin/env -i PATH=${PATH@Q} HOME=${HOME@Q} \\"
-	echo "XDG_CACHE_HOME=${cache_home@Q} CASEMATE_LAB=host \\"
+	echo "XDG_CACHE_HOME=${cache_home@Q} CASEMATE_LAB=host CASEMATE_EMULATED=1 \\"
 	[ ${#env[@]} -eq 0 ] || echo "${env[*]@Q} \\"
 	echo "${command[*]@Q}"
 }

@@ -497,8 +497,8 @@ static void what_is_changed_from_outside_is_refused(void **state)
 		"DELETE FROM revoked WHERE serial=6",
 		"DELETE FROM revoked",
 		"INSERT INTO revoked VALUES('a', 'n/a', 9)",
-		"INSERT INTO minimum SELECT * FROM revoked WHERE serial=6 ON CONFLICT DO UPDATE "
-		"SET serial=6; DELETE FROM revoked WHERE serial=6",
+		("INSERT INTO minimum SELECT * FROM revoked WHERE serial=6 ON CONFLICT DO UPDATE "
+		 "SET serial=6; DELETE FROM revoked WHERE serial=6"),
 		"INSERT INTO digest SELECT hash, zeroblob(48) FROM policy",
 		"UPDATE digest SET digest=zeroblob(48)",
 		"DELETE FROM digest",
