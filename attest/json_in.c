@@ -5,8 +5,7 @@
 
 #include "base/limits.h"
 
-/* Brackets outside strings; whether they match is the parser's business. */
-static size_t depth_of(const char *text, size_t len)
+size_t json_in_depth(const char *text, size_t len)
 {
 	size_t depth = 0, deepest = 0;
 	bool is_text = false;
@@ -32,7 +31,7 @@ int json_in_parse_any(const void *text, size_t len, json_t **ret, struct why *wh
 	if (len > LIMIT_EVIDENCE_BYTES)
 		return why_set(
 			why, -EMSGSIZE, "JSON of %zu bytes, at most %u", len, LIMIT_EVIDENCE_BYTES);
-	if (depth_of(text, len) > LIMIT_JSON_DEPTH)
+	if (json_in_depth(text, len) > LIMIT_JSON_DEPTH)
 		return why_set(why, -EBADMSG, "JSON nested deeper than %u", LIMIT_JSON_DEPTH);
 	json_t *j = json_loadb(text, len, JSON_REJECT_DUPLICATES, &e);
 	if (j == NULL && json_error_code(&e) == json_error_out_of_memory)

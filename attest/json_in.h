@@ -26,3 +26,6 @@ MUST_USE int json_in_parse(const void *text, size_t len, json_t **ret, struct wh
 
 /* The same for an array or an object. */
 MUST_USE int json_in_parse_any(const void *text, size_t len, json_t **ret, struct why *why);
+
+/* How deep brackets outside strings go; whether they match is the parser's business. */
+size_t json_in_depth(const char *text, size_t len);

@@ -5,7 +5,6 @@
 #include <limits.h>
 #include <openssl/core_names.h>
 #include <openssl/err.h>
-#include <openssl/param_build.h>
 #include <openssl/pem.h>
 #include <openssl/x509.h>
 #include <stdlib.h>
@@ -13,6 +12,7 @@
 
 #include "attest/ecdsa.h"
 #include "attest/json_in.h"
+#include "attest/rsa_key.h"
 #include "base/b64.h"
 #include "base/wr.h"
 
@@ -129,29 +129,6 @@ static MUST_USE int okp_parse(const json_t *j, EVP_PKEY **ret, struct why *why)
 	return *ret == NULL ? -ENOMEM : 0;
 }
 
-static MUST_USE int rsa_make(
-	const uint8_t *n, size_t n_len, const uint8_t *e, size_t e_len, EVP_PKEY **ret)
-{
-	OSSL_PARAM_BLD *bld = OSSL_PARAM_BLD_new();
-	BIGNUM *bn = BN_bin2bn(n, (int)n_len, NULL), *be = BN_bin2bn(e, (int)e_len, NULL);
-	EVP_PKEY_CTX *ctx = EVP_PKEY_CTX_new_from_name(NULL, "RSA", NULL);
-	OSSL_PARAM *params = NULL;
-
-	bool ok = bld != NULL && bn != NULL && be != NULL && ctx != NULL &&
-		  OSSL_PARAM_BLD_push_BN(bld, OSSL_PKEY_PARAM_RSA_N, bn) == 1 &&
-		  OSSL_PARAM_BLD_push_BN(bld, OSSL_PKEY_PARAM_RSA_E, be) == 1 &&
-		  (params = OSSL_PARAM_BLD_to_param(bld)) != NULL &&
-		  EVP_PKEY_fromdata_init(ctx) == 1 &&
-		  EVP_PKEY_fromdata(ctx, ret, EVP_PKEY_PUBLIC_KEY, params) == 1;
-	OSSL_PARAM_free(params);
-	OSSL_PARAM_BLD_free(bld);
-	EVP_PKEY_CTX_free(ctx);
-	BN_free(bn);
-	BN_free(be);
-	ERR_clear_error();
-	return ok ? 0 : -EBADMSG;
-}
-
 static MUST_USE int rsa_parse(const json_t *j, EVP_PKEY **ret, struct why *why)
 {
 	uint8_t n[RSA_BITS_MAX / 8], e[8];
@@ -162,8 +139,8 @@ static MUST_USE int rsa_parse(const json_t *j, EVP_PKEY **ret, struct why *why)
 		err = member_bytes(j, "e", e, sizeof e, &e_len, why);
 	if (err < 0)
 		return err;
-	err = rsa_make(n, n_len, e, e_len, ret);
-	return err < 0 ? why_set(why, err, "JWK: no RSA key") : 0;
+	err = rsa_key(n, n_len, e, e_len, ret);
+	return err < 0 ? why_set(why, -EBADMSG, "JWK: no RSA key") : 0;
 }
 
 static MUST_USE int key_check(const EVP_PKEY *key, struct why *why)

@@ -1,13 +1,12 @@
 #include "attest/sev_cert.h"
 
 #include <errno.h>
-#include <openssl/core_names.h>
 #include <openssl/err.h>
-#include <openssl/params.h>
 #include <openssl/rsa.h>
 #include <string.h>
 
 #include "attest/ecdsa.h"
+#include "attest/rsa_key.h"
 #include "base/num.h"
 #include "base/rd.h"
 
@@ -190,30 +189,11 @@ int sev_certs_add(struct sev_certs *ret, const uint8_t *bytes, size_t len, struc
 
 /* --- keys ------------------------------------------------------------------------------------- */
 
-/* OSSL_PARAM wants numbers in the machine's byte order, which is AMD's: x86 only. */
-static MUST_USE int rsa_key(const uint8_t *modulus, size_t len, EVP_PKEY **ret)
+/* AMD's numbers are little-endian, libcrypto's calls want the other order. */
+static void reverse(uint8_t ret[RSA_BYTES_MAX], const uint8_t *number, size_t len)
 {
-	uint8_t n[RSA_BYTES_MAX];
-	uint32_t exponent = RSA_EXPONENT;
-	EVP_PKEY *key = NULL;
-
-	memcpy(n, modulus, len);
-	OSSL_PARAM params[] = {
-		OSSL_PARAM_construct_BN(OSSL_PKEY_PARAM_RSA_N, n, len),
-		OSSL_PARAM_construct_uint32(OSSL_PKEY_PARAM_RSA_E, &exponent),
-		OSSL_PARAM_construct_end(),
-	};
-	EVP_PKEY_CTX *ctx = EVP_PKEY_CTX_new_from_name(NULL, "RSA", NULL);
-	if (ctx == NULL)
-		return -ENOMEM;
-	bool ok = EVP_PKEY_fromdata_init(ctx) == 1 &&
-		  EVP_PKEY_fromdata(ctx, &key, EVP_PKEY_PUBLIC_KEY, params) == 1;
-	EVP_PKEY_CTX_free(ctx);
-	ERR_clear_error();
-	if (!ok)
-		return -EKEYREJECTED;
-	*ret = key;
-	return 0;
+	for (size_t i = 0; i < len; i++)
+		ret[i] = number[len - 1 - i];
 }
 
 static bool is_padding_zero(const uint8_t *coordinate, size_t len)
@@ -233,8 +213,12 @@ int sev_cert_key(const struct sev_cert *c, EVP_PKEY **ret)
 {
 	const uint8_t *x = c->key, *y = c->key + COORDINATE_BYTES;
 
-	if (c->is_amd)
-		return rsa_key(c->key, c->key_len, ret);
+	if (c->is_amd) {
+		static const uint8_t exponent[] = { 0x01, 0x00, 0x01 }; /* RSA_EXPONENT, checked */
+		uint8_t n[RSA_BYTES_MAX];
+		reverse(n, c->key, c->key_len);
+		return rsa_key(n, c->key_len, exponent, sizeof exponent, ret);
+	}
 	if (!is_padding_zero(x, c->key_len) || !is_padding_zero(y, c->key_len))
 		return -EKEYREJECTED;
 	return ecdsa_key_le(x, y, c->key_len, ret);
@@ -252,8 +236,7 @@ static MUST_USE int pss_verify(EVP_PKEY *key, const char *digest, int salt_len, 
 
 	if (ctx == NULL)
 		return -ENOMEM;
-	for (size_t i = 0; i < sig_len; i++)
-		big_endian[i] = sig[sig_len - 1 - i];
+	reverse(big_endian, sig, sig_len);
 	bool ok = EVP_DigestVerifyInit_ex(ctx, &params, digest, NULL, NULL, key, NULL) == 1 &&
 		  EVP_PKEY_CTX_set_rsa_padding(params, RSA_PKCS1_PSS_PADDING) == 1 &&
 		  EVP_PKEY_CTX_set_rsa_pss_saltlen(params, salt_len) == 1 &&

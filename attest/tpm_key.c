@@ -1,15 +1,13 @@
 #include "attest/tpm_key.h"
 
 #include <errno.h>
-#include <openssl/bn.h>
-#include <openssl/core_names.h>
 #include <openssl/err.h>
-#include <openssl/param_build.h>
 #include <openssl/pem.h>
 #include <openssl/rsa.h>
 #include <string.h>
 
 #include "attest/ecdsa.h"
+#include "attest/rsa_key.h"
 #include "base/rd.h"
 
 #define ALG_RSA    0x0001u
@@ -31,29 +29,6 @@ void tpm_key_done(struct tpm_key *k)
 
 /* --- TPMT_PUBLIC -------------------------------------------------------------------------------- */
 
-static MUST_USE int rsa_key(const uint8_t *n, size_t n_len, uint32_t exponent, EVP_PKEY **ret)
-{
-	OSSL_PARAM_BLD *bld = OSSL_PARAM_BLD_new();
-	BIGNUM *bn = BN_bin2bn(n, (int)n_len, NULL);
-	EVP_PKEY_CTX *ctx = EVP_PKEY_CTX_new_from_name(NULL, "RSA", NULL);
-	OSSL_PARAM *params = NULL;
-	EVP_PKEY *key = NULL;
-
-	if (bld != NULL && bn != NULL &&
-		OSSL_PARAM_BLD_push_BN(bld, OSSL_PKEY_PARAM_RSA_N, bn) == 1 &&
-		OSSL_PARAM_BLD_push_uint32(bld, OSSL_PKEY_PARAM_RSA_E, exponent) == 1)
-		params = OSSL_PARAM_BLD_to_param(bld);
-	if (params != NULL && ctx != NULL && EVP_PKEY_fromdata_init(ctx) == 1)
-		(void)EVP_PKEY_fromdata(ctx, &key, EVP_PKEY_PUBLIC_KEY, params);
-	OSSL_PARAM_free(params);
-	EVP_PKEY_CTX_free(ctx);
-	BN_free(bn);
-	OSSL_PARAM_BLD_free(bld);
-	ERR_clear_error();
-	*ret = key;
-	return key == NULL ? -EBADMSG : 0;
-}
-
 /* Step over TPMT_SYM_DEF_OBJECT, TPMT_*_SCHEME and the rest that has a null form. */
 static void scheme_skip(struct rd *r, size_t details)
 {
@@ -73,7 +48,11 @@ static MUST_USE int rsa_read(struct rd *r, EVP_PKEY **ret)
 
 	if (rd_end(r) < 0 || len != bits / 8u)
 		return -EBADMSG;
-	return rsa_key(n, len, exponent == 0 ? 65537 : exponent, ret);
+	if (exponent == 0)
+		exponent = 65537;
+	const uint8_t e[] = { (uint8_t)(exponent >> 24), (uint8_t)(exponent >> 16),
+		(uint8_t)(exponent >> 8), (uint8_t)exponent };
+	return rsa_key(n, len, e, sizeof e, ret) < 0 ? -EBADMSG : 0;
 }
 
 static MUST_USE int ecc_read(struct rd *r, EVP_PKEY **ret)

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "attest/json_in.h"
 #include "base/limits.h"
 
 static void wiping_free(void *p)
@@ -26,28 +27,6 @@ void kbs_json_init(void)
 	json_object_seed(0);
 }
 
-/* Brackets outside strings; whether they match is the parser's business. */
-static size_t depth_of(const char *text, size_t len)
-{
-	size_t depth = 0;
-	size_t deepest = 0;
-	bool is_text = false;
-
-	for (size_t i = 0; i < len; i++) {
-		char c = text[i];
-		if (is_text && c == '\\')
-			i++;
-		else if (c == '"')
-			is_text = !is_text;
-		else if (!is_text && (c == '{' || c == '[')) {
-			depth++;
-			deepest = MAX(deepest, depth);
-		} else if (!is_text && (c == '}' || c == ']') && depth > 0)
-			depth--;
-	}
-	return deepest;
-}
-
 int kbs_json_load(const void *buf, size_t len, json_t **ret, struct why *why)
 {
 	json_error_t e;
@@ -55,7 +34,7 @@ int kbs_json_load(const void *buf, size_t len, json_t **ret, struct why *why)
 	if (len > LIMIT_KBS_BODY_BYTES)
 		return why_set(
 			why, -EMSGSIZE, "JSON of %zu bytes, at most %u", len, LIMIT_KBS_BODY_BYTES);
-	if (depth_of(buf, len) > LIMIT_KBS_JSON_DEPTH)
+	if (json_in_depth(buf, len) > LIMIT_KBS_JSON_DEPTH)
 		return why_set(why, -EBADMSG, "JSON nested deeper than %u", LIMIT_KBS_JSON_DEPTH);
 	json_t *j = json_loadb(buf, len, JSON_REJECT_DUPLICATES, &e);
 	if (j == NULL)
