@@ -35,6 +35,11 @@
 /* Initial ramdisk: a full Debian one is 60 MiB; it is measured page by page at every launch. */
 #define LIMIT_INITRD_BYTES (512u << 20)
 
+/* Secret of a SEV launch: OVMF's area for it is 3 KiB (0x810000, 0xC00). */
+#define LIMIT_SEV_SECRET_BYTES 3072u
+/* How long a SEV launch may wait for its owner: a person may have to be asked; memory stays pinned. */
+#define LIMIT_OWNER_WAIT_S 3600u
+
 /* --- names and paths ------------------------------------------------------------------------ */
 
 /* A guest's name: namespace/id, shown in process titles, labels and ledger entries. */

@@ -112,7 +112,7 @@ static MUST_USE int tee_check(const struct wire_plan *plan, struct why *why)
 		return why_set(why, -EBADMSG, "plan: guest kind %u", tee);
 	if (tee == PLAN_TEE_NONE &&
 		((flags & (PLAN_SIMULATED | PLAN_ID_BLOCK)) != 0 ||
-			le64_get(plan->snp_policy) != 0 || le64_get(plan->vmsa_features) != 0))
+			le64_get(plan->guest_policy) != 0 || le64_get(plan->vmsa_features) != 0))
 		return why_set(why, -EBADMSG, "plan: a plain guest with SNP values");
 	if (tee == PLAN_TEE_SNP && plan->ledger[0] == 0)
 		return why_set(why, -EBADMSG, "plan: a protected guest without a ledger");

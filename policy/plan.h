@@ -16,7 +16,7 @@
 #include "base/limits.h"
 #include "base/why.h"
 
-#define PLAN_VERSION 1u
+#define PLAN_VERSION 2u
 
 /* Messages on the policy reader's channel: the supervisor sends CONFIG, the reader one answer. */
 enum plan_msg {
@@ -24,8 +24,14 @@ enum plan_msg {
 };
 
 enum plan_tee {
+	/* The numbers of the KVM VM types (ABI 1.2). */
 	PLAN_TEE_NONE = 0, /* a plain guest, for development */
-	PLAN_TEE_SNP = 4,  /* the number of the KVM VM type (ABI 1.2) */
+	PLAN_TEE_SW = 1, /* KVM_X86_SW_PROTECTED_VM: private memory without encryption, for tests */
+	PLAN_TEE_SEV = 2,
+	PLAN_TEE_SEV_ES = 3,
+	PLAN_TEE_SNP = 4,
+	PLAN_TEE_TDX = 5,
+	PLAN_TEE_COUNT
 };
 
 /* Flags of a plan, a disk. */
@@ -38,7 +44,9 @@ enum plan_tee {
 #define PLAN_HUGE_2M        0x40u
 #define PLAN_HUGE_1G        0x80u
 #define PLAN_SERIAL         0x100u /* the 16550's output goes to the terminal; else it is dropped */
-#define PLAN_FLAGS_ALL      0x1ffu
+#define PLAN_SEV_SESSION    0x200u /* sev_dh and sev_session name the owner's session */
+#define PLAN_OWNER          0x400u /* SEV, SEV-ES: wait for the owner's secret before running */
+#define PLAN_FLAGS_ALL      0x7ffu
 #define PLAN_DISK_READ_ONLY 0x1u
 #define PLAN_DISK_DISCARD   0x2u
 #define PLAN_DISK_FLAGS_ALL 0x3u
@@ -67,11 +75,21 @@ struct wire_plan {
 	le32 tee;                    /* enum plan_tee */
 	le32 vcpus;                  /* 1 to LIMIT_VCPUS */
 	le64 memory_mib;
-	le64 snp_policy;      /* guest policy bits (ABI 2.7) */
-	le64 vmsa_features;   /* for KVM_SEV_INIT2 (ABI 2.4) */
+	le64 guest_policy;  /* SNP, SEV, SEV-ES: guest policy bits (ABI 2.7) */
+	le64 vmsa_features; /* SNP, SEV-ES: for KVM_SEV_INIT2 (ABI 2.4) */
+	le32 cpu_signature; /* CPUID leaf 1 EAX of the guest, in RDX at reset; 0: the host's, RDX 0 */
+	le32 owner_wait_s;   /* PLAN_OWNER: how long the launch waits, 1 to LIMIT_OWNER_WAIT_S */
+	le64 td_attributes;  /* TDX: ABI 4.3 */
+	le64 td_xfam;        /* TDX: 0: all that the host supports */
+	uint8_t mrowner[48]; /* TDX; MRCONFIGID is policy_hash and zeros */
+	uint8_t mrownerconfig[48];
 	uint8_t id_block[96]; /* ABI 2.11, opaque to the supervisor */
 	uint8_t id_auth[4096];
-	char kernel[LIMIT_PATH_BYTES];
+	char firmware[LIMIT_PATH_BYTES]; /* empty: measured direct boot (docs/launch.md) */
+	char flash_vars
+		[LIMIT_PATH_BYTES]; /* plain guests with firmware: its variables; empty: none */
+	char kernel
+		[LIMIT_PATH_BYTES]; /* empty: none; only with firmware, which then boots a disk */
 	char initrd[LIMIT_PATH_BYTES]; /* empty: none */
 	char cmdline[LIMIT_CMDLINE_BYTES];
 	le32 n_disks;
@@ -82,6 +100,14 @@ struct wire_plan {
 	char ledger[LIMIT_PATH_BYTES]; /* the ledger's folder; empty: none (plain guests only) */
 	char ledger_key[LIMIT_PATH_BYTES]; /* PEM private key, Ed25519 */
 	char ledger_origin[LIMIT_NAME_BYTES];
+	char sev_dh[LIMIT_PATH_BYTES]; /* PLAN_SEV_SESSION: the owner's certificate, 2084 bytes */
+	char sev_session[LIMIT_PATH_BYTES]; /* PLAN_SEV_SESSION: 128 bytes (ABI 2.12) */
+	char snp_certs
+		[LIMIT_PATH_BYTES]; /* SNP: certificate table for guest requests; empty: none */
+	char qgs[LIMIT_PATH_BYTES]; /* TDX: the quoting service, a Unix socket's path or
+	                                     * "vsock:CID:PORT"; empty: none */
+	char owner_url[LIMIT_PATH_BYTES]; /* PLAN_OWNER: the broker, https:// */
+	char owner_ca[LIMIT_PATH_BYTES]; /* PLAN_OWNER: PEM, whom to trust as the broker's issuer */
 };
 
 /*

@@ -444,7 +444,7 @@ static uint32_t plan_flags(const struct policy *p)
 
 static void plan_snp(const struct policy_snp *snp, struct wire_plan *plan)
 {
-	plan->snp_policy = le64_of(snp->guest_policy_bits);
+	plan->guest_policy = le64_of(snp->guest_policy_bits);
 	plan->vmsa_features = le64_of(snp->vmsa_features);
 	memcpy(plan->id_block, snp->id_block.block, sizeof plan->id_block);
 	memcpy(plan->id_auth, snp->id_block.auth, sizeof plan->id_auth);

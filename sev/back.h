@@ -19,7 +19,7 @@
 
 struct back {
 	/* Create the VM: g->vm_fd. */
-	MUST_USE int (*open)(struct guest *g, uint64_t vmsa_features, struct why *why);
+	MUST_USE int (*open)(struct guest *g, const struct guest_setup *setup, struct why *why);
 	/* Make the memory slot; sets r->gmem_fd if there is a private view. */
 	MUST_USE int (*add_memory)(struct guest *g, struct ram_region *r, struct why *why);
 	MUST_USE int (*set_private)(struct guest *g, struct ram_region *r, struct why *why);

@@ -6,11 +6,11 @@
 #include "sev/back.h"
 #include "sev/fw.h"
 
-static int none_open(struct guest *g, uint64_t vmsa_features, struct why *why)
+static int none_open(struct guest *g, const struct guest_setup *setup, struct why *why)
 {
 	int fd = fw_ioctl_int(g->kvm_fd, KVM_CREATE_VM, ABI_VM_TYPE_DEFAULT);
 
-	(void)vmsa_features;
+	(void)setup->vmsa_features;
 	if (fd < 0)
 		return why_set(why, fd, "cannot create a VM");
 	g->vm_fd = fd;

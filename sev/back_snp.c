@@ -92,14 +92,14 @@ static MUST_USE int vm_check(const struct guest *g, struct why *why)
 	return 0;
 }
 
-static int snp_open(struct guest *g, uint64_t vmsa_features, struct why *why)
+static int snp_open(struct guest *g, const struct guest_setup *setup, struct why *why)
 {
-	struct abi_sev_init init = { .vmsa_features = vmsa_features };
+	struct abi_sev_init init = { .vmsa_features = setup->vmsa_features };
 	struct kvm_enable_cap cap = {
 		.cap = ABI_CAP_EXIT_HYPERCALL,
 		.args = { 1ull << ABI_HC_MAP_GPA_RANGE },
 	};
-	int err = host_check(g, vmsa_features, why);
+	int err = host_check(g, setup->vmsa_features, why);
 
 	if (err < 0)
 		return err;

@@ -25,10 +25,12 @@ static const struct back *const backs[GUEST_KIND_COUNT] = {
 	[GUEST_SNP] = &back_snp,
 };
 
-int guest_open(enum guest_kind kind, int kvm_fd, int sev_fd, uint64_t vmsa_features,
-	struct guest **ret, struct why *why)
+int guest_open(
+	enum guest_kind kind, const struct guest_setup *setup, struct guest **ret, struct why *why)
 {
 	assert(kind < GUEST_KIND_COUNT);
+	if (backs[kind] == NULL)
+		return why_set(why, -EOPNOTSUPP, "this kind of guest is not built yet");
 	struct guest *g = calloc(1, sizeof *g);
 
 	if (g == NULL)
@@ -36,13 +38,13 @@ int guest_open(enum guest_kind kind, int kvm_fd, int sev_fd, uint64_t vmsa_featu
 	*g = (struct guest){
 		.kind = kind,
 		.back = backs[kind],
-		.kvm_fd = kvm_fd,
-		.sev_fd = sev_fd,
+		.kvm_fd = setup->kvm_fd,
+		.sev_fd = setup->sev_fd,
 		.vm_fd = -1,
 		.stage = aligned_alloc(PAGE_BYTES, STAGE_BYTES),
 	};
 	(void)pthread_mutex_init(&g->convert_lock, NULL);
-	int err = g->stage != NULL ? g->back->open(g, vmsa_features, why)
+	int err = g->stage != NULL ? g->back->open(g, setup, why)
 				   : why_set(why, -ENOMEM, "no memory for the launch");
 	if (err < 0) {
 		guest_close(g);

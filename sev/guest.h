@@ -30,8 +30,12 @@ struct guest;
 struct kvm_cpuid2;
 
 enum guest_kind {
-	GUEST_NONE, /* no protection: measured pages are copied into shared memory */
-	GUEST_SNP,  /* AMD SEV-SNP */
+	GUEST_NONE,   /* no protection: measured pages are copied into shared memory */
+	GUEST_SW,     /* KVM_X86_SW_PROTECTED_VM: private memory, no encryption, starts shared */
+	GUEST_SEV,    /* AMD SEV: encrypted memory, registers in the clear */
+	GUEST_SEV_ES, /* AMD SEV-ES: registers too */
+	GUEST_SNP,    /* AMD SEV-SNP */
+	GUEST_TDX,    /* Intel TDX */
 	GUEST_KIND_COUNT
 };
 
@@ -59,14 +63,30 @@ struct guest_identity {
 	bool is_vcek_disabled;                    /* reports are signed by a VLEK or not at all */
 };
 
+#define GUEST_TDX_ID_BYTES 48u
+
+/* What a VM is made with; a kind reads its own part. Pointers are borrowed for the call. */
+struct guest_setup {
+	int kvm_fd;
+	int sev_fd; /* used until guest_finish_launch(), stays the caller's; -1: none */
+	unsigned int vcpus;
+	uint64_t vmsa_features;         /* SEV-ES, SNP: without bit 0 (ABI 2.4) */
+	bool wants_certs;               /* SNP: guest requests for certificates come as exits */
+	const struct kvm_cpuid2 *cpuid; /* TDX: the table the vCPUs will get */
+	uint64_t td_attributes;         /* TDX: ABI 4.3 */
+	uint64_t td_xfam;               /* TDX: 0: all that the host supports */
+	const uint8_t *mrconfigid;      /* TDX: GUEST_TDX_ID_BYTES each; NULL: zeros */
+	const uint8_t *mrowner;
+	const uint8_t *mrownerconfig;
+};
+
 /*
- * Create the VM of this kind on kvm_fd and initialise it (SNP: EXIT_HYPERCALL, INIT2 with
- * vmsa_features, which must not hold bit 0). sev_fd is used until guest_finish_launch() and stays
- * the caller's; -1 for GUEST_NONE. The caller owns *ret and ends it with guest_close().
- * -EOPNOTSUPP: the host does not offer this kind; -ERANGE: a vmsa_features bit it does not offer.
+ * Create the VM of this kind and initialise it (SEV*: INIT2; TDX: INIT_VM). The caller owns *ret and
+ * ends it with guest_close(). -EOPNOTSUPP: the host does not offer this kind; -ERANGE: a bit of
+ * vmsa_features, td_attributes or td_xfam that it does not offer.
  */
-MUST_USE int guest_open(enum guest_kind kind, int kvm_fd, int sev_fd, uint64_t vmsa_features,
-	struct guest **ret, struct why *why);
+MUST_USE int guest_open(
+	enum guest_kind kind, const struct guest_setup *setup, struct guest **ret, struct why *why);
 
 /* Release everything. The vCPU descriptors must be closed by the caller, before. NULL is fine. */
 void guest_close(struct guest *g);

@@ -139,8 +139,12 @@ static int on_backend(struct scenario *s, const struct line *l)
 	if (err < 0)
 		return err;
 	s->is_open = true;
-	return guest_open(kind, s->kit.kvm_fd, s->kit.sev_fd, number_of(l, "features", 0),
-		&s->kit.guest, &s->why);
+	const struct guest_setup setup = {
+		.kvm_fd = s->kit.kvm_fd,
+		.sev_fd = s->kit.sev_fd,
+		.vmsa_features = number_of(l, "features", 0),
+	};
+	return guest_open(kind, &setup, &s->kit.guest, &s->why);
 }
 
 static int on_memory(struct scenario *s, const struct line *l)

@@ -101,7 +101,10 @@ static void guest_of_a_few_instructions_gets_its_report(void **state)
 	uint8_t ld[SNP_DIGEST_BYTES];
 
 	seam_open(kvm_fd);
-	assert_int_equal(guest_open(GUEST_SNP, kvm_fd, kit.sev_fd, 0, &guest, &why), 0);
+	assert_int_equal(guest_open(GUEST_SNP,
+				 &(struct guest_setup){ .kvm_fd = kvm_fd, .sev_fd = kit.sev_fd },
+				 &guest, &why),
+		0);
 	ram = mmap(NULL, RAM_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	assert_int_equal(guest_add_memory(guest, 0, 0, RAM_BYTES, ram, &why), 0);
 	assert_int_equal(fw_ioctl_int(guest_vm_fd(guest), KVM_CREATE_IRQCHIP, 0), 0);
@@ -210,7 +213,10 @@ static void real_kvm_gives_the_vmsa_that_is_predicted(void **state)
 	int kvm_fd = *(int *)*state;
 
 	seam_open(kvm_fd);
-	assert_int_equal(guest_open(GUEST_SNP, kvm_fd, kit.sev_fd, 0, &guest, NULL), 0);
+	assert_int_equal(guest_open(GUEST_SNP,
+				 &(struct guest_setup){ .kvm_fd = kvm_fd, .sev_fd = kit.sev_fd },
+				 &guest, NULL),
+		0);
 	assert_int_equal(fw_ioctl_int(guest_vm_fd(guest), KVM_CREATE_IRQCHIP, 0), 0);
 	vcpu = fw_ioctl_int(guest_vm_fd(guest), KVM_CREATE_VCPU, 0);
 	assert_int_equal(fw_ioctl(vcpu, KVM_SET_SREGS, &sregs), 0);

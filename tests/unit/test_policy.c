@@ -820,7 +820,7 @@ static void plan_says_what_the_policy_says(void **state)
 	assert_int_equal(
 		le32_get(plan.flags), PLAN_SIMULATED | PLAN_RNG | PLAN_VSOCK | PLAN_SERIAL);
 	assert_int_equal(le32_get(plan.tee), PLAN_TEE_SNP);
-	assert_int_equal(le64_get(plan.snp_policy), 0x30137);
+	assert_int_equal(le64_get(plan.guest_policy), 0x30137);
 	assert_memory_equal(plan.policy_hash, policy.hash, 32);
 	assert_string_equal(plan.kernel, "payments/vmlinuz");
 	assert_string_equal(plan.initrd, "payments/initrd.img");
@@ -836,7 +836,7 @@ static void plan_says_what_the_policy_says(void **state)
 	assert_int_equal(policy_read(DEVELOPMENT, &policy, &why), 0);
 	assert_int_equal(policy_plan(&policy, &plan, &why), 0);
 	assert_int_equal(le32_get(plan.tee), PLAN_TEE_NONE);
-	assert_int_equal(le64_get(plan.snp_policy), 0);
+	assert_int_equal(le64_get(plan.guest_policy), 0);
 	assert_int_equal(plan.ledger[0], 0);
 }
 

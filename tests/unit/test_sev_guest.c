@@ -22,7 +22,8 @@ static int launch(struct kit *k, uint8_t digest[SNP_DIGEST_BYTES], struct why *w
 {
 	struct guest_identity id = { .host_data = { 1 } };
 	union fake_cpuid cpuid;
-	int err = guest_open(GUEST_SNP, k->kvm_fd, k->sev_fd, 0, &k->guest, why);
+	int err = guest_open(GUEST_SNP,
+		&(struct guest_setup){ .kvm_fd = k->kvm_fd, .sev_fd = k->sev_fd }, &k->guest, why);
 
 	fake_kvm_cpuid(&cpuid);
 	if (err == 0)
@@ -129,7 +130,10 @@ static void a_host_without_snp_is_named(void **state)
 	kit_init(&k, SIM_MILAN, 3);
 	assert_int_equal(kit_open(&k, NULL), 0);
 	assert_int_equal(fw_open(k.kvm_fd, -1, NULL), 0);
-	assert_int_equal(guest_open(GUEST_SNP, k.kvm_fd, -1, 0, &k.guest, &why), -EOPNOTSUPP);
+	assert_int_equal(
+		guest_open(GUEST_SNP, &(struct guest_setup){ .kvm_fd = k.kvm_fd, .sev_fd = -1 },
+			&k.guest, &why),
+		-EOPNOTSUPP);
 	assert_non_null(strstr(why.text, "SEV-SNP"));
 	kit_done(&k);
 }

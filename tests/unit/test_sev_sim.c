@@ -205,7 +205,10 @@ static void vmsa_of_qemu_reset_state_matches_vector_vm(void **state)
 
 	(void)state;
 	assert_int_equal(
-		guest_open(GUEST_SNP, raw.kit.kvm_fd, raw.kit.sev_fd, 0, &raw.kit.guest, NULL), 0);
+		guest_open(GUEST_SNP,
+			&(struct guest_setup){ .kvm_fd = raw.kit.kvm_fd, .sev_fd = raw.kit.sev_fd },
+			&raw.kit.guest, NULL),
+		0);
 	int fd = kit_add_vcpu(&raw.kit, 0x00800F12);
 	assert_true(fd >= 0);
 	assert_int_equal(sim_vmsa_read(&fake_kvm, fd, 1, &vmsa), 0);
@@ -713,7 +716,10 @@ static void report_holds_what_the_launch_was(void **state)
 
 	(void)state;
 	assert_int_equal(
-		guest_open(GUEST_SNP, raw.kit.kvm_fd, raw.kit.sev_fd, 0, &raw.kit.guest, NULL), 0);
+		guest_open(GUEST_SNP,
+			&(struct guest_setup){ .kvm_fd = raw.kit.kvm_fd, .sev_fd = raw.kit.sev_fd },
+			&raw.kit.guest, NULL),
+		0);
 	assert_int_equal(kit_add_memory(&raw.kit, 0, RAM_BYTES, NULL), 0);
 	assert_int_equal(guest_set_private(raw.kit.guest, NULL), 0);
 	assert_int_equal(guest_start_launch(raw.kit.guest, POLICY, NULL), 0);
@@ -773,7 +779,10 @@ static void guest_port_takes_exactly_one_request(void **state)
 
 	(void)state;
 	assert_int_equal(
-		guest_open(GUEST_SNP, raw.kit.kvm_fd, raw.kit.sev_fd, 0, &raw.kit.guest, NULL), 0);
+		guest_open(GUEST_SNP,
+			&(struct guest_setup){ .kvm_fd = raw.kit.kvm_fd, .sev_fd = raw.kit.sev_fd },
+			&raw.kit.guest, NULL),
+		0);
 	assert_true(kit_add_vcpu(&raw.kit, 0) >= 0);
 	assert_int_equal(guest_start_launch(raw.kit.guest, POLICY, NULL), 0);
 	assert_int_equal(guest_finish_launch(raw.kit.guest, &id, NULL), 0);
@@ -801,7 +810,10 @@ static void a_disabled_vcek_signs_nothing(void **state)
 
 	(void)state;
 	assert_int_equal(
-		guest_open(GUEST_SNP, raw.kit.kvm_fd, raw.kit.sev_fd, 0, &raw.kit.guest, NULL), 0);
+		guest_open(GUEST_SNP,
+			&(struct guest_setup){ .kvm_fd = raw.kit.kvm_fd, .sev_fd = raw.kit.sev_fd },
+			&raw.kit.guest, NULL),
+		0);
 	assert_true(kit_add_vcpu(&raw.kit, 0) >= 0);
 	assert_int_equal(guest_start_launch(raw.kit.guest, POLICY, NULL), 0);
 	assert_int_equal(guest_finish_launch(raw.kit.guest, &id, NULL), 0);

@@ -245,11 +245,17 @@ static MUST_USE int machine_open(struct mon_kvm *k, const struct mon_kvm_config 
 int mon_kvm_open(struct mon_kvm *ret, const struct mon_kvm_config *config, int kvm_fd, int sev_fd,
 	const struct mon_memory *memory, struct why *why)
 {
+	const struct guest_setup setup = {
+		.kvm_fd = kvm_fd,
+		.sev_fd = sev_fd,
+		.vcpus = config->vcpus,
+		.vmsa_features = config->vmsa_features,
+	};
+
 	memset(ret, 0, sizeof *ret);
 	int err = fw_open(kvm_fd, config->kind == GUEST_NONE ? -1 : sev_fd, why);
 	if (err == 0)
-		err = guest_open(
-			config->kind, kvm_fd, sev_fd, config->vmsa_features, &ret->guest, why);
+		err = guest_open(config->kind, &setup, &ret->guest, why);
 	if (err < 0)
 		return err;
 	ret->vm_fd = guest_vm_fd(ret->guest);

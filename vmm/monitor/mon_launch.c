@@ -79,7 +79,7 @@ int mon_launch(struct mon_kvm *kvm, const struct wire_mon_config *config, int ke
 	uint64_t start = now_us();
 	err = guest_set_private(kvm->guest, why);
 	if (err == 0)
-		err = guest_start_launch(kvm->guest, le64_get(config->snp_policy), why);
+		err = guest_start_launch(kvm->guest, le64_get(config->guest_policy), why);
 	if (err == 0)
 		err = pieces_measure(kvm->guest, &boot, &pages, why);
 	if (err == 0 && is_protected)

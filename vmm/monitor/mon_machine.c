@@ -150,8 +150,20 @@ static MUST_USE int kind_of(const struct wire_mon_config *c, enum guest_kind *re
 	case PLAN_TEE_NONE:
 		*ret = GUEST_NONE;
 		return 0;
+	case PLAN_TEE_SW:
+		*ret = GUEST_SW;
+		return 0;
+	case PLAN_TEE_SEV:
+		*ret = GUEST_SEV;
+		return 0;
+	case PLAN_TEE_SEV_ES:
+		*ret = GUEST_SEV_ES;
+		return 0;
 	case PLAN_TEE_SNP:
 		*ret = GUEST_SNP;
+		return 0;
+	case PLAN_TEE_TDX:
+		*ret = GUEST_TDX;
 		return 0;
 	default:
 		return why_set(why, -EOPNOTSUPP, "kind of protection %u is none of ours",

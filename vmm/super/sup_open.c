@@ -30,6 +30,7 @@ const struct sup_files SUP_FILES_NONE = { .folder = -1,
 	.kvm = -1,
 	.sev = -1,
 	.memory = -1,
+	.empty = -1,
 	.kernel = -1,
 	.initrd = -1,
 	.disks = { -1, -1, -1, -1, -1, -1, -1, -1 },
@@ -294,7 +295,11 @@ static MUST_USE int memory_open(
 static MUST_USE int boot_open(
 	const struct wire_plan *plan, struct sup_files *files, struct why *why)
 {
-	int err = image_open(
+	int err = memfd_open("casemate-none", 0, 0, &files->empty);
+
+	if (err < 0)
+		return why_set(why, err, "cannot make an empty file: %s", strerrordesc_np(-err));
+	err = image_open(
 		files->folder, "kernel", plan->kernel, LIMIT_KERNEL_BYTES, &files->kernel, why);
 
 	if (err < 0)
@@ -302,9 +307,7 @@ static MUST_USE int boot_open(
 	if (plan->initrd[0] != 0)
 		return image_open(files->folder, "initrd", plan->initrd, LIMIT_INITRD_BYTES,
 			&files->initrd, why);
-	err = memfd_open("casemate-no-initrd", 0, 0, &files->initrd);
-	return err < 0 ? why_set(why, err, "cannot make an empty file: %s", strerrordesc_np(-err))
-		       : 0;
+	return 0;
 }
 
 static MUST_USE int ledger_open(
@@ -386,6 +389,7 @@ void sup_files_drop(struct sup_files *files)
 	fd_drop(&files->kvm);
 	fd_drop(&files->sev);
 	fd_drop(&files->memory);
+	fd_drop(&files->empty);
 	fd_drop(&files->kernel);
 	fd_drop(&files->initrd);
 	for (size_t i = 0; i < ARRAY_LEN(files->disks); i++)

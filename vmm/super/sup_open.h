@@ -21,6 +21,7 @@ struct sup_files {
 	int kvm;
 	int sev; /* /dev/sev, the simulated platform, or /dev/null */
 	int memory;
+	int empty; /* an empty file: stands for what a plan does not name */
 	int kernel;
 	int initrd;
 	int disks[LIMIT_DISKS];

@@ -24,6 +24,10 @@ enum sup_msg {
 	SUP_MSG_SERIAL = 19,   /* monitor -> supervisor: 1 to 256 bytes of 16550 output */
 	SUP_MSG_INPUT = 20,    /* supervisor -> monitor: 1 to 256 bytes of terminal input */
 
+	/* SEV, SEV-ES with an owner: between the pages' measurement and the end of the launch. */
+	SUP_MSG_SEV_MEASURED = 21, /* monitor -> supervisor: struct wire_sev_measured */
+	SUP_MSG_SEV_SECRET = 22,   /* supervisor -> monitor: struct wire_sev_secret */
+
 	SUP_MSG_CONNECT = 24,   /* dev-vsock -> supervisor: struct wire_connect */
 	SUP_MSG_CONNECTED = 25, /* supervisor -> dev-vsock: struct wire_connected, 1 fd or none */
 };
@@ -33,8 +37,14 @@ enum mon_fd {
 	MON_FD_KVM, /* /dev/kvm */
 	MON_FD_SEV, /* /dev/sev (or the simulated platform's file); /dev/null for a plain guest */
 	MON_FD_MEMORY,       /* the shared memfd, sized to the guest's RAM */
-	MON_FD_KERNEL,       /* read only */
+	MON_FD_KERNEL,       /* read only; an empty file when there is none */
 	MON_FD_INITRD,       /* read only; an empty file when there is none */
+	MON_FD_FIRMWARE,     /* read only; an empty file: measured direct boot */
+	MON_FD_FLASH_VARS,   /* read and write, plain guests; an empty file when there is none */
+	MON_FD_SEV_DH,       /* read only, 2084 bytes; an empty file: no session */
+	MON_FD_SEV_SESSION,  /* read only, 128 bytes; an empty file: no session */
+	MON_FD_SNP_CERTS,    /* read only; an empty file: none. Read-locked during guest requests */
+	MON_FD_QUOTE,        /* TDX: a stream socket to casemate-quote; an empty file: none */
 	MON_FD_FIRST_DEVICE, /* then one vhost-user socket a device, in the order of devices[] */
 };
 
@@ -54,8 +64,14 @@ struct wire_mon_config {
 	le32 tee; /* enum plan_tee */
 	le32 vcpus;
 	le64 memory_bytes;
-	le64 snp_policy;
+	le64 guest_policy;
 	le64 vmsa_features;
+	le64 td_attributes;
+	le64 td_xfam;
+	uint8_t mrowner[48];
+	uint8_t mrownerconfig[48];
+	le32 cpu_signature;
+	le32 owner_wait_s; /* 0: nobody is waited for */
 	uint8_t host_data[32];
 	le32 flags; /* MON_CONFIG_* */
 	le32 n_devices;
@@ -106,6 +122,27 @@ struct wire_launched {
 	le64 measured_us; /* time spent in launch commands */
 };
 WIRE_SIZE(struct wire_launched, 48);
+
+/* What KVM_SEV_LAUNCH_MEASURE said, and where (ABI 2.12). */
+struct wire_sev_measured {
+	uint8_t hmac[32];
+	uint8_t mnonce[16];
+	le32 policy;
+	uint8_t api_major;
+	uint8_t api_minor;
+	uint8_t build;
+	uint8_t zero;
+};
+WIRE_SIZE(struct wire_sev_measured, 56);
+
+/* The owner's answer: a packet for KVM_SEV_LAUNCH_SECRET, or a refusal. */
+struct wire_sev_secret {
+	le32 err; /* 0; else a positive errno and text says why: the launch ends */
+	le32 len; /* of body, 0: the owner releases nothing but lets the guest run */
+	uint8_t header[52];
+	uint8_t body[LIMIT_SEV_SECRET_BYTES];
+	char text[200];
+};
 
 enum ended_how {
 	ENDED_OFF = 0, /* the guest switched itself off */

@@ -158,12 +158,15 @@ int sup_start_monitor(struct sup_guest *g, struct why *why)
 		.tee = p->tee,
 		.vcpus = p->vcpus,
 		.memory_bytes = le64_of(le64_get(p->memory_mib) << 20),
-		.snp_policy = p->snp_policy,
+		.guest_policy = p->guest_policy,
 		.vmsa_features = p->vmsa_features,
 		.flags = le32_of(monitor_flags(le32_get(p->flags))),
 		.n_devices = le32_of(d->n),
 	};
 
+	for (unsigned int i = 0; i < MON_FD_FIRST_DEVICE; i++)
+		if (fds[i] <= 0) /* not named in the plan, or not given above */
+			fds[i] = g->files->empty;
 	memcpy(config.host_data, p->policy_hash, sizeof config.host_data);
 	memcpy(config.id_block, p->id_block, sizeof config.id_block);
 	memcpy(config.id_auth, p->id_auth, sizeof config.id_auth);
