@@ -186,6 +186,16 @@
 
 /* Memory slots of a guest: RAM below and above the hole, and as many for firmware to come. */
 #define LIMIT_SEV_SLOTS 4u
+/* A TD's quotes on their way: what QEMU allows; each is one message of 1 KiB to casemate-quote. */
+#define LIMIT_QUOTE_PENDING 16u
+/* A quote: version 4 with its certificates is 5 KiB, Linux gives a guest 16 KiB for one. */
+#define LIMIT_QUOTE_BYTES 16384u
+/* How long the quoting service may take: what QEMU allows; a first quote fetches certificates. */
+#define LIMIT_QUOTE_MS 30000
+/* The guest's buffer for a quote: what QEMU allows. */
+#define LIMIT_QUOTE_BUFFER_BYTES 131072u
+/* A certificate table for guest requests: the guest's buffer in Linux is 16 KiB, firmware's less. */
+#define LIMIT_SNP_CERTS_BYTES 65536u
 /* The simulator's platform file: three certificates and a key are 6 KiB, the rest is a script. */
 #define LIMIT_SIM_PLATFORM_BYTES 65536u
 /* Faults in one script: a scenario is about one or two; a sweep makes a file per step. */

@@ -44,7 +44,7 @@ enum mon_fd {
 	MON_FD_SEV_DH,       /* read only, 2084 bytes; an empty file: no session */
 	MON_FD_SEV_SESSION,  /* read only, 128 bytes; an empty file: no session */
 	MON_FD_SNP_CERTS,    /* read only; an empty file: none. Read-locked during guest requests */
-	MON_FD_QUOTE,        /* TDX: a stream socket to casemate-quote; an empty file: none */
+	MON_FD_QUOTE,        /* TDX: a channel to casemate-quote (quote_proto.h); an empty file: none */
 	MON_FD_FIRST_DEVICE, /* then one vhost-user socket a device, in the order of devices[] */
 };
 
