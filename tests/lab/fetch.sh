@@ -22,7 +22,7 @@ print_sources() {
 	[ -e "$keyring" ] && signed=" signed-by=$keyring"
 	for suite; do
 		uri=$(awk -v s="$suite" '$1 == s { print $2; exit }' <<<"$known")
-		# Updates and backports live on the mirror of the release itself.
+		# Updates, backports and sid live on the mirror of the release itself.
 		[ -n "$uri" ] || [ "$suite" = bookworm-security ] ||
 			uri=$(awk '$1 == "bookworm" { print $2; exit }' <<<"$known")
 		[ -z "$uri" ] || echo "deb [arch=amd64$signed] $uri $suite main"
