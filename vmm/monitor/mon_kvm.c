@@ -127,7 +127,8 @@ static void sregs_set_data(struct kvm_sregs *s, struct kvm_segment data)
 	s->ds = s->es = s->fs = s->gs = s->ss = data;
 }
 
-static MUST_USE int vcpu_set_registers(int fd, bool is_first)
+/* Either vCPU 0 at the kernel's entry, or any vCPU as a processor comes out of reset. */
+static MUST_USE int vcpu_set_registers(int fd, bool is_at_kernel)
 {
 	struct kvm_sregs s;
 	struct kvm_regs r = { .rflags = 2 };
@@ -137,9 +138,9 @@ static MUST_USE int vcpu_set_registers(int fd, bool is_first)
 		return err;
 	s.ldt = segment(0, 0x82, 0xffff, 0);
 	s.tr = segment(0, 0x8b, 0xffff, 0);
-	s.idt = (struct kvm_dtable){ .base = 0, .limit = is_first ? 0 : 0xffff };
+	s.idt = (struct kvm_dtable){ .base = 0, .limit = is_at_kernel ? 0 : 0xffff };
 	s.cr2 = s.cr3 = s.cr4 = s.cr8 = s.efer = 0;
-	if (is_first) {
+	if (is_at_kernel) {
 		s.cs = segment(0x10, 0xc9b, 0xffffffff, 0);
 		sregs_set_data(&s, segment(0x18, 0xc93, 0xffffffff, 0));
 		s.gdt = (struct kvm_dtable){ .base = BOOT_GDT_GPA, .limit = 0x1f };
@@ -157,7 +158,10 @@ static MUST_USE int vcpu_set_registers(int fd, bool is_first)
 	return err < 0 ? err : fw_ioctl(fd, KVM_SET_REGS, &r);
 }
 
-/* Linux wants write-back memory by default; KVM's reset value says uncacheable. */
+/*
+ * Linux wants write-back memory by default; KVM's reset value says uncacheable, which firmware
+ * expects and sets up itself.
+ */
 static MUST_USE int vcpu_set_msrs(int fd)
 {
 	union {
@@ -171,7 +175,8 @@ static MUST_USE int vcpu_set_msrs(int fd)
 	return n == 1 ? 0 : n < 0 ? n : -EINVAL;
 }
 
-static MUST_USE int vcpu_open(struct mon_kvm *k, unsigned int i, unsigned int n, struct why *why)
+static MUST_USE int vcpu_open(
+	struct mon_kvm *k, unsigned int i, const struct mon_kvm_config *config, struct why *why)
 {
 	int fd = fw_ioctl_int(k->vm_fd, KVM_CREATE_VCPU, i);
 
@@ -182,13 +187,14 @@ static MUST_USE int vcpu_open(struct mon_kvm *k, unsigned int i, unsigned int n,
 	int err = fw_map_run(fd, k->run_size, &k->runs[i]);
 	if (err < 0)
 		return why_set(why, err, "vCPU %u: cannot map its run page", i);
-	cpuid_personalise(k->cpuid, i, n);
+	cpuid_personalise(k->cpuid, i, config->vcpus);
 	err = fw_ioctl(fd, KVM_SET_CPUID2, k->cpuid);
 	if (err < 0)
 		return why_set(why, err, "vCPU %u: KVM_SET_CPUID2: %s", i, strerrordesc_np(-err));
-	err = vcpu_set_msrs(fd);
+	if (!config->starts_in_firmware)
+		err = vcpu_set_msrs(fd);
 	if (err == 0)
-		err = vcpu_set_registers(fd, i == 0);
+		err = vcpu_set_registers(fd, i == 0 && !config->starts_in_firmware);
 	if (err < 0)
 		return why_set(why, err, "vCPU %u: cannot set its registers: %s", i,
 			strerrordesc_np(-err));
@@ -238,7 +244,7 @@ static MUST_USE int machine_open(struct mon_kvm *k, const struct mon_kvm_config 
 	if (err == 0)
 		err = cpuid_read(kvm_fd, &k->cpuid, why);
 	for (unsigned int i = 0; err == 0 && i < config->vcpus; i++)
-		err = vcpu_open(k, i, config->vcpus, why);
+		err = vcpu_open(k, i, config, why);
 	return err;
 }
 

@@ -35,10 +35,11 @@ struct mon_kvm_config {
 	enum guest_kind kind;
 	unsigned int vcpus;
 	uint64_t vmsa_features;
+	bool starts_in_firmware; /* all vCPUs in the reset state of a PC; else as docs/launch.md */
 };
 
 /*
- * Make the VM with its memory slots, irqchip and vCPUs in the start state of docs/launch.md. The
+ * Make the VM with its memory slots, irqchip and vCPUs in their start state. The
  * descriptors stay the caller's. Release with mon_kvm_close(), after the vCPU threads have ended.
  */
 MUST_USE int mon_kvm_open(struct mon_kvm *ret, const struct mon_kvm_config *config, int kvm_fd,

@@ -189,7 +189,7 @@ static MUST_USE int devices_open(struct machine *m, struct why *why)
 
 int machine_open(struct machine *m, struct why *why)
 {
-	struct mon_kvm_config kvm_config;
+	struct mon_kvm_config kvm_config = { 0 };
 	int err = loop_open(&m->loop);
 
 	m->chan_src = (struct src){ m->chan.fd, chan_fire };
