@@ -17,7 +17,11 @@
 
 /* VM types, the argument of KVM_CREATE_VM. ABI 1.2. */
 #define ABI_VM_TYPE_DEFAULT 0u
+#define ABI_VM_TYPE_SW      1u /* KVM_X86_SW_PROTECTED_VM */
+#define ABI_VM_TYPE_SEV     2u
+#define ABI_VM_TYPE_SEV_ES  3u
 #define ABI_VM_TYPE_SNP     4u
+#define ABI_VM_TYPE_TDX     5u
 
 /* Capabilities. ABI 1.2. */
 #define ABI_CAP_EXIT_HYPERCALL    201
@@ -27,6 +31,7 @@
 #define ABI_CAP_GUEST_MEMFD       234
 #define ABI_CAP_VM_TYPES          235
 #define ABI_CAP_PRE_FAULT_MEMORY  236
+#define ABI_CAP_APIC_BUS_CYCLES   237 /* KVM_CAP_X86_APIC_BUS_CYCLES_NS */
 #define ABI_CAP_GUEST_MEMFD_FLAGS 244
 
 /* Attributes of /dev/kvm, read with KVM_GET_DEVICE_ATTR. ABI 1.2. */
@@ -48,14 +53,17 @@
 
 /* Exits. ABI 1.7. */
 #define ABI_EXIT_MEMORY_FAULT    39u
+#define ABI_EXIT_TDX             40u /* sev/abi_tdx.h */
+#define ABI_EXIT_SNP_REQ_CERTS   43u
 #define ABI_MEMORY_FAULT_PRIVATE (1ull << 3)
 
 /* KVM_EXIT_HYPERCALL, nr 12: args {gpa, pages of 4 KiB, attributes}. ABI 1.7. */
 #define ABI_HC_MAP_GPA_RANGE  12u
 #define ABI_MAP_GPA_ENCRYPTED (1ull << 4)
 
-/* KVM_EXIT_SYSTEM_EVENT type: the guest ended itself. ABI 1.7. */
-#define ABI_SYSTEM_EVENT_SEV_TERM 6u
+/* KVM_EXIT_SYSTEM_EVENT types: the guest ended itself. ABI 1.7. */
+#define ABI_SYSTEM_EVENT_SEV_TERM  6u
+#define ABI_SYSTEM_EVENT_TDX_FATAL 7u
 
 struct abi_guest_memfd {
 	uint64_t size;
@@ -100,6 +108,14 @@ WIRE_SIZE(struct abi_memory_fault, 24);
 #define ABI_RUN_UNION_AT 32u
 WIRE_AT(struct kvm_run, hw, ABI_RUN_UNION_AT);
 
+/* What KVM_EXIT_SNP_REQ_CERTS puts there. ABI 1.7, 3.5. */
+struct abi_req_certs {
+	uint64_t gpa;
+	uint64_t npages;
+	uint64_t ret; /* 0, or EAGAIN, EIO, ENOSPC (npages: what is needed) as positive numbers */
+};
+WIRE_SIZE(struct abi_req_certs, 24);
+
 /* The envelope of KVM_MEMORY_ENCRYPT_OP. ABI 2.3. */
 struct abi_sev_cmd {
 	uint32_t id;
@@ -111,6 +127,7 @@ struct abi_sev_cmd {
 WIRE_SIZE(struct abi_sev_cmd, 24);
 WIRE_AT(struct abi_sev_cmd, error, 16);
 
+/* The commands of SEV and SEV-ES are in <linux/kvm.h>: KVM_SEV_LAUNCH_*. */
 enum abi_sev_id {
 	ABI_SEV_INIT2 = 22,
 	ABI_SNP_LAUNCH_START = 100,
