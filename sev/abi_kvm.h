@@ -21,7 +21,6 @@
 #define ABI_VM_TYPE_SEV     2u
 #define ABI_VM_TYPE_SEV_ES  3u
 #define ABI_VM_TYPE_SNP     4u
-#define ABI_VM_TYPE_TDX     5u
 
 /* Capabilities. ABI 1.2. */
 #define ABI_CAP_EXIT_HYPERCALL    201
@@ -31,7 +30,6 @@
 #define ABI_CAP_GUEST_MEMFD       234
 #define ABI_CAP_VM_TYPES          235
 #define ABI_CAP_PRE_FAULT_MEMORY  236
-#define ABI_CAP_APIC_BUS_CYCLES   237 /* KVM_CAP_X86_APIC_BUS_CYCLES_NS */
 #define ABI_CAP_GUEST_MEMFD_FLAGS 244
 
 /* Attributes of /dev/kvm, read with KVM_GET_DEVICE_ATTR. ABI 1.2. */
@@ -53,7 +51,6 @@
 
 /* Exits. ABI 1.7. */
 #define ABI_EXIT_MEMORY_FAULT    39u
-#define ABI_EXIT_TDX             40u /* sev/abi_tdx.h */
 #define ABI_EXIT_SNP_REQ_CERTS   43u
 #define ABI_MEMORY_FAULT_PRIVATE (1ull << 3)
 
@@ -61,9 +58,8 @@
 #define ABI_HC_MAP_GPA_RANGE  12u
 #define ABI_MAP_GPA_ENCRYPTED (1ull << 4)
 
-/* KVM_EXIT_SYSTEM_EVENT types: the guest ended itself. ABI 1.7. */
-#define ABI_SYSTEM_EVENT_SEV_TERM  6u
-#define ABI_SYSTEM_EVENT_TDX_FATAL 7u
+/* KVM_EXIT_SYSTEM_EVENT type: the guest ended itself. ABI 1.7. */
+#define ABI_SYSTEM_EVENT_SEV_TERM 6u
 
 struct abi_guest_memfd {
 	uint64_t size;
