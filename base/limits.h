@@ -39,6 +39,8 @@
 #define LIMIT_SEV_SECRET_BYTES 3072u
 /* How long a SEV launch may wait for its owner: a person may have to be asked; memory stays pinned. */
 #define LIMIT_OWNER_WAIT_S 3600u
+/* What a process that waits for it gets beyond that: one more request's time-out. */
+#define LIMIT_OWNER_GRACE_S 30u
 
 /* --- names and paths ------------------------------------------------------------------------ */
 

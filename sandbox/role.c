@@ -30,6 +30,10 @@ static const struct role_row roles[ROLE_COUNT] = {
 	/* One descriptor a stream. */
 	[ROLE_DEV_VSOCK] = { "dev-vsock", "casemate-dev-vsock", { ROLE_FD_CHAN }, 0, 1024, 0,
 		&seccomp_dev_vsock },
+	[ROLE_QUOTE] = { "quote", "casemate-quote", { ROLE_FD_CHAN }, 0, 16, 0, &seccomp_quote },
+	/* The one child that speaks to somebody far away: TCP, and only what it resolved at its start. */
+	[ROLE_OWNER] = { "owner", "casemate-owner", { ROLE_FD_CHAN }, ROLE_HAS_NETWORK, 64, 0,
+		&seccomp_owner },
 	/* Its log may be a regular file. */
 	[ROLE_BROKER] = { "broker", "casemate-broker", { ROLE_FD_END },
 		ROLE_IS_SELF_STARTED | ROLE_WRITES_FILES, 1024, AS_INHERITED, &seccomp_broker },

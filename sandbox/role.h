@@ -21,6 +21,8 @@ enum role {
 	ROLE_DEV_CONSOLE,
 	ROLE_DEV_RNG,
 	ROLE_DEV_VSOCK,
+	ROLE_QUOTE,  /* casemate-quote: a TD's reports to the host's quoting service */
+	ROLE_OWNER,  /* casemate-owner: a SEV launch's measurement to the guest owner's broker */
 	ROLE_BROKER, /* casemate-broker: started by a person, enters its sandbox by itself */
 	ROLE_TEST,   /* tests/proc only */
 	ROLE_COUNT
@@ -40,6 +42,7 @@ enum role_fd {
 #define ROLE_WRITES_FILES    0x2u /* files may grow: no RLIMIT_FSIZE of 0 */
 #define ROLE_RUNS_AS_OWNER   0x4u /* uid of the folder's owner instead of one of its own */
 #define ROLE_HAS_THREADS     0x8u /* may have threads when the filter is loaded (vCPUs) */
+#define ROLE_HAS_NETWORK     0x10u /* stays in the host's network namespace; its filter says how far */
 
 struct seccomp_table; /* sandbox/seccomp_table.h, generated from policy/seccomp/NAME.syscalls */
 

@@ -5,6 +5,7 @@
  *   fds      only the role's descriptors at start       -
  *   ns       own user, mount, net, ipc, uts (and pid)   /proc is still the host's up to here;
  *            namespaces; empty read-only root           no path is opened after it
+ *            (net: but for ROLE_HAS_NETWORK)
  *   ids      no supplementary group, own uid            -
  *   caps     none, in no set; securebits locked         -
  *   rlimit   soft = hard; no core; not dumpable;        -

@@ -51,6 +51,7 @@ ARGS = {
 WORDS = {"prot": {"exec": "PROT_EXEC", "write": "PROT_WRITE", "read": "PROT_READ"}}
 
 HEADERS = ["errno.h", "fcntl.h", "linux/falloc.h", "linux/fs.h", "linux/futex.h", "linux/kvm.h", "netinet/in.h",
+           "netinet/tcp.h",
            "sched.h", "signal.h", "sys/epoll.h", "sys/ioctl.h", "sys/mman.h", "sys/prctl.h",
            "sys/random.h", "sys/resource.h", "sys/socket.h", "sys/syscall.h"]
 

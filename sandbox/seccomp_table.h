@@ -44,5 +44,7 @@ extern const struct seccomp_table seccomp_dev_blk;
 extern const struct seccomp_table seccomp_dev_console;
 extern const struct seccomp_table seccomp_dev_rng;
 extern const struct seccomp_table seccomp_dev_vsock;
+extern const struct seccomp_table seccomp_quote;
+extern const struct seccomp_table seccomp_owner;
 extern const struct seccomp_table seccomp_broker;
 extern const struct seccomp_table seccomp_test;

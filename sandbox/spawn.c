@@ -21,8 +21,7 @@
 #include "sandbox/stage.h"
 
 #define NAMESPACES                                                                                 \
-	(CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWNS | CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS | \
-		CLONE_NEWCGROUP)
+	(CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWNS | CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWCGROUP)
 #define EXEC_FAILED 126 /* exit status of a child that never became its program */
 
 /* What the child needs between clone and exec; made before, so that it only makes calls. */
@@ -211,7 +210,8 @@ static MUST_USE int order_clone(const struct order *o, struct spawn_child *c, st
 {
 	struct order copy = *o;
 	struct clone_args args = {
-		.flags = CLONE_PIDFD | CLONE_CLEAR_SIGHAND | NAMESPACES,
+		.flags = CLONE_PIDFD | CLONE_CLEAR_SIGHAND | NAMESPACES |
+			 ((o->row->flags & ROLE_HAS_NETWORK) == 0 ? CLONE_NEWNET : 0),
 		.pidfd = (uint64_t)(uintptr_t)&c->pidfd,
 		.exit_signal = SIGCHLD,
 	};

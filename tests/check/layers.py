@@ -37,11 +37,12 @@ ROWS = {
     "attest/agent":  (["base", "policy", "attest"],
                       ["sev/abi_*.h", "attest/broker/kbs_*.h", "sev/sim/sim_guest_port.h"],
                       ["openssl/", "jansson.h", "jose/", "curl/", "libcryptsetup.h"]),
+    "attest/owner":  (["base", "sandbox", "attest"], [SUP, "attest/broker/kbs_json.h"], ["openssl/", "jansson.h", "curl/"]),
     "vtpm":          (["base", "sandbox"], [], ["openssl/", "libtpms/"]),
     "vmm/virtio":    (["base"], [], []),
-    "vmm/monitor":   (["base", "sandbox", "sev", "vmm/virtio"], [PLAN, SUP], []),
+    "vmm/monitor":   (["base", "sandbox", "sev", "vmm/virtio"], [PLAN, SUP, "vmm/quote/quote_proto.h"], []),
     "vmm/device":    (["base", "sandbox", "vmm/virtio"], [PLAN, SUP], []),
-    "vmm/super":     (["base", "sandbox"], [PLAN, "attest/ledger/ledger_proto.h"], []),
+    "vmm/super":     (["base", "sandbox"], [PLAN, "attest/ledger/ledger_proto.h", "attest/owner/owner_proto.h"], []),
     "vmm/quote":     (["base", "sandbox"], [SUP], []),
 }
 # One file, one header, one reason; said aloud at every run, so that the list gets shorter.

@@ -6,6 +6,8 @@
 #include <linux/fs.h>
 #include <linux/kvm.h>
 #include <linux/seccomp.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <sched.h>
 #include <seccomp.h>
 #include <signal.h>
@@ -130,7 +132,9 @@ static void every_role_shuts_the_same_doors(void **state)
 
 	for (int role = 0; role < ROLE_COUNT; role++) {
 		for (size_t i = 0; i < ARRAY_LEN(shut); i++)
-			verdicts_hold((enum role)role, &(struct verdict){ shut[i], { 0 }, DIE }, 1);
+			if (role != ROLE_OWNER || shut[i] != SYS_connect) /* it has a test below */
+				verdicts_hold((enum role)role,
+					&(struct verdict){ shut[i], { 0 }, DIE }, 1);
 		for (size_t i = 0; i < ARRAY_LEN(base); i++)
 			verdicts_hold(
 				(enum role)role, &(struct verdict){ base[i], { 0 }, ALLOW }, 1);
@@ -150,6 +154,38 @@ static void every_role_shuts_the_same_doors(void **state)
 		};
 		verdicts_hold((enum role)role, rows, ARRAY_LEN(rows));
 	}
+}
+
+/* The one role with the host's network: TCP clients, and no other socket. */
+static void owner_opens_tcp_alone(void **state)
+{
+	const uint64_t type = SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK;
+	const struct verdict rows[] = {
+		{ SYS_socket, { AF_INET, type, IPPROTO_TCP }, ALLOW },
+		{ SYS_socket, { AF_INET6, type, IPPROTO_TCP }, ALLOW },
+		{ SYS_socket, { AF_UNIX, type, 0 }, DIE },
+		{ SYS_socket, { AF_VSOCK, type, 0 }, DIE },
+		{ SYS_socket, { AF_NETLINK, type, 0 }, DIE },
+		{ SYS_socket, { AF_PACKET, type, IPPROTO_TCP }, DIE },
+		{ SYS_socket, { AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, IPPROTO_UDP }, DIE },
+		{ SYS_socket, { AF_INET, SOCK_STREAM, IPPROTO_TCP }, DIE },
+		{ SYS_socket, { AF_INET, type, IPPROTO_SCTP }, DIE },
+		{ SYS_setsockopt, { 3, IPPROTO_TCP, TCP_NODELAY }, ALLOW },
+		{ SYS_setsockopt, { 3, SOL_SOCKET, SO_BINDTODEVICE }, DIE },
+		{ SYS_connect, { 3 }, ALLOW },
+		{ SYS_socketpair, { AF_UNIX, type, 0 }, DIE },
+		{ SYS_accept4, { 3 }, DIE },
+		{ SYS_openat, { 3 }, DIE },
+	};
+	const struct verdict quote[] = {
+		{ SYS_socket, { AF_UNIX, type, 0 }, DIE },
+		{ SYS_sendto, { 3 }, ALLOW },
+		{ SYS_recvfrom, { 3 }, ALLOW },
+		{ SYS_openat, { 3 }, DIE },
+	};
+
+	verdicts_hold(ROLE_OWNER, rows, ARRAY_LEN(rows));
+	verdicts_hold(ROLE_QUOTE, quote, ARRAY_LEN(quote));
 }
 
 static void foreign_architecture_kills(void **state)
@@ -259,6 +295,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(every_role_shuts_the_same_doors),
+		cmocka_unit_test(owner_opens_tcp_alone),
 		cmocka_unit_test(foreign_architecture_kills),
 		cmocka_unit_test(sockets_and_files_are_for_those_who_need_them),
 		cmocka_unit_test(monitor_ioctls_are_judged_by_number),

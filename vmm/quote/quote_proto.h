@@ -2,6 +2,14 @@
  * quote_proto: messages between a monitor and casemate-quote, over a base/chan socket pair
  *              (SOCK_SEQPACKET): the TD's report goes out, a quote or the reason why not comes back.
  *
+ *              Between the supervisor and casemate-quote (ROLE_QUOTE): CONFIG is empty and brings one
+ *              descriptor, the other end of the monitor's pair (chan_pair(); MON_FD_QUOTE). A quote
+ *              needs a connection of its own to the service (ABI 4.11), which the supervisor makes
+ *              as it does for dev-vsock: SUP_MSG_CONNECT with index 0 asks, SUP_MSG_CONNECTED
+ *              answers with a connected stream socket or an errno. At most one is asked for at a
+ *              time. READY comes before the first connection; the end of the monitor's channel
+ *              ends the process with status 0, as STOP does.
+ *
  * Trust:   either side checks lengths; the report is the guest's, the quote the quoting service's.
  * Owns:    nothing.
  * Threads: any.
