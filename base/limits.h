@@ -204,8 +204,10 @@
 #define LIMIT_SIM_FAULTS 32u
 /* VMs of one simulator: a monitor has one; tests that mix two up want two, with room. */
 #define LIMIT_SIM_VMS 8u
-/* guest_memfds of one simulated VM: one a slot, and room for tests that misuse them. */
-#define LIMIT_SIM_GMEMS 8u
+/* guest_memfds of one simulated VM: QEMU makes one for each block of RAM and firmware. */
+#define LIMIT_SIM_GMEMS 32u
+/* Memory slots of one simulated VM: QEMU asks for more than it has blocks, ROM aliases among them. */
+#define LIMIT_SIM_SLOTS 64u
 
 /* --- key broker ------------------------------------------------------------------------------- */
 

@@ -11,43 +11,19 @@
 #include "base/fd.h"
 #include "base/num.h"
 #include "sev/fw.h"
-#include "sev/fw_error.h"
+#include "sev/sim/sim_dev.h"
+#include "sev/sim/sim_kind.h"
 #include "sev/sim/sim_port.h"
-#include "sev/sim/sim_snp.h"
 #include "sev/sim/sim_state.h"
+#include "sev/sim/sim_vcpu.h"
 #include "sev/sim/sim_vm.h"
 
-/* /dev/sev commands. ABI 2.1. */
-#define SEV_CMD_PLATFORM_STATUS     1u
-#define SEV_CMD_SNP_PLATFORM_STATUS 9u
-#define SEV_CMD_LAST                12u
-#define SEV_STATE_INIT              1u
-#define SEV_STATE_WORKING           2u
-
-struct wire_sev_status {
-	uint8_t api_major;
-	uint8_t api_minor;
-	uint8_t state;
-	le32 flags;
-	uint8_t build;
-	le32 guest_count;
+/* In the order of what KVM_CAP_VM_TYPES says. */
+static const struct sim_kind *const kinds[] = {
+	&sim_kind_plain,
+	&sim_kind_snp,
+	&sim_kind_tdx,
 };
-WIRE_SIZE(struct wire_sev_status, 12);
-WIRE_AT(struct wire_sev_status, guest_count, 8);
-
-struct wire_snp_status {
-	uint8_t api_major;
-	uint8_t api_minor;
-	uint8_t state;
-	uint8_t is_rmp_init;
-	le32 build_id;
-	le32 flags;
-	le32 guest_count;
-	uint8_t current_tcb[8];
-	uint8_t reported_tcb[8];
-};
-WIRE_SIZE(struct wire_snp_status, 32);
-WIRE_AT(struct wire_snp_status, current_tcb, 16);
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static const struct sim_host *host = &sim_host_kernel;
@@ -62,7 +38,7 @@ void sim_set_host(const struct sim_host *h)
 /* --- descriptors --------------------------------------------------------------------------- */
 
 enum thing_kind {
-	THING_OTHER, /* a plain VM, its vCPUs, devices: not simulated */
+	THING_OTHER, /* devices, descriptors of nobody: not simulated */
 	THING_KVM,
 	THING_SEV,
 	THING_VM,
@@ -96,7 +72,7 @@ static struct thing thing_find(int fd)
 		return (struct thing){ THING_OTHER };
 	if (fd == machine.kvm_fd)
 		return (struct thing){ THING_KVM };
-	if (fd == machine.sev_fd)
+	if (fd == machine.sev_fd && machine.platform.has_sev)
 		return (struct thing){ THING_SEV };
 	for (size_t i = 0; i < ARRAY_LEN(vms); i++) {
 		struct thing t = { THING_OTHER };
@@ -119,11 +95,10 @@ static void vm_release(struct sim_vm *vm)
 	for (size_t i = 0; i < ARRAY_LEN(vm->gmem); i++)
 		if (vm->gmem[i].fd >= 0)
 			return;
-	if (vm->is_init)
-		machine.n_guests--;
+	if (vm->kind->release != NULL)
+		vm->kind->release(vm);
 	sim_ranges_done(&vm->is_private);
 	sim_ranges_done(&vm->added);
-	explicit_bzero(&vm->secrets, sizeof vm->secrets);
 	vm->is_used = false;
 }
 
@@ -144,7 +119,7 @@ static void thing_forget(int fd)
 
 /* --- /dev/kvm ------------------------------------------------------------------------------ */
 
-static MUST_USE int vm_create_snp(void)
+static MUST_USE int vm_create_kind(const struct sim_kind *kind)
 {
 	struct sim_vm *vm = NULL;
 
@@ -157,54 +132,73 @@ static MUST_USE int vm_create_snp(void)
 	if (fd < 0)
 		return fd;
 	thing_forget(fd); /* closed behind our back, and the number used again */
-	*vm = (struct sim_vm){ .is_used = true, .m = &machine, .fd = fd };
+	*vm = (struct sim_vm){ .is_used = true, .m = &machine, .kind = kind, .fd = fd };
 	for (size_t i = 0; i < ARRAY_LEN(vm->gmem); i++)
 		vm->gmem[i].fd = -1;
 	sim_port_init(&vm->port);
+	int err = kind->create != NULL ? kind->create(vm) : 0;
+	if (err < 0) {
+		vm->is_used = false;
+		host->close(fd);
+		return err;
+	}
 	return fd;
 }
 
 static MUST_USE int vm_create(unsigned long type)
 {
-	if (type == ABI_VM_TYPE_DEFAULT) {
-		int fd = host->ioctl(machine.kvm_fd, KVM_CREATE_VM, type);
-		if (fd >= 0)
-			thing_forget(fd);
-		return fd;
-	}
-	if (type == ABI_VM_TYPE_SNP && machine.sev_fd >= 0)
-		return vm_create_snp();
+	for (size_t i = 0; i < ARRAY_LEN(kinds); i++)
+		if (kinds[i]->vm_type == type && kinds[i]->is_offered(&machine))
+			return vm_create_kind(kinds[i]);
 	return -EINVAL;
 }
 
-/* ABI 1.2. vm is NULL for /dev/kvm itself. */
-static MUST_USE int cap_check(const struct sim_vm *vm, int fd, unsigned long cap)
+static int types_mask(void)
 {
-	bool has_snp = machine.sev_fd >= 0;
+	int mask = 0;
 
+	for (size_t i = 0; i < ARRAY_LEN(kinds); i++)
+		if (kinds[i]->is_offered(&machine))
+			mask |= 1 << kinds[i]->vm_type;
+	return mask;
+}
+
+/* Has this VM private memory, or (NULL) could one have? */
+static bool has_gmem(const struct sim_vm *vm)
+{
+	bool any = false;
+
+	if (vm != NULL)
+		return vm->kind->has_gmem;
+	for (size_t i = 0; i < ARRAY_LEN(kinds); i++)
+		any = any || (kinds[i]->has_gmem && kinds[i]->is_offered(&machine));
+	return any;
+}
+
+/* ABI 1.2. vm is NULL for /dev/kvm itself. */
+static MUST_USE int cap_check(const struct sim_vm *vm, unsigned long cap)
+{
 	switch (cap) {
 	case ABI_CAP_VM_TYPES:
-		return 1 << ABI_VM_TYPE_DEFAULT | (has_snp ? 1 << ABI_VM_TYPE_SNP : 0);
+		return types_mask();
 	case ABI_CAP_EXIT_HYPERCALL:
 		return 1 << ABI_HC_MAP_GPA_RANGE;
 	case ABI_CAP_USER_MEMORY2:
 	case ABI_CAP_MEMORY_FAULT_INFO:
+		return has_gmem(NULL);
 	case ABI_CAP_GUEST_MEMFD:
 	case ABI_CAP_PRE_FAULT_MEMORY:
-		return has_snp;
+		return has_gmem(vm);
 	case ABI_CAP_MEMORY_ATTRIBUTES:
-		return has_snp ? (int)ABI_MEMORY_ATTRIBUTE_PRIVATE : 0;
+		return has_gmem(vm) ? (int)ABI_MEMORY_ATTRIBUTE_PRIVATE : 0;
 	case ABI_CAP_GUEST_MEMFD_FLAGS:
 		return 0;
 	case KVM_CAP_READONLY_MEM:
 	case KVM_CAP_SYNC_REGS:
-		if (vm != NULL)
-			return 0;
-		break;
+		return vm != NULL && vm->kind->has_sealed ? 0 : SIM_BELOW;
 	default:
-		break;
+		return SIM_BELOW;
 	}
-	return host->ioctl(fd, KVM_CHECK_EXTENSION, cap);
 }
 
 static MUST_USE int attr_get(const struct kvm_device_attr *a, bool is_get)
@@ -234,70 +228,15 @@ static MUST_USE int kvm_ioctl(unsigned long request, unsigned long arg)
 	case KVM_CREATE_VM:
 		return vm_create(arg);
 	case KVM_CHECK_EXTENSION:
-		return cap_check(NULL, machine.kvm_fd, arg);
+		return cap_check(NULL, arg);
 	case KVM_GET_DEVICE_ATTR:
 	case KVM_HAS_DEVICE_ATTR:
-		if (machine.sev_fd >= 0 && a->group == ABI_X86_GRP_SEV)
+		if (machine.platform.has_sev && a->group == ABI_X86_GRP_SEV)
 			return attr_get(a, request == KVM_GET_DEVICE_ATTR);
-		break;
+		return SIM_BELOW;
 	default:
-		break;
+		return SIM_BELOW;
 	}
-	return host->ioctl(machine.kvm_fd, request, arg);
-}
-
-/* --- /dev/sev ------------------------------------------------------------------------------ */
-
-static void sev_status_write(void *to)
-{
-	struct wire_sev_status s = {
-		.api_major = machine.platform.api_major,
-		.api_minor = machine.platform.api_minor,
-		.state = machine.n_guests > 0 ? SEV_STATE_WORKING : SEV_STATE_INIT,
-		.build = machine.platform.api_build,
-		.guest_count = le32_of(machine.n_guests),
-	};
-
-	memcpy(to, &s, sizeof s);
-}
-
-static void snp_status_write(void *to)
-{
-	struct wire_snp_status s = {
-		.api_major = machine.platform.api_major,
-		.api_minor = machine.platform.api_minor,
-		.state = 1,
-		.is_rmp_init = 1,
-		.build_id = le32_of(machine.platform.api_build),
-		.guest_count = le32_of(machine.n_guests),
-	};
-
-	memcpy(s.current_tcb, machine.platform.current_tcb, sizeof s.current_tcb);
-	memcpy(s.reported_tcb, machine.platform.reported_tcb, sizeof s.reported_tcb);
-	memcpy(to, &s, sizeof s);
-}
-
-static MUST_USE int sev_ioctl(unsigned long request, unsigned long arg)
-{
-	struct abi_sev_issue *issue = (void *)arg;
-
-	if (request != ABI_SEV_ISSUE_CMD)
-		return -EINVAL;
-	if (issue == NULL)
-		return -EFAULT;
-	if (issue->cmd > SEV_CMD_LAST)
-		return -EINVAL;
-	void *to = (void *)(uintptr_t)((uint64_t)issue->data_hi << 32 | issue->data_lo);
-	if (to == NULL)
-		return -EFAULT;
-	if (issue->cmd == SEV_CMD_PLATFORM_STATUS)
-		sev_status_write(to);
-	else if (issue->cmd == SEV_CMD_SNP_PLATFORM_STATUS)
-		snp_status_write(to);
-	else
-		return -ENOSYS; /* not simulated: say so, loudly */
-	issue->error = FW_SUCCESS;
-	return 0;
 }
 
 /* --- a VM ---------------------------------------------------------------------------------- */
@@ -360,10 +299,13 @@ static MUST_USE int gmem_create(struct sim_vm *vm, const struct abi_guest_memfd 
 static MUST_USE int vm_ioctl(struct sim_vm *vm, unsigned long request, unsigned long arg)
 {
 	void *p = (void *)arg;
+	int ret = vm->kind->vm_ioctl(vm, request, arg);
 
+	if (ret != SIM_PASS)
+		return ret;
 	switch (request) {
 	case KVM_CHECK_EXTENSION:
-		return cap_check(vm, vm->fd, arg);
+		return cap_check(vm, arg);
 	case KVM_ENABLE_CAP:
 		return p != NULL ? vm_enable_cap(vm, p) : -EFAULT;
 	case KVM_CREATE_VCPU:
@@ -377,162 +319,53 @@ static MUST_USE int vm_ioctl(struct sim_vm *vm, unsigned long request, unsigned 
 	case ABI_SET_MEMORY_ATTRIBUTES:
 		return p != NULL ? sim_vm_set_attributes(vm, p) : -EFAULT;
 	case ABI_MEMORY_ENCRYPT_OP:
-		return p != NULL ? sim_snp_command(vm, p) : 0;
-	case KVM_MEMORY_ENCRYPT_REG_REGION:
-	case KVM_MEMORY_ENCRYPT_UNREG_REGION:
-		return 0; /* accepted and harmless on SNP: ABI 2.5 */
+		return -ENOTTY;
 	default:
-		return host->ioctl(vm->fd, request, arg);
+		return SIM_BELOW;
 	}
-}
-
-/* Requests of newer kernels on a VM that is not simulated. */
-static MUST_USE int other_ioctl(int fd, unsigned long request, unsigned long arg)
-{
-	const struct abi_sev_cmd *cmd = (const void *)arg;
-
-	switch (request) {
-	case ABI_MEMORY_ENCRYPT_OP:
-		if (machine.sev_fd < 0)
-			return -ENOTTY;
-		return cmd != NULL ? sim_plain_command(cmd) : 0;
-	case ABI_SET_MEMORY_ATTRIBUTES:
-	case ABI_CREATE_GUEST_MEMFD:
-	case ABI_SET_USER_MEMORY_REGION2:
-		return -EINVAL;
-	default:
-		return host->ioctl(fd, request, arg);
-	}
-}
-
-/* --- a vCPU -------------------------------------------------------------------------------- */
-
-/* Refused once the vCPU's state is encrypted. ABI 5.1. */
-static const unsigned long register_requests[] = {
-	KVM_GET_REGS,
-	KVM_SET_REGS,
-	KVM_GET_SREGS,
-	KVM_SET_SREGS,
-	KVM_GET_SREGS2,
-	KVM_SET_SREGS2,
-	KVM_GET_XCRS,
-	KVM_SET_XCRS,
-	KVM_GET_FPU,
-	KVM_SET_FPU,
-	KVM_GET_XSAVE,
-	KVM_GET_XSAVE2,
-	KVM_SET_XSAVE,
-	KVM_GET_DEBUGREGS,
-	KVM_SET_DEBUGREGS,
-	KVM_TRANSLATE,
-	KVM_SET_GUEST_DEBUG,
-};
-
-/* MSRs that are part of the encrypted state: KVM stops at the first of them. ABI 5.1. */
-static const struct {
-	uint32_t first, last;
-} encrypted_msrs[] = {
-	{ 0x00000174, 0x00000176 }, /* SYSENTER */
-	{ 0x00000277, 0x00000277 }, /* PAT */
-	{ 0xC0000080, 0xC0000084 }, /* EFER, STAR .. SFMASK */
-	{ 0xC0000100, 0xC0000102 }, /* FS, GS, kernel GS base */
-};
-
-static bool msr_is_encrypted(uint32_t index)
-{
-	for (size_t i = 0; i < ARRAY_LEN(encrypted_msrs); i++)
-		if (index >= encrypted_msrs[i].first && index <= encrypted_msrs[i].last)
-			return true;
-	return false;
-}
-
-static MUST_USE int msrs_pass(int fd, unsigned long request, struct kvm_msrs *msrs)
-{
-	uint32_t n = msrs->nmsrs;
-	uint32_t open = 0;
-
-	while (open < n && !msr_is_encrypted(msrs->entries[open].index))
-		open++;
-	if (open == 0)
-		return 0;
-	msrs->nmsrs = open;
-	int done = host->ioctl(fd, request, (uintptr_t)msrs);
-	msrs->nmsrs = n;
-	return done;
-}
-
-static MUST_USE int prefault(enum sim_guest_state state, uint64_t *arg)
-{
-	/* {gpa, size, flags, padding}: ABI 1.6 */
-	if (arg == NULL)
-		return -EFAULT;
-	if (arg[2] != 0 || !num_is_aligned(arg[0] | arg[1], PAGE_BYTES))
-		return -EINVAL;
-	if (state != SIM_GUEST_RUNNING)
-		return -EOPNOTSUPP;
-	arg[0] += arg[1];
-	arg[1] = 0;
-	return 0;
-}
-
-/* vcpu is a copy: an ioctl waits while its vCPU runs, and must not hold the lock meanwhile. */
-static MUST_USE int vcpu_ioctl(const struct sim_vcpu *vcpu, enum sim_guest_state state,
-	unsigned long request, unsigned long arg)
-{
-	if (vcpu->is_protected) {
-		for (size_t i = 0; i < ARRAY_LEN(register_requests); i++)
-			if (register_requests[i] == request)
-				return -EINVAL;
-		if ((request == KVM_GET_MSRS || request == KVM_SET_MSRS) && arg != 0)
-			return msrs_pass(vcpu->fd, request, (void *)arg);
-	}
-	if (request == KVM_SET_CPUID2 && vcpu->has_run)
-		return -EINVAL;
-	if (request == ABI_PRE_FAULT_MEMORY)
-		return prefault(state, (void *)arg);
-	return host->ioctl(vcpu->fd, request, arg);
 }
 
 /* --- the seam ------------------------------------------------------------------------------ */
 
-static MUST_USE int simulated_ioctl(const struct thing *t, unsigned long request, unsigned long arg)
+/* With the lock held: a value, -errno, SIM_PASS (a vCPU: sim_vcpu_ioctl()) or SIM_BELOW. */
+static MUST_USE int thing_ioctl(const struct thing *t, unsigned long request, unsigned long arg)
 {
 	switch (t->kind) {
 	case THING_KVM:
 		return kvm_ioctl(request, arg);
 	case THING_SEV:
-		return sev_ioctl(request, arg);
+		return sim_dev_ioctl(&machine, request, arg);
 	case THING_VM:
 		return vm_ioctl(t->vm, request, arg);
+	case THING_VCPU:
+		return t->vm->kind->vcpu_ioctl != NULL
+			       ? t->vm->kind->vcpu_ioctl(t->vm, t->vcpu, request, arg)
+			       : SIM_PASS;
 	case THING_GMEM:
 		return -ENOTTY;
 	case THING_OTHER:
-	case THING_VCPU:
 		break;
 	}
-	abort();
+	return SIM_BELOW;
 }
 
 static MUST_USE int sim_ioctl(int fd, unsigned long request, unsigned long arg)
 {
 	struct sim_vcpu vcpu = { .fd = -1 };
-	enum sim_guest_state state = SIM_GUEST_NONE;
-	int ret = 0;
+	bool is_launched = false;
 
 	(void)pthread_mutex_lock(&lock);
 	struct thing t = thing_find(fd);
+	int ret = thing_ioctl(&t, request, arg);
 	if (t.kind == THING_VCPU) {
 		vcpu = *t.vcpu;
-		state = t.vm->state;
-	} else if (t.kind != THING_OTHER) {
-		ret = simulated_ioctl(&t, request, arg);
+		is_launched = t.vm->is_launched;
 	}
 	(void)pthread_mutex_unlock(&lock);
-	if (t.kind == THING_OTHER)
-		return other_ioctl(fd, request, arg);
-	if (t.kind == THING_VCPU)
-		return vcpu_ioctl(&vcpu, state, request, arg);
-	return ret;
+	/* Without the lock: an ioctl waits while its vCPU runs. */
+	if (ret == SIM_PASS)
+		return sim_vcpu_ioctl(host, &vcpu, is_launched, request, arg);
+	return ret == SIM_BELOW ? host->ioctl(fd, request, arg) : ret;
 }
 
 /* Regular file or not, the platform file is what sev_fd reads as. */
@@ -546,9 +379,9 @@ static MUST_USE int platform_load(struct sim_machine *m, struct why *why)
 	if (err < 0)
 		return why_set(why, err, "cannot read the simulator's platform file");
 	err = sim_platform_parse(&m->platform, m->file, m->file_len, why);
-	if (err == 0)
+	if (err == 0 && m->platform.has_sev)
 		err = sim_crypto_init(&m->crypto, &m->platform, why);
-	if (err == 0)
+	if (err == 0 && m->platform.has_sev)
 		err = sim_cpuid_load(&m->cpuid, m->host, m->kvm_fd, why);
 	return err;
 }
@@ -604,11 +437,13 @@ static bool hypercall_is_answered(const struct kvm_run *run)
 	       run->hypercall.ret == EAGAIN;
 }
 
-/* What KVM refuses before the vCPU runs; *ret_run is its shared page (NULL: not mapped). */
+/* What KVM refuses before the vCPU runs. */
 static MUST_USE int run_check(struct sim_vm *vm, struct sim_vcpu *vcpu)
 {
-	if (!vm->is_init || !vcpu->is_protected || vm->state != SIM_GUEST_RUNNING)
-		return -EINVAL;
+	int err = vm->kind->run_check(vm, vcpu);
+
+	if (err < 0)
+		return err;
 	if (vcpu->has_hypercall && vcpu->run != NULL && !hypercall_is_answered(vcpu->run))
 		return -EINVAL;
 	vcpu->has_hypercall = false;
@@ -628,20 +463,19 @@ static MUST_USE int run_begin(int fd, struct thing *ret)
 	return err;
 }
 
-/* True: the exit was the guest's talk with the firmware and is answered; run on. */
+/* True: the exit was the guest's talk with the simulator and is answered; run on. */
 static bool run_end(const struct thing *t, int err)
 {
-	bool is_ours = false;
+	bool is_answered = false;
 
 	if (t->kind != THING_VCPU || t->vcpu->run == NULL || err < 0)
 		return false;
 	(void)pthread_mutex_lock(&lock);
-	t->vcpu->has_hypercall = t->vcpu->run->exit_reason == KVM_EXIT_HYPERCALL;
-	is_ours = sim_port_owns(t->vcpu->run);
-	if (is_ours)
-		sim_port_step(t->vm, t->vcpu->run);
+	if (t->vm->kind->run_end != NULL)
+		is_answered = t->vm->kind->run_end(t->vm, t->vcpu);
+	t->vcpu->has_hypercall = !is_answered && t->vcpu->run->exit_reason == KVM_EXIT_HYPERCALL;
 	(void)pthread_mutex_unlock(&lock);
-	return is_ours;
+	return is_answered;
 }
 
 int fw_run(int vcpu_fd)
@@ -701,8 +535,8 @@ int sim_get_digest(int vm_fd, uint8_t ret[SNP_DIGEST_BYTES])
 
 	(void)pthread_mutex_lock(&lock);
 	struct thing t = thing_find(vm_fd);
-	if (t.kind == THING_VM) {
-		memcpy(ret, t.vm->ld, SNP_DIGEST_BYTES);
+	if (t.kind == THING_VM && t.vm->kind->digest != NULL) {
+		t.vm->kind->digest(t.vm, ret);
 		err = 0;
 	}
 	(void)pthread_mutex_unlock(&lock);

@@ -256,6 +256,7 @@ static MUST_USE int values_default(
 	struct sim_platform *p, enum sim_product product, uint32_t report_version)
 {
 	*p = (struct sim_platform){
+		.has_sev = true,
 		.product = product,
 		.report_version = report_version,
 		.fms = products[product].fms,

@@ -10,7 +10,8 @@
 #define MAGIC_BYTES 8u
 #define VERSION     1u
 #define BLOB_MAX    8192u /* an RSA-4096 certificate is 1.7 KiB */
-#define RECORDS_MAX (1u + SIM_BLOB_COUNT + LIMIT_SIM_FAULTS)
+#define RECORDS_MAX (SIM_TDX_TAG_LAST + LIMIT_SIM_FAULTS)
+#define SEV_RECORDS (1u + SIM_BLOB_COUNT)
 #define ASIDS_MAX   1006u /* SNP guests of a large server; any number would do */
 
 enum tag {
@@ -88,6 +89,12 @@ static void record_parse(struct sim_platform *p, uint32_t *seen, struct rd *r)
 	uint32_t len = rd_le32(r);
 	struct rd body = rd_sub(r, len);
 
+	if (tag >= SIM_TDX_TAG_FIRST) {
+		sim_tdx_platform_record(&p->tdx, tag, len, &body);
+		if (rd_end(&body) < 0)
+			rd_fail(r);
+		return;
+	}
 	if (tag < TAG_VALUES || tag > TAG_FAULT || (tag != TAG_FAULT && (*seen & 1u << tag) != 0)) {
 		rd_fail(r);
 		return;
@@ -130,9 +137,13 @@ int sim_platform_parse(struct sim_platform *ret, const void *buf, size_t len, st
 	for (uint32_t i = 0; i < n; i++)
 		record_parse(&p, &seen, &r);
 	const uint32_t all = (1u << TAG_FAULT) - (1u << TAG_VALUES);
-	if (rd_end(&r) < 0 || (seen & all) != all)
+	p.has_sev = (seen & all) != 0;
+	if (rd_end(&r) < 0 || (p.has_sev && (seen & all) != all) ||
+		(!p.has_sev && !p.tdx.is_present))
 		return why_set(why, -EBADMSG, "platform file: malformed or incomplete");
-	int err = values_check(&p, why);
+	int err = p.has_sev ? values_check(&p, why) : 0;
+	if (err == 0)
+		err = sim_tdx_platform_check(&p.tdx, why);
 	if (err == 0)
 		*ret = p;
 	return err;
@@ -160,21 +171,28 @@ static void values_print(const struct sim_platform *p, struct wr *w)
 	wr_le64(w, p->mit_vector);
 }
 
+static void sev_print(const struct sim_platform *p, struct wr *w)
+{
+	wr_le32(w, TAG_VALUES);
+	wr_le32(w, sizeof(struct sim_wire_values));
+	values_print(p, w);
+	for (uint32_t i = 0; i < SIM_BLOB_COUNT; i++) {
+		wr_le32(w, TAG_BLOB_FIRST + i);
+		wr_le32(w, (uint32_t)p->blob[i].len);
+		wr_copy(w, p->blob[i].p, p->blob[i].len);
+	}
+}
+
 int sim_platform_print(const struct sim_platform *p, void *buf, size_t size, size_t *ret_len)
 {
 	struct wr w = wr_of(buf, size);
 
 	wr_copy(&w, MAGIC, MAGIC_BYTES);
 	wr_le32(&w, VERSION);
-	wr_le32(&w, 1u + SIM_BLOB_COUNT + p->script.n);
-	wr_le32(&w, TAG_VALUES);
-	wr_le32(&w, sizeof(struct sim_wire_values));
-	values_print(p, &w);
-	for (uint32_t i = 0; i < SIM_BLOB_COUNT; i++) {
-		wr_le32(&w, TAG_BLOB_FIRST + i);
-		wr_le32(&w, (uint32_t)p->blob[i].len);
-		wr_copy(&w, p->blob[i].p, p->blob[i].len);
-	}
+	wr_le32(&w, (p->has_sev ? SEV_RECORDS : 0) + sim_tdx_platform_count(&p->tdx) + p->script.n);
+	if (p->has_sev)
+		sev_print(p, &w);
+	sim_tdx_platform_print(&p->tdx, &w);
 	for (uint32_t i = 0; i < p->script.n; i++) {
 		wr_le32(&w, TAG_FAULT);
 		wr_le32(&w, 12);

@@ -9,7 +9,8 @@
  *     4  number of records
  *     then for each record: u32 tag, u32 length, bytes; nothing behind the last one.
  *   Records: 1 values (struct sim_wire_values), 2 VCEK private key (PKCS #8 DER), 3 ARK, 4 ASK,
- *   5 VCEK certificate (DER), each exactly once; 6 a fault {command, nth, status: u32}, any number.
+ *   5 VCEK certificate (DER), each exactly once; 6 a fault {command, nth, status: u32}, any number;
+ *   16 to 31 of TDX (sim_tdx_platform.h). A machine has all records of AMD's, or those of TDX.
  *
  * Trust:   the file may be malformed; it is a test's, never a secret of anybody.
  * Owns:    struct sim_platform owns its copy of the bytes.
@@ -17,6 +18,7 @@
  */
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -24,6 +26,7 @@
 #include "base/le.h"
 #include "base/why.h"
 #include "sev/sim/sim_fault.h"
+#include "sev/sim/sim_tdx_platform.h"
 
 enum sim_product { SIM_MILAN, SIM_GENOA, SIM_TURIN, SIM_PRODUCT_COUNT };
 
@@ -64,6 +67,7 @@ struct sim_bytes {
 };
 
 struct sim_platform {
+	bool has_sev; /* an AMD machine: what follows, up to the script, has values */
 	enum sim_product product;
 	uint32_t report_version;
 	uint32_t fms;
@@ -82,6 +86,7 @@ struct sim_platform {
 	uint64_t policy_mask;
 	uint64_t mit_vector;
 	struct sim_bytes blob[SIM_BLOB_COUNT]; /* into the bytes that were parsed */
+	struct sim_tdx_platform tdx;
 	struct sim_script script;
 };
 

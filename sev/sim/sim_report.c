@@ -5,6 +5,7 @@
 
 #include "base/wr.h"
 #include "sev/fw_error.h"
+#include "sev/sim/sim_snp.h"
 
 #define VMPL_MAX        3u
 #define KEY_SEL_VLEK    2u
@@ -44,21 +45,21 @@ static void platform_put(struct snp_report *r, const struct sim_platform *p)
 
 static void guest_put(struct snp_report *r, const struct sim_vm *vm)
 {
-	r->policy = le64_of(vm->policy);
-	memcpy(r->measurement, vm->ld, sizeof r->measurement);
-	memcpy(r->host_data, vm->host_data, sizeof r->host_data);
-	memcpy(r->report_id, vm->report_id, sizeof r->report_id);
+	r->policy = le64_of(vm->snp->policy);
+	memcpy(r->measurement, vm->snp->ld, sizeof r->measurement);
+	memcpy(r->host_data, vm->snp->host_data, sizeof r->host_data);
+	memcpy(r->report_id, vm->snp->report_id, sizeof r->report_id);
 	memset(r->report_id_ma, 0xFF, sizeof r->report_id_ma); /* no migration agent */
-	if (!vm->has_id_block)
+	if (!vm->snp->has_id_block)
 		return;
-	r->guest_svn = vm->id_block.guest_svn;
-	memcpy(r->family_id, vm->id_block.family_id, sizeof r->family_id);
-	memcpy(r->image_id, vm->id_block.image_id, sizeof r->image_id);
-	memcpy(r->id_key_digest, vm->id_key_digest, sizeof r->id_key_digest);
-	if (!vm->has_author_key)
+	r->guest_svn = vm->snp->id_block.guest_svn;
+	memcpy(r->family_id, vm->snp->id_block.family_id, sizeof r->family_id);
+	memcpy(r->image_id, vm->snp->id_block.image_id, sizeof r->image_id);
+	memcpy(r->id_key_digest, vm->snp->id_key_digest, sizeof r->id_key_digest);
+	if (!vm->snp->has_author_key)
 		return;
 	r->key_info = le32_of(KEY_INFO_AUTHOR);
-	memcpy(r->author_key_digest, vm->author_key_digest, sizeof r->author_key_digest);
+	memcpy(r->author_key_digest, vm->snp->author_key_digest, sizeof r->author_key_digest);
 }
 
 static bool request_is_valid(const struct snp_report_req *req)
@@ -76,11 +77,11 @@ uint32_t sim_report_make(
 {
 	struct snp_report r = { .signature_algo = le32_of(SNP_ALGO_ECDSA_P384_SHA384) };
 
-	if (vm->state != SIM_GUEST_RUNNING)
+	if (vm->snp->state != SIM_GUEST_RUNNING)
 		return FW_INVALID_GUEST_STATE;
 	if (!request_is_valid(req))
 		return FW_INVALID_PARAM;
-	if (vm->is_vcek_disabled || le32_get(req->key_sel) == KEY_SEL_VLEK)
+	if (vm->snp->is_vcek_disabled || le32_get(req->key_sel) == KEY_SEL_VLEK)
 		return FW_INVALID_KEY; /* no VLEK is loaded, ever */
 	platform_put(&r, &vm->m->platform);
 	guest_put(&r, vm);

@@ -1,12 +1,15 @@
 #include "sev/sim/sim_snp.h"
 
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/num.h"
 #include "sev/fw_error.h"
 #include "sev/sim/sim_digest.h"
 #include "sev/sim/sim_id.h"
+#include "sev/sim/sim_kind.h"
+#include "sev/sim/sim_port.h"
 #include "sev/sim/sim_vmsa.h"
 
 #define GHCB_VERSION_MAX 2u
@@ -49,8 +52,8 @@ static MUST_USE int vm_init(struct sim_vm *vm, struct abi_sev_cmd *cmd)
 	int err = init_check(vm, &init);
 	if (err < 0)
 		return err;
-	vm->is_init = true;
-	vm->features = init.vmsa_features | SNP_FEATURE_ACTIVE;
+	vm->snp->is_init = true;
+	vm->snp->features = init.vmsa_features | SNP_FEATURE_ACTIVE;
 	vm->m->n_guests++;
 	return 0;
 }
@@ -72,12 +75,12 @@ static MUST_USE int launch_start(struct sim_vm *vm, struct abi_sev_cmd *cmd)
 {
 	struct abi_snp_start start;
 
-	if (!vm->is_init)
+	if (!vm->snp->is_init)
 		return -ENOTTY;
 	if (cmd->data == 0)
 		return -EFAULT;
 	memcpy(&start, user_pointer(cmd->data), sizeof start);
-	if (vm->state != SIM_GUEST_NONE || start.flags != 0 ||
+	if (vm->snp->state != SIM_GUEST_NONE || start.flags != 0 ||
 		(start.policy & ~vm->m->platform.policy_mask) != 0 ||
 		(start.policy & SNP_POLICY_ONE) == 0)
 		return -EINVAL;
@@ -86,9 +89,9 @@ static MUST_USE int launch_start(struct sim_vm *vm, struct abi_sev_cmd *cmd)
 		status = policy_judge(&vm->m->platform, start.policy);
 	if (status != FW_SUCCESS)
 		return firmware_says(cmd, status);
-	vm->policy = start.policy;
-	memset(vm->ld, 0, sizeof vm->ld);
-	vm->state = SIM_GUEST_LAUNCH;
+	vm->snp->policy = start.policy;
+	memset(vm->snp->ld, 0, sizeof vm->snp->ld);
+	vm->snp->state = SIM_GUEST_LAUNCH;
 	return firmware_says(cmd, FW_SUCCESS);
 }
 
@@ -102,7 +105,7 @@ static uint32_t secrets_make(struct sim_vm *vm)
 
 	if (sim_random(s.vmpck, sizeof s.vmpck) < 0)
 		return FW_HWSEV_RET_PLATFORM;
-	vm->secrets = s;
+	vm->snp->secrets = s;
 	return FW_SUCCESS;
 }
 
@@ -125,7 +128,7 @@ static uint32_t page_load(
 {
 	uint32_t status = sim_script_step(&vm->m->platform.script, SIM_SNP_LAUNCH_UPDATE);
 
-	if (status == FW_SUCCESS && vm->state != SIM_GUEST_LAUNCH)
+	if (status == FW_SUCCESS && vm->snp->state != SIM_GUEST_LAUNCH)
 		status = FW_INVALID_GUEST_STATE;
 	if (status == FW_SUCCESS && type == SNP_PAGE_SECRETS)
 		status = secrets_make(vm);
@@ -138,7 +141,7 @@ static uint32_t page_load(
 		memset(to, 0, SNP_PAGE_BYTES);
 	else
 		memcpy(to, src, SNP_PAGE_BYTES);
-	sim_digest_extend(&vm->m->crypto, vm->ld, type, gpa, src);
+	sim_digest_extend(&vm->m->crypto, vm->snp->ld, type, gpa, src);
 	return FW_SUCCESS;
 }
 
@@ -196,7 +199,8 @@ static MUST_USE int launch_update(struct sim_vm *vm, struct abi_sev_cmd *cmd)
 	struct abi_snp_update u;
 	int err = 0;
 
-	if (!vm->is_init || vm->state == SIM_GUEST_NONE || vm->state == SIM_GUEST_BROKEN)
+	if (!vm->snp->is_init || vm->snp->state == SIM_GUEST_NONE ||
+		vm->snp->state == SIM_GUEST_BROKEN)
 		return -EINVAL;
 	if (cmd->data == 0)
 		return -EFAULT;
@@ -239,13 +243,13 @@ static MUST_USE int vmsas_load(struct sim_vm *vm, struct abi_sev_cmd *cmd)
 			return -EINVAL;
 	for (uint32_t i = 0; i < vm->n_vcpus; i++) {
 		struct snp_vmsa vmsa;
-		int err = sim_vmsa_read(vm->m->host, vm->vcpu[i].fd, vm->features, &vmsa);
+		int err = sim_vmsa_read(vm->m->host, vm->vcpu[i].fd, vm->snp->features, &vmsa);
 		if (err < 0)
 			return err;
 		uint32_t status = sim_script_step(&vm->m->platform.script, SIM_SNP_LAUNCH_UPDATE);
 		if (status != FW_SUCCESS)
 			return firmware_says(cmd, status);
-		sim_digest_extend(&vm->m->crypto, vm->ld, SNP_PAGE_VMSA, SNP_VMSA_GPA, &vmsa);
+		sim_digest_extend(&vm->m->crypto, vm->snp->ld, SNP_PAGE_VMSA, SNP_VMSA_GPA, &vmsa);
 		vm->vcpu[i].is_protected = true;
 	}
 	return 0;
@@ -255,24 +259,24 @@ static MUST_USE int identity_load(
 	struct sim_vm *vm, const struct abi_snp_finish *f, struct abi_sev_cmd *cmd)
 {
 	struct snp_id_auth auth;
-	struct sim_launch launch = { .policy = vm->policy };
+	struct sim_launch launch = { .policy = vm->snp->policy };
 
 	if (f->id_block_en == 0)
 		return 0;
 	if (f->id_block_uaddr == 0 || f->id_auth_uaddr == 0)
 		return -EFAULT;
-	memcpy(&vm->id_block, user_pointer(f->id_block_uaddr), sizeof vm->id_block);
+	memcpy(&vm->snp->id_block, user_pointer(f->id_block_uaddr), sizeof vm->snp->id_block);
 	memcpy(&auth, user_pointer(f->id_auth_uaddr), sizeof auth);
-	memcpy(launch.ld, vm->ld, sizeof launch.ld);
-	uint32_t status = sim_id_check(&launch, &vm->id_block, &auth, f->auth_key_en != 0);
+	memcpy(launch.ld, vm->snp->ld, sizeof launch.ld);
+	uint32_t status = sim_id_check(&launch, &vm->snp->id_block, &auth, f->auth_key_en != 0);
 	if (status != FW_SUCCESS)
 		return firmware_says(cmd, status);
-	vm->has_id_block = true;
-	vm->has_author_key = f->auth_key_en != 0;
-	sim_sha384(&vm->m->crypto, &auth.id_pubkey, sizeof auth.id_pubkey, vm->id_key_digest);
-	if (vm->has_author_key)
+	vm->snp->has_id_block = true;
+	vm->snp->has_author_key = f->auth_key_en != 0;
+	sim_sha384(&vm->m->crypto, &auth.id_pubkey, sizeof auth.id_pubkey, vm->snp->id_key_digest);
+	if (vm->snp->has_author_key)
 		sim_sha384(&vm->m->crypto, &auth.author_pubkey, sizeof auth.author_pubkey,
-			vm->author_key_digest);
+			vm->snp->author_key_digest);
 	return 0;
 }
 
@@ -281,7 +285,7 @@ static MUST_USE int firmware_finish(
 {
 	uint32_t status = sim_script_step(&vm->m->platform.script, SIM_SNP_LAUNCH_FINISH);
 
-	if (status == FW_SUCCESS && sim_random(vm->report_id, sizeof vm->report_id) < 0)
+	if (status == FW_SUCCESS && sim_random(vm->snp->report_id, sizeof vm->snp->report_id) < 0)
 		status = FW_HWSEV_RET_PLATFORM;
 	if (status != FW_SUCCESS)
 		return firmware_says(cmd, status);
@@ -292,9 +296,9 @@ static MUST_USE int launch_finish(struct sim_vm *vm, struct abi_sev_cmd *cmd)
 {
 	struct abi_snp_finish f;
 
-	if (!vm->is_init)
+	if (!vm->snp->is_init)
 		return -ENOTTY;
-	if (vm->state == SIM_GUEST_NONE || vm->state == SIM_GUEST_BROKEN)
+	if (vm->snp->state == SIM_GUEST_NONE || vm->snp->state == SIM_GUEST_BROKEN)
 		return -EINVAL;
 	if (cmd->data == 0)
 		return -EFAULT;
@@ -304,28 +308,30 @@ static MUST_USE int launch_finish(struct sim_vm *vm, struct abi_sev_cmd *cmd)
 	int err = vmsas_load(vm, cmd);
 	if (err < 0) {
 		/* With one vCPU taken there is no way back; with none it can be tried again. */
-		if (vm->n_vcpus > 0 && vm->vcpu[0].is_protected && vm->state == SIM_GUEST_LAUNCH)
-			vm->state = SIM_GUEST_BROKEN;
+		if (vm->n_vcpus > 0 && vm->vcpu[0].is_protected &&
+			vm->snp->state == SIM_GUEST_LAUNCH)
+			vm->snp->state = SIM_GUEST_BROKEN;
 		return err;
 	}
-	if (vm->state == SIM_GUEST_RUNNING) /* only a VM without vCPUs gets here */
+	if (vm->snp->state == SIM_GUEST_RUNNING) /* only a VM without vCPUs gets here */
 		return firmware_says(cmd, FW_INVALID_GUEST_STATE);
 	err = firmware_finish(vm, &f, cmd);
 	if (err < 0) {
-		vm->state = SIM_GUEST_BROKEN;
+		vm->snp->state = SIM_GUEST_BROKEN;
 		return err;
 	}
-	memcpy(vm->host_data, f.host_data, sizeof vm->host_data);
-	vm->is_vcek_disabled = (f.vcek_disabled & 1) != 0;
-	vm->state = SIM_GUEST_RUNNING;
+	memcpy(vm->snp->host_data, f.host_data, sizeof vm->snp->host_data);
+	vm->snp->is_vcek_disabled = (f.vcek_disabled & 1) != 0;
+	vm->snp->state = SIM_GUEST_RUNNING;
+	vm->is_launched = true;
 	sim_vm_erase_rest(vm);
 	return firmware_says(cmd, FW_SUCCESS);
 }
 
-int sim_snp_command(struct sim_vm *vm, struct abi_sev_cmd *cmd)
+static MUST_USE int snp_command(struct sim_vm *vm, struct abi_sev_cmd *cmd)
 {
 	/* ABI 2.3: an initialised SNP VM takes no command of the older kinds, INIT2 included. */
-	if (vm->is_init && cmd->id < SNP_ID_FIRST)
+	if (vm->snp->is_init && cmd->id < SNP_ID_FIRST)
 		return -EPERM;
 	if ((int)cmd->sev_fd != vm->m->sev_fd && cmd->id != ABI_SEV_INIT2)
 		return -EBADF;
@@ -353,3 +359,72 @@ int sim_plain_command(const struct abi_sev_cmd *cmd)
 		return -EINVAL;
 	}
 }
+
+/* --- the kind -------------------------------------------------------------------------------- */
+
+static bool snp_is_offered(const struct sim_machine *m)
+{
+	return m->platform.has_sev;
+}
+
+static int snp_create(struct sim_vm *vm)
+{
+	vm->snp = calloc(1, sizeof *vm->snp);
+	return vm->snp != NULL ? 0 : -ENOMEM;
+}
+
+static void snp_release(struct sim_vm *vm)
+{
+	if (vm->snp->is_init)
+		vm->m->n_guests--;
+	explicit_bzero(vm->snp, sizeof *vm->snp);
+	free(vm->snp);
+	vm->snp = NULL;
+}
+
+static int snp_vm_ioctl(struct sim_vm *vm, unsigned long request, unsigned long arg)
+{
+	struct abi_sev_cmd *cmd = (void *)arg;
+
+	switch (request) {
+	case ABI_MEMORY_ENCRYPT_OP:
+		return cmd != NULL ? snp_command(vm, cmd) : 0;
+	case KVM_MEMORY_ENCRYPT_REG_REGION:
+	case KVM_MEMORY_ENCRYPT_UNREG_REGION:
+		return 0; /* accepted and harmless on SNP: ABI 2.5 */
+	default:
+		return SIM_PASS;
+	}
+}
+
+static int snp_run_check(struct sim_vm *vm, struct sim_vcpu *vcpu)
+{
+	return vcpu->is_protected && vm->is_launched ? 0 : -EINVAL;
+}
+
+static bool snp_run_end(struct sim_vm *vm, struct sim_vcpu *vcpu)
+{
+	bool is_ours = sim_port_owns(vcpu->run);
+
+	if (is_ours)
+		sim_port_step(vm, vcpu->run);
+	return is_ours;
+}
+
+static void snp_digest(const struct sim_vm *vm, uint8_t ret[SNP_DIGEST_BYTES])
+{
+	memcpy(ret, vm->snp->ld, SNP_DIGEST_BYTES);
+}
+
+const struct sim_kind sim_kind_snp = {
+	.vm_type = ABI_VM_TYPE_SNP,
+	.has_gmem = true,
+	.has_sealed = true,
+	.is_offered = snp_is_offered,
+	.create = snp_create,
+	.release = snp_release,
+	.vm_ioctl = snp_vm_ioctl,
+	.run_check = snp_run_check,
+	.run_end = snp_run_end,
+	.digest = snp_digest,
+};

@@ -12,5 +12,8 @@
 #include "base/cdefs.h"
 #include "sev/abi_snp.h"
 
-/* The launch digest so far. -EBADF: not a simulated VM. */
+/*
+ * The launch digest so far: 48 bytes, or 32 (SEV, SEV-ES) and zeros. -EBADF: not a simulated VM, or a
+ * plain one.
+ */
 MUST_USE int sim_get_digest(int vm_fd, uint8_t ret[SNP_DIGEST_BYTES]);

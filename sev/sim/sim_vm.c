@@ -6,6 +6,7 @@
 #include <sys/mman.h>
 
 #include "base/num.h"
+#include "sev/sim/sim_kind.h"
 
 /*
  * A guest_memfd can be neither mapped, read, written nor resized. An epoll descriptor cannot
@@ -13,7 +14,7 @@
  */
 int sim_vm_create_gmem(struct sim_vm *vm, const struct abi_guest_memfd *arg)
 {
-	if (arg->flags != 0 || arg->size == 0 || (int64_t)arg->size < 0 ||
+	if (!vm->kind->has_gmem || arg->flags != 0 || arg->size == 0 || (int64_t)arg->size < 0 ||
 		!num_is_aligned(arg->size, PAGE_BYTES))
 		return -EINVAL;
 	for (size_t i = 0; i < ARRAY_LEN(vm->gmem); i++) {
@@ -79,6 +80,7 @@ static MUST_USE int region_pass(struct sim_vm *vm, const struct abi_region2 *arg
 {
 	struct kvm_userspace_memory_region r = {
 		.slot = arg->slot,
+		.flags = arg->flags & ~ABI_MEM_GUEST_MEMFD,
 		.guest_phys_addr = arg->guest_phys_addr,
 		.memory_size = arg->memory_size,
 		.userspace_addr = arg->userspace_addr,
@@ -131,35 +133,63 @@ static MUST_USE int region_delete(struct sim_vm *vm, const struct abi_region2 *a
 	return err;
 }
 
-int sim_vm_set_region(struct sim_vm *vm, const struct abi_region2 *arg)
+/* ABI 1.4: what the kind and private memory rule out, then the numbers themselves. */
+static MUST_USE int region_check(const struct sim_vm *vm, const struct abi_region2 *arg)
 {
-	struct sim_gmem *gmem = NULL;
+	const uint32_t known = KVM_MEM_LOG_DIRTY_PAGES | KVM_MEM_READONLY | ABI_MEM_GUEST_MEMFD;
+	bool has_gmem = (arg->flags & ABI_MEM_GUEST_MEMFD) != 0;
 	uint64_t end;
 
-	/* LOG_DIRTY_PAGES with private memory and READONLY on a protected VM: ABI 1.4. */
-	if ((arg->flags & ~ABI_MEM_GUEST_MEMFD) != 0)
+	if ((arg->flags & ~known) != 0 || (has_gmem && !vm->kind->has_gmem) ||
+		(has_gmem && arg->flags != ABI_MEM_GUEST_MEMFD) ||
+		(vm->kind->has_sealed && (arg->flags & KVM_MEM_READONLY) != 0))
 		return -EINVAL;
 	if (!num_is_aligned(
 		    arg->guest_phys_addr | arg->memory_size | arg->userspace_addr, PAGE_BYTES) ||
 		num_add(&end, arg->guest_phys_addr, arg->memory_size) < 0)
 		return -EINVAL;
+	return 0;
+}
+
+/* A slot that exists: with private memory it never changes; another may move or change flags. */
+static MUST_USE int slot_check(const struct sim_slot *old, const struct abi_region2 *arg)
+{
+	if (old->gmem != NULL || (old->flags & ABI_MEM_GUEST_MEMFD) != 0 ||
+		(arg->flags & ABI_MEM_GUEST_MEMFD) != 0 || old->size != arg->memory_size ||
+		old->host != (uint8_t *)(uintptr_t)arg->userspace_addr ||
+		((old->flags ^ arg->flags) & KVM_MEM_READONLY) != 0)
+		return -EINVAL;
+	return 0;
+}
+
+int sim_vm_set_region(struct sim_vm *vm, const struct abi_region2 *arg)
+{
+	struct sim_gmem *gmem = NULL;
+	int err = region_check(vm, arg);
+
+	if (err < 0)
+		return err;
 	if (arg->memory_size == 0)
 		return region_delete(vm, arg);
-	if (arg->userspace_addr == 0 || slot_by_number(vm, arg->slot) != NULL)
-		return -EINVAL; /* a slot with private memory never changes */
+	struct sim_slot *s = slot_by_number(vm, arg->slot);
+	if (s != NULL)
+		err = slot_check(s, arg);
+	if (err < 0 || arg->userspace_addr == 0)
+		return -EINVAL;
 	for (size_t i = 0; i < ARRAY_LEN(vm->slot); i++)
-		if (vm->slot[i].is_used && ranges_overlap(vm->slot[i].gpa, vm->slot[i].size,
-						   arg->guest_phys_addr, arg->memory_size))
+		if (vm->slot[i].is_used && &vm->slot[i] != s &&
+			ranges_overlap(vm->slot[i].gpa, vm->slot[i].size, arg->guest_phys_addr,
+				arg->memory_size))
 			return -EEXIST;
-	if ((arg->flags & ABI_MEM_GUEST_MEMFD) != 0) {
-		int err = gmem_bind(vm, arg, &gmem);
-		if (err < 0)
-			return err;
-	}
-	struct sim_slot *s = slot_free(vm);
+	if ((arg->flags & ABI_MEM_GUEST_MEMFD) != 0)
+		err = gmem_bind(vm, arg, &gmem);
+	if (err < 0)
+		return err;
+	if (s == NULL)
+		s = slot_free(vm);
 	if (s == NULL)
 		return -EINVAL;
-	int err = region_pass(vm, arg);
+	err = region_pass(vm, arg);
 	if (err < 0)
 		return err;
 	*s = (struct sim_slot){
@@ -167,6 +197,7 @@ int sim_vm_set_region(struct sim_vm *vm, const struct abi_region2 *arg)
 		.slot = arg->slot,
 		.gpa = arg->guest_phys_addr,
 		.size = arg->memory_size,
+		.flags = arg->flags,
 		.host = (uint8_t *)(uintptr_t)arg->userspace_addr,
 		.gmem = gmem,
 		.gmem_offset = arg->guest_memfd_offset,
@@ -179,8 +210,9 @@ int sim_vm_set_attributes(struct sim_vm *vm, const struct abi_attributes *arg)
 	uint64_t end;
 	bool is_private = arg->attributes == ABI_MEMORY_ATTRIBUTE_PRIVATE;
 
-	if (arg->flags != 0 || (arg->attributes & ~ABI_MEMORY_ATTRIBUTE_PRIVATE) != 0 ||
-		arg->size == 0 || !num_is_aligned(arg->address | arg->size, PAGE_BYTES) ||
+	if (!vm->kind->has_gmem || arg->flags != 0 ||
+		(arg->attributes & ~ABI_MEMORY_ATTRIBUTE_PRIVATE) != 0 || arg->size == 0 ||
+		!num_is_aligned(arg->address | arg->size, PAGE_BYTES) ||
 		num_add(&end, arg->address, arg->size) < 0)
 		return -EINVAL;
 	for (uint64_t at = arg->address; at < end;) {

@@ -1,7 +1,7 @@
 /*
- * sim_vm: a simulated encrypted VM: what KVM and the firmware would know about it, in front of a
- *         plain VM of the KVM underneath. Memory slots, guest_memfd and memory attributes are here;
- *         the launch is in sim_snp.
+ * sim_vm: a simulated VM: what KVM would know about it, in front of a plain VM of the KVM
+ *         underneath. Memory slots, guest_memfd and memory attributes are here; the launch is the
+ *         business of its kind (sim_kind.h), which keeps a state of its own.
  *
  *         Private and shared view of a page are one memory in the simulator (the slot's shared
  *         mapping), because its guests run unencrypted. What real hardware forgets is erased:
@@ -29,14 +29,6 @@
 
 #define SIM_VCPUS_MAX 64u /* more than any monitor of ours asks for */
 
-/* Firmware's guest context. ABI 2.6. */
-enum sim_guest_state {
-	SIM_GUEST_NONE, /* no context yet: before LAUNCH_START */
-	SIM_GUEST_LAUNCH,
-	SIM_GUEST_RUNNING,
-	SIM_GUEST_BROKEN, /* FINISH failed after the VMSAs were taken */
-};
-
 struct sim_gmem {
 	int fd; /* -1: unused or closed */
 	uint64_t size;
@@ -47,6 +39,7 @@ struct sim_slot {
 	uint32_t slot;
 	uint64_t gpa;
 	uint64_t size;
+	uint32_t flags;
 	uint8_t *host;
 	struct sim_gmem *gmem; /* NULL: a plain slot */
 	uint64_t gmem_offset;
@@ -54,7 +47,7 @@ struct sim_slot {
 
 struct sim_vcpu {
 	int fd;            /* -1: unused or closed */
-	bool is_protected; /* its VMSA was measured */
+	bool is_protected; /* its registers are sealed */
 	bool has_run;
 	bool has_hypercall; /* the last run ended in one whose ret is to be checked */
 	struct kvm_run *run;
@@ -84,33 +77,26 @@ struct sim_machine {
 	uint64_t seed;     /* state of the generator of early stops */
 };
 
+struct sim_kind;
+
 struct sim_vm {
 	bool is_used;
 	struct sim_machine *m;
+	const struct sim_kind *kind;
 	int fd;              /* -1: closed, but vCPUs or guest_memfds are still open */
-	bool is_init;        /* INIT2 */
 	bool has_hypercalls; /* EXIT_HYPERCALL is on */
-	uint64_t features;   /* SEV_FEATURES of the VMSAs */
+	bool is_launched;    /* the launch is over and was good: vCPUs may run */
 	uint32_t n_vcpus;    /* in index order */
 	struct sim_vcpu vcpu[SIM_VCPUS_MAX];
 	struct sim_gmem gmem[LIMIT_SIM_GMEMS];
-	struct sim_slot slot[LIMIT_SIM_GMEMS];
+	struct sim_slot slot[LIMIT_SIM_SLOTS];
 	struct sim_ranges is_private;
 	struct sim_ranges added; /* pages of the launch */
+	struct sim_port port;    /* of the kinds that use it */
 
-	enum sim_guest_state state;
-	uint64_t policy;
-	uint8_t ld[SNP_DIGEST_BYTES];
-	uint8_t host_data[32];
-	bool has_id_block;
-	bool has_author_key;
-	bool is_vcek_disabled;
-	struct snp_id_block id_block;
-	uint8_t id_key_digest[SNP_DIGEST_BYTES];
-	uint8_t author_key_digest[SNP_DIGEST_BYTES];
-	uint8_t report_id[32];
-	struct snp_secrets_page secrets; /* never in memory the monitor maps: ABI 7.2.18 */
-	struct sim_port port;
+	/* The state of its kind, from create() to release(); the others are NULL. */
+	struct sim_snp *snp;
+	struct sim_tdx *tdx;
 };
 
 /* ABI 1.3: an inert descriptor, or -errno. */
