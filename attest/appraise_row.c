@@ -122,7 +122,8 @@ void row_policy_itself(struct verdict *v, const struct policy *p, enum policy_te
 {
 	if (p == NULL)
 		return;
-	if (p->tee.type != type)
+	bool is_plain = type == POLICY_TEE_NONE && !policy_tee_proves(p->tee.type);
+	if (p->tee.type != type && !is_plain)
 		verdict_set(v, ROW_POLICY, VERDICT_CONTRAINDICATED, "another kind",
 			evidence_kind_name(v->kind),
 			"the launch policy is for another kind of guest (tee.type)");

@@ -9,6 +9,7 @@
 #include "attest/id_block.h"
 #include "attest/json_out.h"
 #include "attest/predict.h"
+#include "base/cpu_model.h"
 
 #define DIGEST_SCHEMA   "casemate.attest.digest/1"
 #define ID_BLOCK_SCHEMA "casemate.attest.id-block/1"
@@ -63,7 +64,7 @@ static MUST_USE int vcpu_parse(const struct args *a, struct ovmf_launch *l, stru
 	if (a->vcpu_type == NULL)
 		return why_set(why, -EINVAL,
 			"--vcpu-type or --vcpu-sig is missing: QEMU measures the CPU model");
-	if (digest_vcpu_parse(a->vcpu_type, &l->signature) < 0)
+	if (cpu_model_parse(a->vcpu_type, &l->signature) < 0)
 		return why_set(why, -EINVAL,
 			"--vcpu-type: '%s' is no EPYC model of QEMU; give its --vcpu-sig",
 			a->vcpu_type);

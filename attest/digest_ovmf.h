@@ -30,9 +30,6 @@ enum digest_vmm {
 /* "qemu" ...; -EINVAL for another name. */
 MUST_USE int digest_vmm_parse(const char *name, enum digest_vmm *ret);
 
-/* CPUID signature (leaf 1, EAX) of one of QEMU's models: "EPYC-v4"; -EINVAL for another name. */
-MUST_USE int digest_vcpu_parse(const char *name, uint32_t *ret);
-
 struct ovmf_launch {
 	const struct ovmf *firmware;
 	/* SNP: the launch digest after the image's pages, where only its end is at hand; NULL: compute. */
@@ -42,7 +39,7 @@ struct ovmf_launch {
 	uint32_t vars_size;
 	enum digest_vmm vmm;
 	uint32_t vcpus;     /* 1 to LIMIT_DIGEST_VCPUS; SEV: not used */
-	uint32_t signature; /* of the vCPU model, in RDX under QEMU */
+	uint32_t signature; /* of the vCPU model (base/cpu_model.h), in RDX under QEMU */
 	uint64_t features;  /* SEV_FEATURES: SNP 0x1 or more, SEV-ES 0 */
 	/* A kernel that the firmware loads and whose hashes are measured; NULL: none. */
 	const uint8_t *kernel, *initrd;

@@ -537,7 +537,7 @@ static void trust_row(const struct tpm_case *c, struct verdict *v)
 		verdict_set(v, ROW_TRUST, VERDICT_NONE, "", "host",
 			"a TPM outside a TEE: the host can reach what it measured; no policy was "
 			"given to refuse it");
-	else if (p->tee.type == POLICY_TEE_NONE)
+	else if (!policy_tee_proves(p->tee.type))
 		verdict_set(v, ROW_TRUST, VERDICT_AFFIRMING, "host", "host",
 			"the policy asks for no TEE");
 	else

@@ -39,13 +39,28 @@ static void file_print(const char *what, const struct policy_file *f, struct wr 
 
 static void boot_print(const struct policy *p, struct wr *w)
 {
-	wr_printf(w, "It lets one thing run, on %llu vCPU%s with %llu MiB of memory:\n",
+	wr_printf(w, "It lets one thing run, on %llu vCPU%s%s%s with %llu MiB of memory:\n",
 		(unsigned long long)p->machine.vcpus, p->machine.vcpus == 1 ? "" : "s",
+		p->machine.cpu_signature != 0 ? " of model " : "",
+		p->machine.cpu_signature != 0 ? p->machine.cpu : "",
 		(unsigned long long)p->machine.memory_mib);
+	if (p->boot.has_firmware)
+		file_print("firmware", &p->boot.firmware, w);
+	if (p->boot.flash_vars[0] != 0)
+		wr_printf(w, "  the firmware's variables: %s, which the guest writes\n",
+			p->boot.flash_vars);
+	if (!p->boot.has_kernel) {
+		wr_str(w, "  whatever the firmware finds on a disk\n");
+		return;
+	}
 	file_print("kernel", &p->boot.kernel, w);
 	if (p->boot.has_initrd)
 		file_print("initrd", &p->boot.initrd, w);
 	wr_printf(w, "  command line: %s\n", p->boot.cmdline[0] != 0 ? p->boot.cmdline : "(empty)");
+}
+
+static void digests_print(const struct policy *p, struct wr *w)
+{
 	for (uint64_t i = 0; i < p->boot.n_launch_digests; i++) {
 		wr_str(w, "  launch digest, one of: ");
 		wr_hex(w, p->boot.launch_digests[i].sha384, 48);
@@ -111,6 +126,8 @@ static void snp_print(const struct policy *p, struct wr *w)
 	if (s->n_id_keys > 0)
 		wr_printf(w, "  an ID block signed by one of %llu keys\n",
 			(unsigned long long)s->n_id_keys);
+	if (s->certs[0] != 0)
+		wr_printf(w, "The guest gets the certificates of %s with its reports.\n", s->certs);
 }
 
 static void status_print(uint64_t mask, struct wr *w)
@@ -163,6 +180,8 @@ static void tdx_print(const struct policy *p, struct wr *w)
 		if (t->rtmr[i].n > 0)
 			wr_printf(w, "  RTMR %zu: %llu accepted\n", i,
 				(unsigned long long)t->rtmr[i].n);
+	if (t->quoting[0] != 0)
+		wr_printf(w, "Its quotes are signed by the service at %s.\n", t->quoting);
 }
 
 static void sev_print(const struct policy *p, struct wr *w)
@@ -178,6 +197,19 @@ static void sev_print(const struct policy *p, struct wr *w)
 		(s->policy & POLICY_SEV_NOSEND) != 0 ? "off" : "ALLOWED",
 		(unsigned long long)s->api_major, (unsigned long long)s->api_minor,
 		(unsigned long long)s->build);
+	if (s->has_session)
+		wr_printf(w, "The launch is in the owner's session %s.\n", s->session.session);
+	if (s->has_owner)
+		wr_printf(w,
+			"Before the guest runs, %s sees the measurement and releases its secret, "
+			"within %llu s.\n",
+			s->owner.url, (unsigned long long)s->owner.wait_s);
+}
+
+static void sw_print(const struct policy *p, struct wr *w)
+{
+	wr_str(w, "The guest's memory is kept from other processes of the host, but it is NOT "
+		  "encrypted, and\nnothing proves any of it: for development.\n");
 }
 
 static void none_print(const struct policy *p, struct wr *w)
@@ -193,6 +225,7 @@ static void tee_print(const struct policy *p, struct wr *w)
 		[POLICY_TEE_TDX] = tdx_print,
 		[POLICY_TEE_SEV] = sev_print,
 		[POLICY_TEE_SEV_ES] = sev_print,
+		[POLICY_TEE_SW] = sw_print,
 	};
 	const struct policy_endorsements *e = &p->tee.endorsements;
 
@@ -264,6 +297,7 @@ void explain_print(const struct policy *p, struct wr *w)
 {
 	head_print(p, w);
 	boot_print(p, w);
+	digests_print(p, w);
 	tee_print(p, w);
 	keys_print(p, w);
 	devices_print(p, w);
@@ -318,13 +352,19 @@ json_t *explain_json(const struct policy *p)
 	char hash[65];
 
 	hex_print(p->hash, 32, hash);
-	return json_pack("{s:s, s:s, s:I, s:s, s:s, s:b, s:o, s:o?, s:s, s:I, s:I, s:o, s:o}",
+	return json_pack(
+		"{s:s, s:s, s:I, s:s, s:s, s:b, s:o?, s:o?, s:o?, s:s, s:I, s:I, s:s, s:o, "
+		"s:o}",
 		"schema", "casemate/policy-explain/1", "name", p->name, "serial",
 		(json_int_t)p->serial, "sha256", hash, "tee", policy_tee_names[p->tee.type],
-		"simulated", p->tee.simulated, "kernel", file_json(&p->boot.kernel), "initrd",
+		"simulated", p->tee.simulated, "firmware",
+		p->boot.has_firmware ? file_json(&p->boot.firmware) : NULL, "kernel",
+		p->boot.has_kernel ? file_json(&p->boot.kernel) : NULL, "initrd",
 		p->boot.has_initrd ? file_json(&p->boot.initrd) : NULL, "cmdline", p->boot.cmdline,
 		"vcpus", (json_int_t)p->machine.vcpus, "memory_mib",
-		(json_int_t)p->machine.memory_mib, "disks", disks_json(p), "keys", keys_json(p));
+		(json_int_t)p->machine.memory_mib, "cpu",
+		p->machine.cpu_signature != 0 ? p->machine.cpu : "host", "disks", disks_json(p),
+		"keys", keys_json(p));
 }
 
 static void field_print(const char *path, const struct field *f, void *owner)

@@ -71,7 +71,7 @@ static bool is_env(const struct lint *l, enum policy_env env)
 
 static bool is_protected(const struct lint *l)
 {
-	return l->p->tee.type != POLICY_TEE_NONE;
+	return policy_tee_proves(l->p->tee.type);
 }
 
 static bool is_sensitive(const struct lint *l)
@@ -216,11 +216,37 @@ static void tee_011(struct lint *l)
 		found(l, "tee.type", "env is prod, but the guest is not protected");
 }
 
+static void tee_012(struct lint *l)
+{
+	if (l->p->tee.type == POLICY_TEE_SW)
+		found(l, "tee.type",
+			"sw is for development: the memory is not encrypted, and nothing proves "
+			"it");
+}
+
+/* Only of policies that say enough to launch: others appraise what somebody else launched. */
+static void tee_013(struct lint *l)
+{
+	const struct policy_sev *sev = &l->p->tee.sev;
+
+	if (!l->p->tee.has_sev || !l->p->boot.has_firmware)
+		return;
+	if (!sev->has_session)
+		found(l, "tee.sev.session",
+			"no session: the firmware makes keys that nobody else has, and nobody can "
+			"check the measurement");
+	else if (!sev->has_owner)
+		found(l, "tee.sev.owner",
+			"no owner: the guest runs whether anybody checked its measurement or not");
+}
+
 static void boot_001(struct lint *l)
 {
 	if (!is_protected(l))
 		return;
-	if (!l->p->boot.kernel.has_sha384)
+	if (l->p->boot.has_firmware && !l->p->boot.firmware.has_sha384)
+		found(l, "boot.firmware", "the firmware has no sha384");
+	if (l->p->boot.has_kernel && !l->p->boot.kernel.has_sha384)
 		found(l, "boot.kernel", "the kernel has no sha384");
 	if (l->p->boot.has_initrd && !l->p->boot.initrd.has_sha384)
 		found(l, "boot.initrd", "the initrd has no sha384");
@@ -266,7 +292,7 @@ static void boot_003(struct lint *l)
 	static const char verity[] = "casemate.verity=";
 	bool has_verity = false;
 
-	if (!is_protected(l))
+	if (!is_protected(l) || !l->p->boot.has_kernel)
 		return;
 	for (const char *at = l->p->boot.cmdline; *at != 0;) {
 		size_t len = strcspn(at, " ");
@@ -301,6 +327,14 @@ static void boot_004(struct lint *l)
 		found(l, path, "disk %s is read only, but nothing says which bytes it holds",
 			d->id);
 	}
+}
+
+static void boot_005(struct lint *l)
+{
+	if (is_protected(l) && !l->p->boot.has_kernel)
+		found(l, "boot",
+			"no kernel: the launch measurement covers the firmware, and nothing of "
+			"what it finds on a disk");
 }
 
 static void dev_001(struct lint *l)
@@ -499,12 +533,14 @@ static const struct lint_rule rules[] = {
 	  "PCI DSS 10.5.1 and 45 CFR 164.316(b)(2)(i) set the least time.", "Raise audit.retain_days." },
 	{ "AUD-002", LINT_WARNING, true, "Somebody else signs the ledger too",
 	  "A signature of the host alone proves nothing against the host.", "Export checkpoints to another party; witnesses come in a later version." },
-	{ "BOOT-001", LINT_ERROR, true, "Kernel and initrd are named by digest",
+	{ "BOOT-001", LINT_ERROR, true, "Firmware, kernel and initrd are named by digest",
 	  "A path says where, not what.", "Add sha384, as printed by `sha384sum FILE`." },
 	{ "BOOT-003", LINT_ERROR, true, "The command line leaves no way in and names the verity root",
 	  "The command line is measured, and so is what it permits.", "Remove the word; add casemate.verity=ROOT@OFFSET of the workload's disk." },
 	{ "BOOT-004", LINT_WARNING, true, "Read-only disks are named by content",
 	  "The host can put another file at the same path.", "Give the disk a verity_root." },
+	{ "BOOT-005", LINT_WARNING, true, "The kernel is measured at launch",
+	  "Firmware that boots a disk runs whatever the host put there.", "Name boot.kernel, or demand the registers that a boot log explains (tee.tpm, tee.tdx.rtmr)." },
 	{ "DEV-001", LINT_ERROR, true, "Writable disks are protected from the host",
 	  "Storage that the host supplies is hostile.", "Use luks2-aead, or at least luks2, with a key." },
 	{ "DEV-002", LINT_WARNING, true, "Production guests have no console",
@@ -545,6 +581,10 @@ static const struct lint_rule rules[] = {
 	  "Anybody can make it.", "Remove tee.simulated." },
 	{ "TEE-011", LINT_ERROR, true, "Production guests are protected",
 	  "A plain guest is an open book to its host.", "Use another tee.type." },
+	{ "TEE-012", LINT_WARNING, true, "Software protection is not taken for encryption",
+	  "KVM_X86_SW_PROTECTED_VM keeps memory from processes, not from the host's kernel, and has no evidence.", "Use another tee.type." },
+	{ "TEE-013", LINT_WARNING, true, "Somebody checks the launch measurement of SEV and SEV-ES",
+	  "They have no report that could be asked for later.", "Write tee.sev.session and tee.sev.owner." },
 	{ "WVR-001", LINT_ERROR, false, "Waivers are for known rules, and end",
 	  "An exception without end is a rule.", "Set expires at most 180 days ahead; remove what cannot be waived." },
 };
@@ -557,7 +597,8 @@ static const struct {
 	{ "POL-003", pol_003 }, { "POL-004", pol_004 }, { "POL-010", pol_010 },
 	{ "TEE-001", tee_001 }, { "TEE-002", tee_002 }, { "TEE-003", tee_003 }, { "TEE-005", tee_005 }, { "TEE-006", tee_006 },
 	{ "TEE-007", tee_007 }, { "TEE-008", tee_008 }, { "TEE-010", tee_010 }, { "TEE-011", tee_011 },
-	{ "BOOT-001", boot_001 }, { "BOOT-003", boot_003 }, { "BOOT-004", boot_004 },
+	{ "TEE-012", tee_012 }, { "TEE-013", tee_013 },
+	{ "BOOT-001", boot_001 }, { "BOOT-003", boot_003 }, { "BOOT-004", boot_004 }, { "BOOT-005", boot_005 },
 	{ "DEV-001", dev_001 }, { "DEV-002", dev_002 },
 	{ "KEY-001", key_001 }, { "KEY-002", key_002 }, { "KEY-003", key_003 },
 	{ "HOST-001", host_001 }, { "AUD-001", aud_001 }, { "AUD-002", aud_002 },

@@ -4,6 +4,59 @@
 #include <stdbool.h>
 #include <string.h>
 
+static const struct {
+	const char *title, *name;
+} tees[PLAN_TEE_COUNT] = {
+	[PLAN_TEE_NONE] = { "plain", "none" },
+	[PLAN_TEE_SW] = { "software-protected", "sw" },
+	[PLAN_TEE_SEV] = { "SEV", "sev" },
+	[PLAN_TEE_SEV_ES] = { "SEV-ES", "sev-es" },
+	[PLAN_TEE_SNP] = { "SEV-SNP", "snp" },
+	[PLAN_TEE_TDX] = { "TDX", "tdx" },
+};
+
+const char *plan_tee_title(uint32_t tee)
+{
+	return tee < PLAN_TEE_COUNT ? tees[tee].title : "?";
+}
+
+const char *plan_tee_name(uint32_t tee)
+{
+	return tee < PLAN_TEE_COUNT ? tees[tee].name : "?";
+}
+
+/* Digits to a number that is a vsock address; all ones is "any" (vsock(7)). */
+static const char *number_parse(const char *text, char end, uint32_t *ret)
+{
+	uint64_t v = 0;
+	size_t n = strspn(text, "0123456789");
+
+	if (n == 0 || n > 10 || text[n] != end)
+		return NULL;
+	for (size_t i = 0; i < n; i++)
+		v = v * 10 + (uint64_t)(text[i] - '0');
+	if (v >= UINT32_MAX)
+		return NULL;
+	*ret = (uint32_t)v;
+	return text + n + (end != 0 ? 1 : 0);
+}
+
+int plan_parse_quoting(const char *text, struct plan_vsock *ret)
+{
+	static const char prefix[] = "vsock:";
+	struct plan_vsock to = { .is_vsock = strncmp(text, prefix, strlen(prefix)) == 0 };
+
+	if (to.is_vsock) {
+		const char *port = number_parse(text + strlen(prefix), ':', &to.cid);
+		if (port == NULL || number_parse(port, 0, &to.port) == NULL)
+			return -EBADMSG;
+	}
+	if (text[0] == 0)
+		return -EBADMSG;
+	*ret = to;
+	return 0;
+}
+
 static bool is_zero(const void *bytes, size_t len)
 {
 	const uint8_t *p = bytes;
@@ -102,27 +155,140 @@ static MUST_USE int ports_check(const struct wire_plan *plan, struct why *why)
 	return err;
 }
 
-/* What only one kind of guest may have. */
-static MUST_USE int tee_check(const struct wire_plan *plan, struct why *why)
-{
-	uint32_t tee = le32_get(plan->tee);
-	uint32_t flags = le32_get(plan->flags);
+#define TEE(kind)      (1u << PLAN_TEE_##kind)
+#define TEES_SEV       (TEE(SEV) | TEE(SEV_ES))
+#define TEES_AMD       (TEES_SEV | TEE(SNP))
+#define TEES_PROTECTED (TEES_AMD | TEE(TDX))
 
-	if (tee != PLAN_TEE_NONE && tee != PLAN_TEE_SNP)
-		return why_set(why, -EBADMSG, "plan: guest kind %u", tee);
-	if (tee == PLAN_TEE_NONE &&
-		((flags & (PLAN_SIMULATED | PLAN_ID_BLOCK)) != 0 ||
-			le64_get(plan->guest_policy) != 0 || le64_get(plan->vmsa_features) != 0))
-		return why_set(why, -EBADMSG, "plan: a plain guest with SNP values");
-	if (tee == PLAN_TEE_SNP && plan->ledger[0] == 0)
-		return why_set(why, -EBADMSG, "plan: a protected guest without a ledger");
+#define FIELD(member)  plan->member, sizeof plan->member
+
+/* What only some kinds of guest may have: elsewhere it must be zero. */
+static MUST_USE int excess_check(const struct wire_plan *plan, struct why *why)
+{
+	const struct {
+		const char *what;
+		uint32_t tees; /* mask of 1 << enum plan_tee */
+		const void *at;
+		size_t len;
+	} rows[] = {
+		{ "guest policy bits", TEES_AMD, &plan->guest_policy, 8 },
+		{ "VMSA features", TEE(SEV_ES) | TEE(SNP), &plan->vmsa_features, 8 },
+		{ "TD attributes", TEE(TDX), &plan->td_attributes, 8 },
+		{ "XFAM", TEE(TDX), &plan->td_xfam, 8 },
+		{ "MROWNER", TEE(TDX), FIELD(mrowner) },
+		{ "MROWNERCONFIG", TEE(TDX), FIELD(mrownerconfig) },
+		{ "an ID block", TEE(SNP), FIELD(id_block) },
+		{ "an ID authentication page", TEE(SNP), FIELD(id_auth) },
+		{ "a certificate table", TEE(SNP), FIELD(snp_certs) },
+		{ "a quoting service", TEE(TDX), FIELD(qgs) },
+		{ "an owner's certificate", TEES_SEV, FIELD(sev_dh) },
+		{ "an owner's session", TEES_SEV, FIELD(sev_session) },
+		{ "an owner", TEES_SEV, FIELD(owner_url) },
+		{ "an owner's issuer", TEES_SEV, FIELD(owner_ca) },
+		{ "a time to wait for the owner", TEES_SEV, &plan->owner_wait_s, 4 },
+		{ "flash variables", TEE(NONE), FIELD(flash_vars) },
+	};
+	static const struct {
+		const char *what;
+		uint32_t flag, tees;
+	} flags[] = {
+		{ "simulated evidence", PLAN_SIMULATED, TEES_PROTECTED },
+		{ "an ID block", PLAN_ID_BLOCK, TEE(SNP) },
+		{ "a session", PLAN_SEV_SESSION, TEES_SEV },
+		{ "an owner", PLAN_OWNER, TEES_SEV },
+	};
+	uint32_t tee = le32_get(plan->tee);
+
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++)
+		if ((rows[i].tees & 1u << tee) == 0 && !is_zero(rows[i].at, rows[i].len))
+			return why_set(why, -EBADMSG, "plan: a %s guest with %s",
+				plan_tee_title(tee), rows[i].what);
+	for (size_t i = 0; i < ARRAY_LEN(flags); i++)
+		if ((flags[i].tees & 1u << tee) == 0 &&
+			(le32_get(plan->flags) & flags[i].flag) != 0)
+			return why_set(why, -EBADMSG, "plan: a %s guest with %s",
+				plan_tee_title(tee), flags[i].what);
+	return 0;
+}
+
+/* A flag and the fields it speaks of: all there, or all zero. */
+static MUST_USE int flags_check(const struct wire_plan *plan, struct why *why)
+{
+	uint32_t flags = le32_get(plan->flags);
+	uint32_t wait = le32_get(plan->owner_wait_s);
+	bool has_session = (flags & PLAN_SEV_SESSION) != 0;
+	bool has_owner = (flags & PLAN_OWNER) != 0;
+
 	if ((flags & PLAN_AUTHOR_KEY) != 0 && (flags & PLAN_ID_BLOCK) == 0)
 		return why_set(why, -EBADMSG, "plan: an author key without an ID block");
 	if ((flags & PLAN_ID_BLOCK) == 0 && (!is_zero(plan->id_block, sizeof plan->id_block) ||
 						    !is_zero(plan->id_auth, sizeof plan->id_auth)))
 		return why_set(why, -EBADMSG, "plan: ID block bytes without the flag");
+	if (has_session != (plan->sev_dh[0] != 0) || has_session != (plan->sev_session[0] != 0))
+		return why_set(why, -EBADMSG,
+			"plan: a session needs its flag, certificate and session, all or none");
+	if (has_owner != (plan->owner_url[0] != 0) || has_owner != (plan->owner_ca[0] != 0) ||
+		has_owner != (wait != 0))
+		return why_set(why, -EBADMSG,
+			"plan: an owner needs its flag, URL, issuer and time, all or none");
+	if (has_owner && !has_session)
+		return why_set(why, -EBADMSG, "plan: an owner without a session");
+	if (wait > LIMIT_OWNER_WAIT_S)
+		return why_set(why, -EBADMSG, "plan: the owner has %u s, at most %u", wait,
+			LIMIT_OWNER_WAIT_S);
+	if (has_owner && strncmp(plan->owner_url, "https://", 8) != 0)
+		return why_set(why, -EBADMSG, "plan: the owner's URL is not https://");
 	if ((flags & PLAN_HUGE_2M) != 0 && (flags & PLAN_HUGE_1G) != 0)
 		return why_set(why, -EBADMSG, "plan: two sizes of huge pages");
+	return 0;
+}
+
+/* ABI 2.7: KVM leaves this to the firmware, which says INVALID_ASID. */
+#define SEV_POLICY_ES (1u << 2)
+
+static MUST_USE int tee_check(const struct wire_plan *plan, struct why *why)
+{
+	uint32_t tee = le32_get(plan->tee);
+	uint64_t bits = le64_get(plan->guest_policy);
+	struct plan_vsock to;
+
+	if (tee >= PLAN_TEE_COUNT)
+		return why_set(why, -EBADMSG, "plan: guest kind %u", tee);
+	int err = excess_check(plan, why);
+	if (err == 0)
+		err = flags_check(plan, why);
+	if (err < 0)
+		return err;
+	if (plan_tee_is_protected(tee) && plan->ledger[0] == 0)
+		return why_set(why, -EBADMSG, "plan: a protected guest without a ledger");
+	if ((1u << tee & TEES_SEV) != 0 &&
+		(bits > UINT32_MAX || ((bits & SEV_POLICY_ES) != 0) != (tee == PLAN_TEE_SEV_ES)))
+		return why_set(why, -EBADMSG, "plan: guest policy 0x%llx is not one of %s",
+			(unsigned long long)bits, plan_tee_title(tee));
+	if (plan->qgs[0] != 0 && plan_parse_quoting(plan->qgs, &to) < 0)
+		return why_set(why, -EBADMSG,
+			"plan: the quoting service is no path and no "
+			"vsock:CID:PORT");
+	return 0;
+}
+
+/* Firmware, or a kernel that the monitor boots by itself; a disk where there is no kernel. */
+static MUST_USE int boot_check(const struct wire_plan *plan, struct why *why)
+{
+	bool has_firmware = plan->firmware[0] != 0, has_kernel = plan->kernel[0] != 0;
+	uint32_t tee = le32_get(plan->tee);
+
+	if (!has_firmware && (1u << tee & (TEES_SEV | TEE(TDX))) != 0)
+		return why_set(
+			why, -EBADMSG, "plan: a %s guest without firmware", plan_tee_title(tee));
+	if (!has_firmware && !has_kernel)
+		return why_set(why, -EBADMSG, "plan: neither firmware nor a kernel");
+	if (!has_firmware && plan->flash_vars[0] != 0)
+		return why_set(why, -EBADMSG, "plan: flash variables without firmware");
+	if (!has_kernel && (plan->initrd[0] != 0 || plan->cmdline[0] != 0))
+		return why_set(why, -EBADMSG, "plan: an initrd or a command line without a kernel");
+	if (!has_kernel && le32_get(plan->n_disks) == 0)
+		return why_set(why, -EBADMSG, "plan: neither a kernel nor a disk to boot from");
 	return 0;
 }
 
@@ -145,12 +311,20 @@ static MUST_USE int texts_check(const struct wire_plan *plan, struct why *why)
 		bool may_be_empty;
 	} texts[] = {
 		{ "the name", plan->name, sizeof plan->name, false },
-		{ "the kernel's path", plan->kernel, sizeof plan->kernel, false },
+		{ "the firmware's path", plan->firmware, sizeof plan->firmware, true },
+		{ "the flash variables' path", plan->flash_vars, sizeof plan->flash_vars, true },
+		{ "the kernel's path", plan->kernel, sizeof plan->kernel, true },
 		{ "the initrd's path", plan->initrd, sizeof plan->initrd, true },
 		{ "the command line", plan->cmdline, sizeof plan->cmdline, true },
 		{ "the ledger's path", plan->ledger, sizeof plan->ledger, true },
 		{ "the ledger key's path", plan->ledger_key, sizeof plan->ledger_key, true },
 		{ "the ledger's origin", plan->ledger_origin, sizeof plan->ledger_origin, true },
+		{ "the owner's certificate's path", plan->sev_dh, sizeof plan->sev_dh, true },
+		{ "the session's path", plan->sev_session, sizeof plan->sev_session, true },
+		{ "the certificate table's path", plan->snp_certs, sizeof plan->snp_certs, true },
+		{ "the quoting service", plan->qgs, sizeof plan->qgs, true },
+		{ "the owner's URL", plan->owner_url, sizeof plan->owner_url, true },
+		{ "the owner's issuer's path", plan->owner_ca, sizeof plan->owner_ca, true },
 	};
 	int err = 0;
 
@@ -180,6 +354,8 @@ int plan_check(const struct wire_plan *plan, struct why *why)
 		err = tee_check(plan, why);
 	if (err == 0)
 		err = disks_check(plan, why);
+	if (err == 0)
+		err = boot_check(plan, why);
 	if (err == 0)
 		err = ports_check(plan, why);
 	if (err == 0)

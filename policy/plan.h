@@ -9,6 +9,7 @@
  */
 #pragma once
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "base/cdefs.h"
@@ -109,6 +110,26 @@ struct wire_plan {
 	char owner_url[LIMIT_PATH_BYTES]; /* PLAN_OWNER: the broker, https:// */
 	char owner_ca[LIMIT_PATH_BYTES]; /* PLAN_OWNER: PEM, whom to trust as the broker's issuer */
 };
+
+/* Does the processor protect this kind of guest, and prove it? The supervisor asks too. */
+static inline bool plan_tee_is_protected(uint32_t tee)
+{
+	return tee >= PLAN_TEE_SEV && tee < PLAN_TEE_COUNT;
+}
+
+/* A kind of guest for people ("SEV-SNP") and for policies and --json ("snp"); "?" beyond COUNT. */
+const char *plan_tee_title(uint32_t tee);
+const char *plan_tee_name(uint32_t tee);
+
+/* Where a quoting service listens: a Unix socket, or a port of a vsock peer. */
+struct plan_vsock {
+	bool is_vsock; /* false: the text is a path */
+	uint32_t cid;
+	uint32_t port;
+};
+
+/* Read wire_plan.qgs. -EBADMSG: it starts with "vsock:", but no CID:PORT follows, or is empty. */
+MUST_USE int plan_parse_quoting(const char *text, struct plan_vsock *ret);
 
 /*
  * Is every field of the plan in its range: strings terminated, numbers within limits.h, no unknown

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/cpu_model.h"
 #include "policy/policy_priv.h"
 #include "policy/schema.h"
 
@@ -171,12 +172,67 @@ static MUST_USE int tpm_check(struct doc *doc, const struct policy *p, struct wh
 	return 0;
 }
 
+static MUST_USE int sev_check(struct doc *doc, const struct policy *p, struct why *why)
+{
+	const struct policy_sev *sev = &p->tee.sev;
+	bool is_es = (sev->policy & POLICY_SEV_ES) != 0;
+
+	if (!p->tee.has_sev)
+		return 0;
+	if (is_es != (p->tee.type == POLICY_TEE_SEV_ES))
+		return contradict(doc, "tee.sev.policy", why,
+			"bit 2 (SEV-ES) must be set with type sev-es and only then");
+	if (sev->debug && (sev->policy & POLICY_SEV_NODBG) != 0)
+		return contradict(doc, "tee.sev.debug", why,
+			"the guest policy forbids debugging: bit 0 (NODBG) of tee.sev.policy is "
+			"set");
+	if (sev->migration && (sev->policy & POLICY_SEV_NOSEND) != 0)
+		return contradict(doc, "tee.sev.migration", why,
+			"the guest policy forbids migration: bit 3 (NOSEND) of tee.sev.policy is "
+			"set");
+	if (sev->has_owner && !sev->has_session)
+		return contradict(doc, "tee.sev.owner", why,
+			"an owner needs tee.sev.session: without it nobody can check the launch "
+			"measurement");
+	return 0;
+}
+
+/* Who boots what: the monitor a kernel, firmware a kernel, or firmware a disk. */
+static MUST_USE int boot_check(struct doc *doc, const struct policy *p, struct why *why)
+{
+	bool has_kernel = p->boot.has_kernel;
+
+	if (!has_kernel && !p->boot.has_firmware)
+		return contradict(doc, "boot", why,
+			"key \"kernel\" is missing; only firmware can boot without one");
+	if (has_kernel && !p->boot.has_cmdline)
+		return contradict(doc, "boot", why, "key \"cmdline\" is missing");
+	if (!has_kernel && p->boot.has_initrd)
+		return contradict(doc, "boot.initrd", why, "an initrd needs boot.kernel");
+	if (!has_kernel && p->boot.has_cmdline)
+		return contradict(doc, "boot.cmdline", why,
+			"a command line needs boot.kernel; what a disk boots has its own");
+	if (!has_kernel && p->devices.n_disks == 0)
+		return contradict(doc, "devices", why,
+			"without boot.kernel the firmware boots a disk: devices.disk has none");
+	if (p->boot.flash_vars[0] == 0)
+		return 0;
+	if (!p->boot.has_firmware)
+		return contradict(doc, "boot.flash_vars", why,
+			"only firmware has variables: boot.firmware is missing");
+	return p->tee.type == POLICY_TEE_NONE
+		       ? 0
+		       : contradict(doc, "boot.flash_vars", why,
+				 "only a plain guest (type none) has flash: the firmware of an "
+				 "encrypted one is memory, and its variables end with it");
+}
+
 /* SEV's launch digests are SHA-256 with zeros behind, all others SHA-384. */
 static MUST_USE int launch_digest_check(struct doc *doc, const struct policy *p, struct why *why)
 {
 	static const uint8_t zero[16];
 
-	for (uint64_t i = 0; p->tee.type != POLICY_TEE_NONE && i < p->boot.n_launch_digests; i++) {
+	for (uint64_t i = 0; policy_tee_proves(p->tee.type) && i < p->boot.n_launch_digests; i++) {
 		char path[48];
 		(void)snprintf(
 			path, sizeof path, "boot.launch_digest[%llu]", (unsigned long long)i);
@@ -195,8 +251,7 @@ static MUST_USE int launch_digest_check(struct doc *doc, const struct policy *p,
 
 static MUST_USE int tee_check(struct doc *doc, const struct policy *p, struct why *why)
 {
-	bool is_protected = p->tee.type != POLICY_TEE_NONE;
-	bool is_es = (p->tee.sev.policy & POLICY_SEV_ES) != 0;
+	bool is_protected = policy_tee_proves(p->tee.type);
 	int err = objects_check(doc, p, why);
 
 	if (err < 0)
@@ -214,10 +269,9 @@ static MUST_USE int tee_check(struct doc *doc, const struct policy *p, struct wh
 		return contradict(doc, "keys", why,
 			"nothing proves what a plain guest is, so no key "
 			"can be released to it");
-	if (p->tee.has_sev && is_es != (p->tee.type == POLICY_TEE_SEV_ES))
-		return contradict(doc, "tee.sev.policy", why,
-			"bit 2 (SEV-ES) must be set with type sev-es and only then");
 	err = snp_check(doc, p, why);
+	if (err == 0)
+		err = sev_check(doc, p, why);
 	if (err == 0)
 		err = launch_digest_check(doc, p, why);
 	if (err == 0)
@@ -288,6 +342,11 @@ static MUST_USE int machine_check(struct doc *doc, const struct policy *p, struc
 	if (p->machine.memory_mib % huge_mib[p->machine.hugepages] != 0)
 		return contradict(doc, "machine.memory_mib", why,
 			"memory must be a multiple of the huge page size");
+	if (p->machine.cpu[0] != 0 && p->machine.has_cpu_model)
+		return contradict(doc, "machine.cpu_model", why, "cpu says it already");
+	if (p->machine.cpu_signature != 0 && p->tee.type == POLICY_TEE_TDX)
+		return contradict(doc, "machine.cpu", why,
+			"the TDX module shows its guests the host's processor: write host");
 	if (p->has_valid && p->valid.not_after <= p->valid.not_before)
 		return contradict(doc, "valid.not_after", why, "not_after is not after not_before");
 	return 0;
@@ -356,11 +415,15 @@ static MUST_USE int doc_read(struct doc *doc, struct policy *p, struct why *why)
 	platform_bits(&p->tee.snp);
 	if (p->tee.has_tdx)
 		td_bits(&p->tee.tdx);
+	if (cpu_model_parse(p->machine.cpu, &p->machine.cpu_signature) < 0)
+		p->machine.cpu_signature = 0; /* host, or not written: the form was checked */
 	err = machine_check(doc, p, why);
 	if (err == 0)
 		err = lists_check(doc, p, why);
 	if (err == 0)
 		err = tee_check(doc, p, why);
+	if (err == 0)
+		err = boot_check(doc, p, why);
 	return err;
 }
 
@@ -437,7 +500,9 @@ static uint32_t plan_flags(const struct policy *p)
 
 	return (p->tee.simulated ? PLAN_SIMULATED : 0) |
 	       (p->tee.snp.has_id_block ? PLAN_ID_BLOCK : 0) |
-	       (p->tee.snp.has_author_key ? PLAN_AUTHOR_KEY : 0) | (p->devices.rng ? PLAN_RNG : 0) |
+	       (p->tee.snp.has_author_key ? PLAN_AUTHOR_KEY : 0) |
+	       (p->tee.sev.has_session ? PLAN_SEV_SESSION : 0) |
+	       (p->tee.sev.has_owner ? PLAN_OWNER : 0) | (p->devices.rng ? PLAN_RNG : 0) |
 	       (p->devices.has_vsock ? PLAN_VSOCK : 0) | consoles[p->devices.console] |
 	       huge[p->machine.hugepages];
 }
@@ -448,38 +513,114 @@ static void plan_snp(const struct policy_snp *snp, struct wire_plan *plan)
 	plan->vmsa_features = le64_of(snp->vmsa_features);
 	memcpy(plan->id_block, snp->id_block.block, sizeof plan->id_block);
 	memcpy(plan->id_auth, snp->id_block.auth, sizeof plan->id_auth);
+	memcpy(plan->snp_certs, snp->certs, sizeof plan->snp_certs);
+}
+
+static void plan_sev(const struct policy_sev *sev, struct wire_plan *plan)
+{
+	plan->guest_policy = le64_of(sev->policy);
+	memcpy(plan->sev_dh, sev->session.dh_cert, sizeof plan->sev_dh);
+	memcpy(plan->sev_session, sev->session.session, sizeof plan->sev_session);
+	if (!sev->has_owner)
+		return;
+	memcpy(plan->owner_url, sev->owner.url, sizeof plan->owner_url);
+	memcpy(plan->owner_ca, sev->owner.ca, sizeof plan->owner_ca);
+	plan->owner_wait_s = le32_of((uint32_t)sev->owner.wait_s);
+}
+
+/*
+ * TDATTRIBUTES of the launch: what the quote must say, debugging where somebody wrote so, and
+ * SEPT_VE_DISABLE, without which Linux guests refuse to run (ABI 4.3), unless it is forbidden.
+ */
+static uint64_t td_launch_attributes(const struct policy_tdx *tdx)
+{
+	return tdx->attributes_require | (tdx->debug ? POLICY_TD_DEBUG : 0) |
+	       (POLICY_TD_SEPT_VE_DISABLE & ~tdx->attributes_forbid);
+}
+
+static void plan_tdx(const struct policy_tdx *tdx, struct wire_plan *plan)
+{
+	plan->td_attributes = le64_of(td_launch_attributes(tdx));
+	plan->td_xfam = le64_of(tdx->xfam);
+	memcpy(plan->mrowner, tdx->mrowner, sizeof plan->mrowner);
+	memcpy(plan->mrownerconfig, tdx->mrownerconfig, sizeof plan->mrownerconfig);
+	memcpy(plan->qgs, tdx->quoting, sizeof plan->qgs);
+}
+
+static void plan_boot(const struct policy *p, struct wire_plan *plan)
+{
+	memcpy(plan->firmware, p->boot.firmware.file, sizeof plan->firmware);
+	memcpy(plan->flash_vars, p->boot.flash_vars, sizeof plan->flash_vars);
+	memcpy(plan->kernel, p->boot.kernel.file, sizeof plan->kernel);
+	memcpy(plan->initrd, p->boot.initrd.file, sizeof plan->initrd);
+	memcpy(plan->cmdline, p->boot.cmdline, sizeof plan->cmdline);
+}
+
+/* What is good enough to appraise evidence, but not to launch. */
+static MUST_USE int launch_check(const struct policy *p, struct why *why)
+{
+	const struct policy_sev *sev = &p->tee.sev;
+	bool needs_firmware = p->tee.has_sev || p->tee.has_tdx;
+
+	/* KVM's mask of policy bits never has 18 (kvm-cvm-abi 2.7). */
+	if (p->tee.snp.guest_policy.migrate_ma)
+		return why_set(why, -EPROTONOSUPPORT,
+			"tee.snp.guest_policy.migrate_ma: KVM refuses guests with a migration "
+			"agent");
+	if (needs_firmware && !p->boot.has_firmware)
+		return why_set(why, -EBADMSG,
+			"boot.firmware is missing: a guest of type %s starts in firmware (OVMF); "
+			"as it stands the policy can only appraise evidence",
+			policy_tee_names[p->tee.type]);
+	if (p->tee.has_sev && (sev->policy & POLICY_SEV_NODBG) == 0 && !sev->debug)
+		return why_set(why, -EACCES,
+			"tee.sev.policy lets the host debug the guest (bit 0, NODBG, is clear): "
+			"set "
+			"the bit, or ask for it by name with \"debug\": true in tee.sev");
+	if (p->tee.has_sev && (sev->policy & POLICY_SEV_NOSEND) == 0 && !sev->migration)
+		return why_set(why, -EACCES,
+			"tee.sev.policy lets the host send the guest to another machine (bit 3, "
+			"NOSEND, is clear): set the bit, or ask for it by name with "
+			"\"migration\": true in tee.sev");
+	return 0;
 }
 
 int policy_plan(const struct policy *policy, struct wire_plan *ret, struct why *why)
 {
+	static const uint32_t tees[POLICY_TEE_COUNT] = {
+		[POLICY_TEE_NONE] = PLAN_TEE_NONE,
+		[POLICY_TEE_SNP] = PLAN_TEE_SNP,
+		[POLICY_TEE_TDX] = PLAN_TEE_TDX,
+		[POLICY_TEE_SEV] = PLAN_TEE_SEV,
+		[POLICY_TEE_SEV_ES] = PLAN_TEE_SEV_ES,
+		[POLICY_TEE_SW] = PLAN_TEE_SW,
+	};
 	struct wire_plan plan = { 0 };
 
-	if (policy->tee.type != POLICY_TEE_NONE && policy->tee.type != POLICY_TEE_SNP)
-		return why_set(why, -EPROTONOSUPPORT,
-			"launching TDX and SEV guests: not in this version; the policy can be used "
-			"to appraise evidence");
-	/* KVM's mask of policy bits never has 18 (kvm-cvm-abi 2.7). */
-	if (policy->tee.snp.guest_policy.migrate_ma)
-		return why_set(why, -EPROTONOSUPPORT,
-			"tee.snp.guest_policy.migrate_ma: KVM refuses guests with a migration "
-			"agent");
+	int err = launch_check(policy, why);
+	if (err < 0)
+		return err;
 	plan.version = le32_of(PLAN_VERSION);
 	plan.flags = le32_of(plan_flags(policy));
 	memcpy(plan.name, policy->name, sizeof plan.name);
 	plan.serial = le64_of(policy->serial);
 	memcpy(plan.policy_hash, policy->hash, sizeof plan.policy_hash);
-	plan.tee = le32_of(policy->tee.type == POLICY_TEE_SNP ? PLAN_TEE_SNP : PLAN_TEE_NONE);
+	plan.tee = le32_of(tees[policy->tee.type]);
 	plan.vcpus = le32_of((uint32_t)policy->machine.vcpus);
 	plan.memory_mib = le64_of(policy->machine.memory_mib);
-	plan_snp(&policy->tee.snp, &plan);
-	memcpy(plan.kernel, policy->boot.kernel.file, sizeof plan.kernel);
-	memcpy(plan.initrd, policy->boot.initrd.file, sizeof plan.initrd);
-	memcpy(plan.cmdline, policy->boot.cmdline, sizeof plan.cmdline);
+	plan.cpu_signature = le32_of(policy->machine.cpu_signature);
+	if (policy->tee.has_snp)
+		plan_snp(&policy->tee.snp, &plan);
+	if (policy->tee.has_sev)
+		plan_sev(&policy->tee.sev, &plan);
+	if (policy->tee.has_tdx)
+		plan_tdx(&policy->tee.tdx, &plan);
+	plan_boot(policy, &plan);
 	plan_devices(policy, &plan);
 	memcpy(plan.ledger, policy->audit.ledger, sizeof plan.ledger);
 	memcpy(plan.ledger_key, policy->audit.key, sizeof plan.ledger_key);
 	memcpy(plan.ledger_origin, policy->audit.origin, sizeof plan.ledger_origin);
-	int err = plan_check(&plan, why);
+	err = plan_check(&plan, why);
 	if (err == 0)
 		*ret = plan;
 	return err;

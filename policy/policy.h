@@ -26,6 +26,7 @@ enum policy_tee {
 	POLICY_TEE_TDX,
 	POLICY_TEE_SEV,
 	POLICY_TEE_SEV_ES,
+	POLICY_TEE_SW, /* KVM's software-protected VM, for development: proves nothing either */
 	POLICY_TEE_COUNT
 };
 
@@ -218,16 +219,30 @@ struct policy_tdx {
 		uint8_t id[16];
 	} piids[LIMIT_POLICY_CHIPS];
 	enum policy_demand smt, cached_keys, dynamic_platform; /* of the PCK certificate, 7.1 */
+	char quoting[LIMIT_PATH_BYTES]; /* a Unix socket's path or "vsock:CID:PORT"; empty: none */
 
 	/* Computed by policy_parse(): TDATTRIBUTES bits that must be 1, must be 0. */
 	uint64_t attributes_require;
 	uint64_t attributes_forbid;
 };
 
-/* SEV and SEV-ES: the guest policy of LAUNCH_START and the least firmware. */
+/* SEV and SEV-ES: the guest policy of LAUNCH_START, the least firmware, and the guest's owner. */
 struct policy_sev {
 	uint64_t policy; /* the 32-bit word */
+	bool debug;      /* asked for by name: NODBG may be clear in policy at a launch */
+	bool migration;  /* the same for NOSEND */
 	uint64_t api_major, api_minor, build;
+	bool has_session;
+	struct {
+		char dh_cert[LIMIT_PATH_BYTES]; /* 2084 bytes */
+		char session[LIMIT_PATH_BYTES]; /* 128 bytes (kvm-cvm-abi 2.12) */
+	} session;
+	bool has_owner; /* somebody releases a secret before the guest runs; needs a session */
+	struct {
+		char url[LIMIT_PATH_BYTES];
+		char ca[LIMIT_PATH_BYTES];
+		uint64_t wait_s;
+	} owner;
 };
 
 /* A TPM's registers, for whoever appraises its quote. */
@@ -295,6 +310,7 @@ struct policy_snp {
 		char id[LIMIT_ID_BYTES];
 	} csp_ids[LIMIT_POLICY_DIGESTS];
 	uint64_t vmsa_features; /* SEV_FEATURES beside SNPActive (bit 0, which KVM sets itself) */
+	char certs[LIMIT_PATH_BYTES]; /* certificate table for guest requests; empty: none */
 
 	/* Computed by policy_parse(), for direct comparison. */
 	uint64_t guest_policy_bits; /* the whole POLICY word given at launch */
@@ -388,9 +404,14 @@ struct policy {
 	} tee;
 
 	struct {
+		bool has_firmware;
+		struct policy_file firmware; /* without it: measured direct boot (docs/launch.md) */
+		char flash_vars[LIMIT_PATH_BYTES]; /* plain guests with firmware; empty: none */
+		bool has_kernel;                   /* always without firmware */
 		struct policy_file kernel;
 		bool has_initrd;
 		struct policy_file initrd;
+		bool has_cmdline; /* exactly when there is a kernel */
 		char cmdline[LIMIT_CMDLINE_BYTES];
 		uint64_t n_launch_digests; /* 0: compute it from the files */
 		struct policy_digest launch_digests[LIMIT_POLICY_DIGESTS];
@@ -400,6 +421,9 @@ struct policy {
 		uint64_t vcpus;
 		uint64_t memory_mib;
 		enum policy_hugepages hugepages;
+		bool has_cpu_model;       /* the older key: "host" */
+		char cpu[LIMIT_ID_BYTES]; /* "host", a model of base/cpu_model.h, or empty: host */
+		uint32_t cpu_signature;   /* computed: of that model; 0: the host's */
 	} machine;
 
 	struct {
@@ -457,9 +481,20 @@ MUST_USE int policy_check_time(const struct policy *policy, int64_t now, struct 
 
 /*
  * What the supervisor has to open and start for this policy; passes plan_check(). -EPROTONOSUPPORT for
- * demands that no kernel can fulfil (migrate_ma) and for guests that this version does not launch.
+ * demands that no kernel can fulfil (migrate_ma); -EACCES for debugging or migration that the
+ * guest policy would allow and nobody asked for by name; -EBADMSG for a policy that can appraise
+ * evidence but does not say enough to launch (firmware).
  */
 MUST_USE int policy_plan(const struct policy *policy, struct wire_plan *ret, struct why *why);
+
+/*
+ * Does something of the processor protect the guest, and prove it? A software-protected guest is
+ * appraised like a plain one: nobody outside the host can tell the two apart.
+ */
+static inline bool policy_tee_proves(enum policy_tee tee)
+{
+	return tee != POLICY_TEE_NONE && tee != POLICY_TEE_SW;
+}
 
 /* What min_tcb asks of this product, or NULL: it has no row. Here for who links no policy library. */
 static inline const struct policy_tcb *policy_find_min_tcb(

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/cpu_model.h"
 #include "policy/schema.h"
 
 #define RULE_SHAPE "POL-001" /* unknown key, wrong type, out of range */
@@ -110,6 +111,26 @@ static bool form_advisory(const char *s)
 	return n == 14 && strncmp(s, "INTEL-SA-", 9) == 0 && strspn(s + 9, "0123456789") == 5;
 }
 
+static bool form_https(const char *s)
+{
+	return strncmp(s, "https://", 8) == 0 && s[8] != 0 && is_printable(s, '!');
+}
+
+static bool form_quoting(const char *s)
+{
+	struct plan_vsock to;
+	int err = plan_parse_quoting(s, &to);
+
+	return err == 0 && form_path(s);
+}
+
+static bool form_cpu(const char *s)
+{
+	uint32_t signature;
+
+	return strcmp(s, "host") == 0 || cpu_model_parse(s, &signature) == 0;
+}
+
 static bool (*const forms[FORM_COUNT])(const char *) = {
 	[FORM_SENTENCE] = form_sentence,
 	[FORM_LINE] = form_line,
@@ -119,6 +140,9 @@ static bool (*const forms[FORM_COUNT])(const char *) = {
 	[FORM_KBS] = form_kbs,
 	[FORM_RULE] = form_rule,
 	[FORM_ADVISORY] = form_advisory,
+	[FORM_HTTPS] = form_https,
+	[FORM_QUOTING] = form_quoting,
+	[FORM_CPU] = form_cpu,
 };
 
 /* --- values ---------------------------------------------------------------------------------- */

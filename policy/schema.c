@@ -3,6 +3,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/cpu_model.h"
+
 /* Places. A row of a list element counts from the element, all others from struct policy. */
 #define P(member)         offsetof(struct policy, member)
 #define HAS(member)       (offsetof(struct policy, member) + 1)
@@ -17,7 +19,7 @@ const char *const policy_product_names[] = { "Milan", "Genoa", "Turin", NULL };
 const char *const policy_tcb_field_names[] = { "committed", "launch", "current", "reported", NULL };
 const char *const policy_integrity_names[] = { "none", "luks2", "luks2-aead", "verity", NULL };
 
-const char *const policy_tee_names[] = { "none", "snp", "tdx", "sev", "sev-es", NULL };
+const char *const policy_tee_names[] = { "none", "snp", "tdx", "sev", "sev-es", "sw", NULL };
 /* Intel's names; in the order of enum policy_tdx_status. */
 const char *const policy_tdx_status_names[] = { "UpToDate", "SWHardeningNeeded",
 	"ConfigurationNeeded", "ConfigurationAndSWHardeningNeeded", "OutOfDate",
@@ -66,6 +68,12 @@ const struct form_row form_rows[FORM_COUNT] = {
 	[FORM_KBS] = { "a URI that starts with kbs:", "^kbs:[!-~]+$" },
 	[FORM_RULE] = { "a rule such as TEE-005", "^[A-Z]{3,4}-[0-9]{3}$" },
 	[FORM_ADVISORY] = { "an advisory such as INTEL-SA-01234", "^INTEL-SA-[0-9]{5}$" },
+	[FORM_HTTPS] = { "a URL that starts with https://", "^https://[!-~]+$" },
+	[FORM_QUOTING] = { "a path in printable ASCII, or vsock:CID:PORT",
+		"^(vsock:[0-9]{1,10}:[0-9]{1,10}|(?!vsock:)[!-~]([ -~]*[!-~])?)$" },
+	[FORM_CPU] = { "host, or a model of QEMU's such as EPYC-Milan or EPYC-v4 (" CPU_MODEL_NAMES
+		       ")",
+		"^(host|EPYC(-(IBPB|Rome|Milan|Genoa|Turin))?(-v[1-9])?)$" },
 };
 
 /* clang-format off */
@@ -219,6 +227,8 @@ static const struct field fields_snp[] = {
 	  .doc = "Cloud providers whose VLEK is accepted (cspID); a VCEK is not. Empty: any of both." },
 	{ "vmsa_features", FIELD_MASK, .at = P(tee.snp.vmsa_features), .max = 0x21d7fe,
 	  .doc = "SEV_FEATURES of the guest as \"0x...\", without bit 0 (SNPActive), which the kernel sets." },
+	{ "certs", FIELD_TEXT, FORM_PATH, .at = P(tee.snp.certs), .min = 1, .max = TEXT_MAX(policy, tee.snp.certs),
+	  .doc = "File with the certificate table that the guest gets with a report it asks for." },
 };
 static const struct schema schema_snp = SCHEMA(fields_snp);
 
@@ -299,18 +309,46 @@ static const struct field fields_tdx[] = {
 	DEMAND("smt", smt, "Simultaneous multithreading is on (PCK certificate)."),
 	DEMAND("cached_keys", cached_keys, "The platform's keys are cached by Intel (PCK certificate)."),
 	DEMAND("dynamic_platform", dynamic_platform, "Packages may be added to the platform (PCK certificate)."),
+	{ "quoting", FIELD_TEXT, FORM_QUOTING, .at = P(tee.tdx.quoting), .min = 1, .max = TEXT_MAX(policy, tee.tdx.quoting),
+	  .doc = "The service that signs quotes: the path of its Unix socket, or vsock:CID:PORT. Without this key: the guest gets no quotes." },
 };
 static const struct schema schema_tdx = SCHEMA(fields_tdx);
+
+static const struct field fields_session[] = {
+	{ "dh_cert", FIELD_TEXT, FORM_PATH, .flags = FIELD_REQUIRED, .at = P(tee.sev.session.dh_cert), .min = 1, .max = TEXT_MAX(policy, tee.sev.session.dh_cert),
+	  .doc = "File with the owner's Diffie-Hellman certificate, 2084 bytes." },
+	{ "session", FIELD_TEXT, FORM_PATH, .flags = FIELD_REQUIRED, .at = P(tee.sev.session.session), .min = 1, .max = TEXT_MAX(policy, tee.sev.session.session),
+	  .doc = "File with the session made for this platform and guest policy, 128 bytes." },
+};
+static const struct schema schema_session = SCHEMA(fields_session);
+
+static const struct field fields_owner[] = {
+	{ "url", FIELD_TEXT, FORM_HTTPS, .flags = FIELD_REQUIRED, .at = P(tee.sev.owner.url), .min = 9, .max = TEXT_MAX(policy, tee.sev.owner.url),
+	  .doc = "The owner's broker, https://..." },
+	{ "ca", FIELD_TEXT, FORM_PATH, .flags = FIELD_REQUIRED, .at = P(tee.sev.owner.ca), .min = 1, .max = TEXT_MAX(policy, tee.sev.owner.ca),
+	  .doc = "PEM file: who issued the broker's certificate." },
+	{ "wait_s", FIELD_NUMBER, .at = P(tee.sev.owner.wait_s), .min = 1, .max = LIMIT_OWNER_WAIT_S, .otherwise = 60,
+	  .doc = "How long the launch waits for the owner's answer, in seconds. Without this key: 60." },
+};
+static const struct schema schema_owner = SCHEMA(fields_owner);
 
 static const struct field fields_sev[] = {
 	{ "policy", FIELD_MASK, .flags = FIELD_REQUIRED, .at = P(tee.sev.policy), .max = UINT32_MAX,
 	  .doc = "The guest policy given at LAUNCH_START, as \"0x...\"; bit 2 says SEV-ES." },
+	{ "debug", FIELD_BOOL, .at = P(tee.sev.debug),
+	  .doc = "May the host read and write the guest's memory through the firmware? A launch whose policy allows it (bit 0 clear) needs this key." },
+	{ "migration", FIELD_BOOL, .at = P(tee.sev.migration),
+	  .doc = "May the host send the guest to another machine? A launch whose policy allows it (bit 3 clear) needs this key." },
 	{ "api_major", FIELD_NUMBER, .at = P(tee.sev.api_major), .max = 255,
 	  .doc = "Least major version of the firmware's API." },
 	{ "api_minor", FIELD_NUMBER, .at = P(tee.sev.api_minor), .max = 255,
 	  .doc = "Least minor version of the firmware's API." },
 	{ "build", FIELD_NUMBER, .at = P(tee.sev.build), .max = 255,
 	  .doc = "Least build of the firmware." },
+	{ "session", FIELD_OBJECT, .has = HAS(tee.sev.has_session), .child = &schema_session,
+	  .doc = "The owner's session, from casemate attest sev-session. Without it nobody can check the launch measurement." },
+	{ "owner", FIELD_OBJECT, .has = HAS(tee.sev.has_owner), .child = &schema_owner,
+	  .doc = "Who sees the launch measurement and releases the guest's secret before it runs; needs session." },
 };
 static const struct schema schema_sev = SCHEMA(fields_sev);
 
@@ -358,7 +396,7 @@ static const struct schema schema_endorsements = SCHEMA(fields_endorsements);
 
 static const struct field fields_tee[] = {
 	{ "type", FIELD_CHOICE, .flags = FIELD_REQUIRED, .at = P(tee.type), .words = policy_tee_names,
-	  .doc = "Kind of protection; none is for development and proves nothing. This version launches none and snp; evidence of all can be appraised." },
+	  .doc = "Kind of protection; none is for development and proves nothing. sw is for development too: memory that other processes cannot read, without encryption or proof." },
 	{ "simulated", FIELD_BOOL, .at = P(tee.simulated),
 	  .doc = "Is evidence of simulated hardware (trust class simulated) accepted?" },
 	{ "snp", FIELD_OBJECT, .has = HAS(tee.has_snp), .child = &schema_snp,
@@ -385,17 +423,26 @@ static const struct schema schema_file = SCHEMA(fields_file);
 static const struct field element_digest =
 	{ "", FIELD_DIGEST, .flags = FIELD_OR_32, .at = IN_OF(policy_digest, sha384), .max = 48, .doc = "A launch digest." };
 
+static const struct field fields_flash_vars[] = {
+	{ "file", FIELD_TEXT, FORM_PATH, .flags = FIELD_REQUIRED, .at = P(boot.flash_vars), .min = 1, .max = TEXT_MAX(policy, boot.flash_vars),
+	  .doc = "Path, from the policy's folder unless absolute; opened for writing." },
+};
+static const struct schema schema_flash_vars = SCHEMA(fields_flash_vars);
+
 static const struct field fields_boot[] = {
-	{ "kernel", FIELD_OBJECT, .flags = FIELD_REQUIRED, .at = P(boot.kernel), .child = &schema_file,
-	  .doc = "The bzImage." },
+	{ "firmware", FIELD_OBJECT, .at = P(boot.firmware), .has = HAS(boot.has_firmware), .child = &schema_file,
+	  .doc = "Guest firmware (OVMF) that starts first. Without this key the monitor boots the kernel itself; sev, sev-es and tdx need it." },
+	{ "flash_vars", FIELD_OBJECT, .child = &schema_flash_vars,
+	  .doc = "The firmware's variables, which it writes; with tee.type none only." },
+	{ "kernel", FIELD_OBJECT, .at = P(boot.kernel), .has = HAS(boot.has_kernel), .child = &schema_file,
+	  .doc = "The bzImage. Required without firmware; firmware without a kernel boots a disk." },
 	{ "initrd", FIELD_OBJECT, .at = P(boot.initrd), .has = HAS(boot.has_initrd), .child = &schema_file,
 	  .doc = "The initial ramdisk." },
-	{ "cmdline", FIELD_TEXT, FORM_LINE, .flags = FIELD_REQUIRED, .at = P(boot.cmdline), .max = TEXT_MAX(policy, boot.cmdline),
-	  .doc = "The kernel command line; it is measured." },
+	{ "cmdline", FIELD_TEXT, FORM_LINE, .at = P(boot.cmdline), .has = HAS(boot.has_cmdline), .max = TEXT_MAX(policy, boot.cmdline),
+	  .doc = "The kernel command line; it is measured. Required with a kernel." },
 	{ "launch_digest", FIELD_LIST, .at = P(boot.launch_digests), .count = P(boot.n_launch_digests), .stride = sizeof(struct policy_digest),
 	  .max = LIMIT_POLICY_DIGESTS, .element = &element_digest,
 	  .doc = "Launch digests that are accepted; of SEV and SEV-ES \"sha256:...\". Empty: the one computed from the files." },
-	{ "firmware", FIELD_LATER, .doc = "Guest firmware; this version boots the kernel directly." },
 	{ "uki", FIELD_LATER, .doc = "A unified kernel image." },
 };
 static const struct schema schema_boot = SCHEMA(fields_boot);
@@ -407,8 +454,10 @@ static const struct field fields_machine[] = {
 	  .doc = "Memory in MiB." },
 	{ "hugepages", FIELD_CHOICE, .at = P(machine.hugepages), .words = words_huge,
 	  .doc = "Size of the host's pages behind guest memory. Without this key: no." },
-	{ "cpu_model", FIELD_FIXED, .words = words_cpu,
-	  .doc = "This version gives the guest the host's CPU model." },
+	{ "cpu", FIELD_TEXT, FORM_CPU, .at = P(machine.cpu), .min = 1, .max = TEXT_MAX(policy, machine.cpu),
+	  .doc = "The processor that the guest sees in CPUID leaf 1: host, or a model by QEMU's name (EPYC-Milan, EPYC-v4). It is measured with types snp and sev-es. Without this key: host." },
+	{ "cpu_model", FIELD_FIXED, .has = HAS(machine.has_cpu_model), .words = words_cpu,
+	  .doc = "The older name of cpu: host." },
 };
 static const struct schema schema_machine = SCHEMA(fields_machine);
 

@@ -47,6 +47,9 @@ enum text_form {
 	FORM_KBS,      /* kbs:... */
 	FORM_RULE,     /* ABC-001 */
 	FORM_ADVISORY, /* INTEL-SA-00001 */
+	FORM_HTTPS,    /* https://... */
+	FORM_QUOTING,  /* a path, or vsock:CID:PORT */
+	FORM_CPU,      /* host, or a model of base/cpu_model.h */
 	FORM_COUNT
 };
 

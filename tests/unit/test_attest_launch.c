@@ -8,6 +8,7 @@
 #include "attest/digest_mrtd.h"
 #include "attest/digest_ovmf.h"
 #include "attest/id_block.h"
+#include "base/cpu_model.h"
 #include "base/fd.h"
 #include "base/opts.h"
 #include "tests/unit/cm.h"
@@ -294,11 +295,11 @@ static void names_are_those_of_qemu(void **state)
 	uint32_t signature = 0;
 
 	for (size_t i = 0; i < ARRAY_LEN(good); i++) {
-		assert_int_equal(digest_vcpu_parse(good[i].name, &signature), 0);
+		assert_int_equal(cpu_model_parse(good[i].name, &signature), 0);
 		assert_int_equal(signature, good[i].signature);
 	}
 	for (size_t i = 0; i < ARRAY_LEN(bad); i++)
-		assert_int_equal(digest_vcpu_parse(bad[i], &signature), -EINVAL);
+		assert_int_equal(cpu_model_parse(bad[i], &signature), -EINVAL);
 	assert_int_equal(digest_vmm_parse("gce", &vmm), 0);
 	assert_int_equal(vmm, VMM_GCE);
 	assert_int_equal(digest_vmm_parse("QEMU", &vmm), -EINVAL);
@@ -511,7 +512,7 @@ static void entry_check(const json_t *e)
 
 	assert_int_equal(ovmf_parse(&o, f.p, f.len, NULL), 0);
 	if (text_of(e, "vcpu_type") != NULL)
-		assert_int_equal(digest_vcpu_parse(text_of(e, "vcpu_type"), &l.signature), 0);
+		assert_int_equal(cpu_model_parse(text_of(e, "vcpu_type"), &l.signature), 0);
 	int err = strcmp(mode, "SEV_SNP") == 0
 			  ? digest_ovmf_snp(&l, digest, NULL)
 			  : digest_sev(&l, strcmp(mode, "SEV_ES") == 0, digest, NULL);
@@ -582,7 +583,7 @@ static void published_vmsas_are_reproduced(void **state)
 			.firmware = &o, .vmm = rows[i].vmm, .features = rows[i].features
 		};
 		uint8_t page[PAGE_BYTES];
-		assert_int_equal(digest_vcpu_parse(rows[i].model, &l.signature), 0);
+		assert_int_equal(cpu_model_parse(rows[i].model, &l.signature), 0);
 		struct vmsa v = digest_vmsa(&l, rows[i].is_bsp);
 		vmsa_print(&v, page);
 		struct predicted f = file_load(rows[i].file);

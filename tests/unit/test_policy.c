@@ -591,8 +591,8 @@ static void reader_refuses_wrong_types_and_ranges_at_their_place(void **state)
 static void reader_refuses_what_this_version_cannot_honour(void **state)
 {
 	static const struct bad bads[] = {
-		{ "{\"boot\":{\"firmware\":{}}}", -EPROTONOSUPPORT,
-			"f:1:21: boot.firmware: ", "not supported" },
+		{ "{\"boot\":{\"uki\":{}}}", -EPROTONOSUPPORT,
+			"f:1:16: boot.uki: ", "not supported" },
 		{ "{\"machine\":{\"cpu_model\":\"EPYC-v4\"}}", -EBADMSG,
 			"f:1:25: ", "want \"host\"" },
 		{ "{\"devices\":{\"net\":[{}]}}", -EPROTONOSUPPORT,
@@ -718,23 +718,157 @@ static void objects_of_tee_stand_with_their_types(void **state)
 	assert_int_equal(parse(TEE("\"type\":\"none\",\"tpm\":{},\"endorsements\":{}"), &why), 0);
 }
 
-static void plan_refuses_what_this_version_does_not_launch(void **state)
+/* A policy with these rows of tee, boot and devices; a ledger is there. */
+#define LAUNCH(tee, boot, devices)                                                                 \
+	SMALL_HEAD "\"tee\":{" tee                                                                 \
+		   "},\n\"audit\":{\"ledger\":\"l\",\"key\":\"k\",\"origin\":\"o\"},"              \
+		   "\n\"boot\":{" boot "},\n\"machine\":{\"vcpus\":1,\"memory_mib\":256},\n"       \
+		   "\"devices\":{" devices "}}\n"
+#define KERNEL                  "\"kernel\":{\"file\":\"k\"},\"cmdline\":\"a\""
+#define FIRMWARE                "\"firmware\":{\"file\":\"OVMF.fd\"}"
+#define DISK                    "\"disk\":[{\"id\":\"d\",\"file\":\"d\",\"mode\":\"ro\",\"integrity\":\"none\"}]"
+#define SEV(type, policy, more) "\"type\":\"" type "\",\"sev\":{\"policy\":\"" policy "\"" more "}"
+#define SESSION                 ",\"session\":{\"dh_cert\":\"dh.bin\",\"session\":\"session.bin\"}"
+#define OWNER                   ",\"owner\":{\"url\":\"https://broker.example:8443\",\"ca\":\"ca.pem\",\"wait_s\":90}"
+
+static void plan_refuses_what_cannot_be_launched(void **state)
 {
-	static const char *const texts[] = {
-		TEE("\"type\":\"tdx\",\"tdx\":{\"attributes\":{}}"),
-		TEE("\"type\":\"sev\",\"sev\":{\"policy\":\"0x1\"}"),
-		TEE("\"type\":\"sev-es\",\"sev\":{\"policy\":\"0x5\"}"),
+	static const struct {
+		const char *text;
+		int err;
+		const char *cause;
+	} cases[] = {
+		{ TEE("\"type\":\"tdx\",\"tdx\":{\"attributes\":{}}"), -EBADMSG, "boot.firmware" },
+		{ TEE(SEV("sev", "0x9", "")), -EBADMSG, "boot.firmware" },
+		{ TEE(SEV("sev-es", "0xd", "")), -EBADMSG, "boot.firmware" },
+		/* What the guest policy allows is asked for by name, or refused. */
+		{ LAUNCH(SEV("sev", "0x8", ""), FIRMWARE "," KERNEL, ""), -EACCES,
+			"\"debug\": true" },
+		{ LAUNCH(SEV("sev", "0x1", ""), FIRMWARE "," KERNEL, ""), -EACCES,
+			"\"migration\": true" },
+		{ LAUNCH(SEV("sev-es", "0x4", ",\"migration\":true"), FIRMWARE "," KERNEL, ""),
+			-EACCES, "tee.sev.policy lets the host debug" },
+		{ LAUNCH(SEV("sev-es", "0x5", ",\"debug\":false"), FIRMWARE "," KERNEL, ""),
+			-EACCES, "NOSEND" },
 	};
 	struct why why = { 0 };
 
-	for (size_t i = 0; i < ARRAY_LEN(texts); i++) {
-		if (parse(texts[i], &why) < 0)
-			fail_msg("%s", why.text);
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		if (parse(cases[i].text, &why) < 0)
+			fail_msg("case %zu: %s", i, why.text);
 		memset(&plan, 0xA5, sizeof plan);
-		assert_int_equal(policy_plan(&policy, &plan, &why), -EPROTONOSUPPORT);
-		assert_non_null(strstr(why.text, "can be used to appraise evidence"));
+		int err = policy_plan(&policy, &plan, &why);
+		if (err != cases[i].err || strstr(why.text, cases[i].cause) == NULL)
+			fail_msg("case %zu: %d \"%s\"", i, err, why.text);
 		assert_int_equal(plan.id_auth[0], 0xA5);
 	}
+}
+
+static void plan_has_what_each_kind_of_guest_is_launched_with(void **state)
+{
+	struct why why = { 0 };
+
+#define PLANS(what)                                                                                \
+	do {                                                                                       \
+		if (parse(what, &why) < 0 || policy_plan(&policy, &plan, &why) < 0)                \
+			fail_msg("%s", why.text);                                                  \
+	} while (0)
+	PLANS(LAUNCH(SEV("sev-es", "0xd", SESSION OWNER), FIRMWARE "," KERNEL, ""));
+	assert_int_equal(le32_get(plan.tee), PLAN_TEE_SEV_ES);
+	assert_int_equal(le32_get(plan.flags), PLAN_SEV_SESSION | PLAN_OWNER);
+	assert_int_equal(le64_get(plan.guest_policy), 0xd);
+	assert_string_equal(plan.firmware, "OVMF.fd");
+	assert_string_equal(plan.kernel, "k");
+	assert_string_equal(plan.sev_dh, "dh.bin");
+	assert_string_equal(plan.sev_session, "session.bin");
+	assert_string_equal(plan.owner_url, "https://broker.example:8443");
+	assert_string_equal(plan.owner_ca, "ca.pem");
+	assert_int_equal(le32_get(plan.owner_wait_s), 90);
+	PLANS(LAUNCH(
+		SEV("sev", "0x0", SESSION ",\"debug\":true,\"migration\":true"), FIRMWARE, DISK));
+	assert_int_equal(le32_get(plan.tee), PLAN_TEE_SEV);
+	assert_int_equal(le32_get(plan.flags), PLAN_SEV_SESSION);
+	assert_int_equal(le32_get(plan.owner_wait_s), 0);
+	assert_int_equal(plan.kernel[0], 0);
+	PLANS(LAUNCH(
+		"\"type\":\"tdx\",\"tdx\":{\"attributes\":{\"pks\":\"require\"},\"xfam\":\"0x3\","
+		"\"mrowner\":\"" DIGEST_48 "\",\"quoting\":\"vsock:2:4050\"}",
+		FIRMWARE "," KERNEL, ""));
+	assert_int_equal(le32_get(plan.tee), PLAN_TEE_TDX);
+	assert_int_equal(le64_get(plan.td_attributes), POLICY_TD_SEPT_VE_DISABLE | POLICY_TD_PKS);
+	assert_int_equal(le64_get(plan.td_xfam), 3);
+	assert_int_equal(plan.mrowner[47], 0x2f);
+	assert_string_equal(plan.qgs, "vsock:2:4050");
+	PLANS(LAUNCH("\"type\":\"tdx\",\"tdx\":{\"attributes\":{\"debug\":true,\"sept_ve_disable\":"
+		     "\"forbid\"}}",
+		FIRMWARE "," KERNEL, ""));
+	assert_int_equal(le64_get(plan.td_attributes), POLICY_TD_DEBUG);
+	PLANS(LAUNCH("\"type\":\"sw\"", KERNEL, ""));
+	assert_int_equal(le32_get(plan.tee), PLAN_TEE_SW);
+	PLANS(LAUNCH("\"type\":\"none\"", FIRMWARE ",\"flash_vars\":{\"file\":\"v\"}", DISK));
+	assert_string_equal(plan.flash_vars, "v");
+	assert_int_equal(le32_get(plan.cpu_signature), 0);
+	PLANS(changed("\"vcpus\": 2", "\"vcpus\": 2, \"cpu\": \"EPYC-Milan-v2\""));
+	assert_int_equal(le32_get(plan.cpu_signature), 0xa00f11);
+	PLANS(changed("\"vmpl\": 0", "\"vmpl\": 0, \"certs\": \"chain.tbl\""));
+	assert_string_equal(plan.snp_certs, "chain.tbl");
+#undef PLANS
+}
+
+static void what_is_launched_does_not_contradict_itself(void **state)
+{
+	static const struct bad bads[] = {
+		{ LAUNCH("\"type\":\"none\"", "\"cmdline\":\"\"", ""), -EBADMSG,
+			"f:4:8: boot: ", "key \"kernel\" is missing" },
+		{ LAUNCH("\"type\":\"none\"", "\"kernel\":{\"file\":\"k\"}", ""), -EBADMSG,
+			"f:4:8: boot: ", "key \"cmdline\" is missing" },
+		{ LAUNCH("\"type\":\"none\"", FIRMWARE, ""), -EBADMSG,
+			"f:6:11: devices: ", "devices.disk has none" },
+		{ LAUNCH("\"type\":\"none\"", FIRMWARE ",\"initrd\":{\"file\":\"i\"}", DISK),
+			-EBADMSG, "f:4:", "an initrd needs boot.kernel" },
+		{ LAUNCH("\"type\":\"none\"", FIRMWARE ",\"cmdline\":\"\"", DISK), -EBADMSG,
+			"f:4:", "needs boot.kernel" },
+		{ LAUNCH("\"type\":\"none\"", KERNEL ",\"flash_vars\":{\"file\":\"v\"}", ""),
+			-EBADMSG, "f:4:", "boot.firmware is missing" },
+		{ LAUNCH("\"type\":\"sw\"", FIRMWARE ",\"flash_vars\":{\"file\":\"v\"}", DISK),
+			-EBADMSG, "f:4:", "only a plain guest" },
+		{ LAUNCH(SEV("sev", "0xd", ""), FIRMWARE "," KERNEL, ""), -EBADMSG,
+			"f:2:37: tee.sev.policy: ", "with type sev-es" },
+		{ LAUNCH(SEV("sev", "0x9", ",\"debug\":true"), FIRMWARE "," KERNEL, ""), -EBADMSG,
+			"f:2:51: tee.sev.debug: ", "NODBG" },
+		{ LAUNCH(SEV("sev", "0x9", ",\"migration\":true"), FIRMWARE "," KERNEL, ""),
+			-EBADMSG, "f:2:55: tee.sev.migration: ", "NOSEND" },
+		{ LAUNCH(SEV("sev", "0x9", OWNER), FIRMWARE "," KERNEL, ""), -EBADMSG,
+			"f:2:", "an owner needs tee.sev.session" },
+		{ LAUNCH(SEV("sev", "0x9",
+				 SESSION ",\"owner\":{\"url\":\"http://ab\",\"ca\":\"c\"}"),
+			  FIRMWARE "," KERNEL, ""),
+			-EBADMSG, "f:2:", "https://" },
+		{ LAUNCH("\"type\":\"tdx\",\"tdx\":{\"attributes\":{},\"quoting\":\"vsock:2\"}",
+			  FIRMWARE "," KERNEL, ""),
+			-EBADMSG, "f:2:", "vsock:CID:PORT" },
+		{ LAUNCH("\"type\":\"sw\",\"simulated\":true", KERNEL, ""), -EBADMSG,
+			"f:2:", "only evidence can be simulated" },
+	};
+	static const struct {
+		const char *with, *cause;
+	} cases[] = {
+		{ "\"vcpus\": 2, \"cpu\": \"Opteron\"", "machine.cpu: \"Opteron\" is not host" },
+		{ "\"vcpus\": 2, \"cpu\": \"EPYC-v0\"", "machine.cpu: " },
+		{ "\"vcpus\": 2, \"cpu\": \"host\", \"cpu_model\": \"host\"",
+			"cpu says it already" },
+	};
+	struct why why = { 0 };
+
+	BADS_CHECK(bads);
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++)
+		if (parse(changed("\"vcpus\": 2", cases[i].with), &why) != -EBADMSG ||
+			strstr(why.text, cases[i].cause) == NULL)
+			fail_msg("case %zu: \"%s\"", i, why.text);
+	assert_int_equal(
+		parse(changed_in(IMAGING, "\"vcpus\": 8", "\"vcpus\": 8, \"cpu\": \"EPYC\""), &why),
+		-EBADMSG);
+	assert_non_null(strstr(why.text, "TDX module"));
 }
 
 static void failed_parse_leaves_the_policy_untouched(void **state)
@@ -850,14 +984,6 @@ static void plan_refuses_a_migration_agent(void **state)
 }
 
 /* The supervisor's own check, on plans that a captured reader might send. */
-static void plan_check_refuses_every_field_out_of_range(void **state)
-{
-	static struct wire_plan good, bad;
-	struct why why = { 0 };
-
-	assert_int_equal(policy_read(PAYMENTS, &policy, &why), 0);
-	assert_int_equal(policy_plan(&policy, &good, &why), 0);
-	assert_int_equal(plan_check(&good, &why), 0);
 #define BREAKS(change)                                                                             \
 	do {                                                                                       \
 		bad = good;                                                                        \
@@ -866,8 +992,17 @@ static void plan_check_refuses_every_field_out_of_range(void **state)
 		if (plan_check(&bad, &why) != -EBADMSG || why.text[0] == 0)                        \
 			fail_msg("accepted: " #change);                                            \
 	} while (0)
-	BREAKS(bad.version = le32_of(2));
-	BREAKS(bad.flags = le32_of(0x200));
+
+static void plan_check_refuses_every_field_out_of_range(void **state)
+{
+	static struct wire_plan good, bad;
+	struct why why = { 0 };
+
+	assert_int_equal(policy_read(PAYMENTS, &policy, &why), 0);
+	assert_int_equal(policy_plan(&policy, &good, &why), 0);
+	assert_int_equal(plan_check(&good, &why), 0);
+	BREAKS(bad.version = le32_of(PLAN_VERSION + 1));
+	BREAKS(bad.flags = le32_of(PLAN_FLAGS_ALL + 1));
 	BREAKS(bad.flags = le32_of(le32_get(good.flags) | PLAN_AUTHOR_KEY));
 	BREAKS(bad.flags = le32_of(le32_get(good.flags) | PLAN_HUGE_1G | PLAN_HUGE_2M));
 	BREAKS(bad.flags = le32_of(PLAN_SERIAL)); /* ports without vsock */
@@ -875,7 +1010,8 @@ static void plan_check_refuses_every_field_out_of_range(void **state)
 	BREAKS(bad.name[0] = 0);
 	BREAKS(bad.name[sizeof bad.name - 1] = 'x'); /* behind the terminating zero */
 	BREAKS(bad.tee = le32_of(PLAN_TEE_NONE));
-	BREAKS(bad.tee = le32_of(5));
+	BREAKS(bad.tee = le32_of(PLAN_TEE_COUNT));
+	BREAKS(bad.tee = le32_of(PLAN_TEE_TDX));
 	BREAKS(bad.vcpus = le32_of(0));
 	BREAKS(bad.vcpus = le32_of(LIMIT_VCPUS + 1));
 	BREAKS(bad.memory_mib = le64_of(LIMIT_MEMORY_MIB_MIN - 1));
@@ -904,8 +1040,53 @@ static void plan_check_refuses_every_field_out_of_range(void **state)
 	BREAKS(bad.ledger[0] = 0);
 	BREAKS(memset(bad.ledger, 0, sizeof bad.ledger));
 	BREAKS(memset(bad.ledger_key, 0, sizeof bad.ledger_key));
-#undef BREAKS
 }
+
+static void plan_check_refuses_what_a_kind_of_guest_cannot_have(void **state)
+{
+	static struct wire_plan good, bad;
+	struct why why = { 0 };
+
+	assert_int_equal(
+		parse(LAUNCH(SEV("sev", "0x9", SESSION OWNER), FIRMWARE "," KERNEL, ""), &why), 0);
+	assert_int_equal(policy_plan(&policy, &good, &why), 0);
+	assert_int_equal(plan_check(&good, &why), 0);
+	BREAKS(bad.guest_policy = le64_of(0xd)); /* SEV-ES's */
+	BREAKS(bad.guest_policy = le64_of(1ull << 32));
+	BREAKS(bad.vmsa_features = le64_of(0x20));
+	BREAKS(bad.td_attributes = le64_of(1));
+	BREAKS(bad.td_xfam = le64_of(3));
+	BREAKS(bad.mrowner[0] = 1);
+	BREAKS(bad.mrownerconfig[47] = 1);
+	BREAKS(bad.flags = le32_of(PLAN_OWNER));
+	BREAKS(bad.flags = le32_of(PLAN_SEV_SESSION));
+	BREAKS(memset(bad.sev_dh, 0, sizeof bad.sev_dh));
+	BREAKS(memset(bad.owner_ca, 0, sizeof bad.owner_ca));
+	BREAKS(memcpy(bad.owner_url, "http:///", 8));
+	BREAKS(bad.owner_wait_s = le32_of(0));
+	BREAKS(bad.owner_wait_s = le32_of(LIMIT_OWNER_WAIT_S + 1));
+	BREAKS(bad.snp_certs[0] = 'c');
+	BREAKS(bad.qgs[0] = 'q');
+	BREAKS(bad.flash_vars[0] = 'v');
+	BREAKS(memset(bad.firmware, 0, sizeof bad.firmware));
+	BREAKS(memset(bad.kernel, 0, sizeof bad.kernel));
+	BREAKS(bad.tee = le32_of(PLAN_TEE_SEV_ES)); /* whose guest policy has the bit */
+	assert_int_equal(parse(LAUNCH("\"type\":\"tdx\",\"tdx\":{\"attributes\":{},\"quoting\":"
+				      "\"vsock:2:4050\"}",
+				       FIRMWARE, DISK),
+				 &why),
+		0);
+	assert_int_equal(policy_plan(&policy, &good, &why), 0);
+	BREAKS(bad.guest_policy = le64_of(1));
+	BREAKS(memcpy(bad.qgs, "vsock:x", 8));
+	BREAKS(memcpy(bad.qgs, "vsock:1:4294967295", 19));
+	BREAKS(memset(bad.firmware, 0, sizeof bad.firmware));
+	BREAKS((bad.n_disks = le32_of(0), memset(bad.disks, 0, sizeof bad.disks)));
+	BREAKS(bad.cmdline[0] = 'a');
+	BREAKS(bad.initrd[0] = 'i');
+	BREAKS(memset(bad.ledger, 0, 3 * LIMIT_PATH_BYTES / 3));
+}
+#undef BREAKS
 
 /* --- schema, fmt, lint, explain --------------------------------------------------------------- */
 
@@ -1348,7 +1529,10 @@ int main(void)
 		cmocka_unit_test(reader_refuses_what_this_version_cannot_honour),
 		cmocka_unit_test(reader_refuses_keys_that_contradict_each_other),
 		cmocka_unit_test(objects_of_tee_stand_with_their_types),
-		cmocka_unit_test(plan_refuses_what_this_version_does_not_launch),
+		cmocka_unit_test(plan_refuses_what_cannot_be_launched),
+		cmocka_unit_test(plan_has_what_each_kind_of_guest_is_launched_with),
+		cmocka_unit_test(what_is_launched_does_not_contradict_itself),
+		cmocka_unit_test(plan_check_refuses_what_a_kind_of_guest_cannot_have),
 		cmocka_unit_test(failed_parse_leaves_the_policy_untouched),
 		cmocka_unit_test(validity_window_is_held),
 		cmocka_unit_test(times_are_those_of_the_calendar),
