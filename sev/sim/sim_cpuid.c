@@ -8,7 +8,9 @@
 #define BIT(n)         (1u << (n))
 #define LEAF_XSAVE     0xDu
 #define LEAF_SEV       0x8000001Fu
-#define C_BIT_POSITION 51u
+#define C_BIT_USUAL    51u
+
+static uint32_t c_bit = C_BIT_USUAL;
 
 enum reg { EAX, EBX, ECX, EDX };
 
@@ -85,9 +87,11 @@ static const struct amend amends[] = {
 	{ 0x6, 0,        { 0 },                              { BIT(2), 0, BIT(0), 0 } },
 	{ 0x7, 0,        { ~0u, ~BIT(1), ~0u, 0x03FFFFFFu }, { 0 } },   /* TSC_ADJUST, speculation */
 	{ 0x80000000, 0, { 0, ~0u, ~0u, ~0u },               { 0x80000028u } },
+	/* TOPOEXT is on every part with SNP, if not on the CPU under an emulated KVM */
+	{ 0x80000001, 0, { ~0u, ~0u, ~0u, ~0u },             { 0, 0, BIT(22), 0 } },
 	{ 0x80000008, 0, { ~0u, ~BIT(25), ~0u, ~0u },        { 0 } },   /* VIRT_SSBD is KVM's */
-	/* SME, SEV, page flush, ES, SNP, VMPL */
-	{ LEAF_SEV, 0,   { 0 },                              { 0x3F, C_BIT_POSITION | 4u << 12, ~0u, ~0u } },
+	/* SME, SEV, page flush, ES, SNP, VMPL; the C-bit's position is added */
+	{ LEAF_SEV, 0,   { 0 },                              { 0x3F, 4u << 12, ~0u, ~0u } },
 };
 /* clang-format on */
 
@@ -133,6 +137,14 @@ static void profile_amend(struct sim_cpuid_profile *p)
 		for (int r = 0; row != NULL && r < 4; r++)
 			row->reg[r] = (row->reg[r] & a->keep[r]) | a->set[r];
 	}
+	struct sim_cpuid_row *sev = row_find(p, LEAF_SEV, 0);
+	if (sev != NULL)
+		sev->reg[EBX] |= c_bit;
+}
+
+void sim_cpuid_set_c_bit(uint32_t position)
+{
+	c_bit = position & 0x3F;
 }
 
 int sim_cpuid_load(

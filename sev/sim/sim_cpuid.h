@@ -30,6 +30,11 @@ struct sim_cpuid_profile {
 	struct sim_cpuid_row row[SIM_CPUID_ROWS_MAX];
 };
 
+/*
+ * Where the real CPU has its C-bit, 0..63; 51 if it is never called. Before sim_cpuid_load().
+ */
+void sim_cpuid_set_c_bit(uint32_t position);
+
 /* Ask KVM_GET_SUPPORTED_CPUID. */
 MUST_USE int sim_cpuid_load(
 	struct sim_cpuid_profile *ret, const struct sim_host *host, int kvm_fd, struct why *why);
