@@ -10,14 +10,14 @@ static int none_open(struct guest *g, const struct guest_setup *setup, struct wh
 {
 	int fd = fw_ioctl_int(g->kvm_fd, KVM_CREATE_VM, ABI_VM_TYPE_DEFAULT);
 
-	(void)setup->vmsa_features;
+	(void)setup;
 	if (fd < 0)
 		return why_set(why, fd, "cannot create a VM");
 	g->vm_fd = fd;
 	return 0;
 }
 
-static int none_add_memory(struct guest *g, struct ram_region *r, struct why *why)
+int back_add_plain_memory(struct guest *g, struct ram_region *r, struct why *why)
 {
 	struct kvm_userspace_memory_region region = {
 		.slot = r->slot,
@@ -32,17 +32,7 @@ static int none_add_memory(struct guest *g, struct ram_region *r, struct why *wh
 		       : 0;
 }
 
-static int none_set_private(struct guest *g, struct ram_region *r, struct why *why)
-{
-	return 0;
-}
-
-static int none_start(struct guest *g, uint64_t policy, struct why *why)
-{
-	return 0;
-}
-
-static int none_measure(struct guest *g, struct ram_region *r, enum page_type type, uint64_t gpa,
+int back_copy_measured(struct guest *g, struct ram_region *r, enum page_type type, uint64_t gpa,
 	void *src, uint64_t len, uint64_t *ret_done, struct why *why)
 {
 	uint8_t *to = r->host + (gpa - r->gpa);
@@ -55,23 +45,10 @@ static int none_measure(struct guest *g, struct ram_region *r, enum page_type ty
 	return 0;
 }
 
-static int none_finish(struct guest *g, const struct guest_identity *id, struct why *why)
-{
-	return 0;
-}
-
-static int none_convert(
-	struct guest *g, struct ram_region *r, uint64_t gpa, uint64_t len, bool is_to_private)
-{
-	return -EOPNOTSUPP;
-}
-
 const struct back back_none = {
+	.flow = LAUNCH_FLOW_PAGES,
+	.grain = PAGE_BYTES,
 	.open = none_open,
-	.add_memory = none_add_memory,
-	.set_private = none_set_private,
-	.start = none_start,
-	.measure = none_measure,
-	.finish = none_finish,
-	.convert = none_convert,
+	.add_memory = back_add_plain_memory,
+	.measure = back_copy_measured,
 };

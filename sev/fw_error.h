@@ -60,3 +60,9 @@ enum fw_error { FW_ERROR(FW_ERROR_ENUM) };
 
 /* The name of a code, "unknown" for one that has none; never NULL. */
 const char *fw_error_name(uint32_t code);
+
+/*
+ * What a status usually means after this command of KVM_MEMORY_ENCRYPT_OP (<linux/kvm.h>,
+ * abi_kvm.h): half a sentence for a person who has to do something; "" when there is no usual cause.
+ */
+const char *fw_error_usual(uint32_t command, uint32_t code);

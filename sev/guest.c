@@ -22,15 +22,17 @@ _Static_assert(STAGE_BYTES % PAGE_BYTES == 0, "whole pages are staged");
 
 static const struct back *const backs[GUEST_KIND_COUNT] = {
 	[GUEST_NONE] = &back_none,
+	[GUEST_SW] = &back_sw,
+	[GUEST_SEV] = &back_sev,
+	[GUEST_SEV_ES] = &back_sev,
 	[GUEST_SNP] = &back_snp,
+	[GUEST_TDX] = &back_tdx,
 };
 
 int guest_open(
 	enum guest_kind kind, const struct guest_setup *setup, struct guest **ret, struct why *why)
 {
 	assert(kind < GUEST_KIND_COUNT);
-	if (backs[kind] == NULL)
-		return why_set(why, -EOPNOTSUPP, "this kind of guest is not built yet");
 	struct guest *g = calloc(1, sizeof *g);
 
 	if (g == NULL)
@@ -41,6 +43,9 @@ int guest_open(
 		.kvm_fd = setup->kvm_fd,
 		.sev_fd = setup->sev_fd,
 		.vm_fd = -1,
+		.vcpu_fd = -1,
+		.shared_page_bytes =
+			setup->shared_page_bytes != 0 ? setup->shared_page_bytes : PAGE_BYTES,
 		.stage = aligned_alloc(PAGE_BYTES, STAGE_BYTES),
 	};
 	(void)pthread_mutex_init(&g->convert_lock, NULL);
@@ -82,11 +87,21 @@ bool guest_is_launched(const struct guest *g)
 	return g->state == LAUNCH_RUNNING;
 }
 
+static MUST_USE int step_check(const struct guest *g, enum launch_step step, struct why *why)
+{
+	return launch_check(g->back->flow, g->state, step, why);
+}
+
+static void step_take(struct guest *g, enum launch_step step)
+{
+	g->state = launch_next(g->back->flow, g->state, step);
+}
+
 int guest_add_memory(
 	struct guest *g, uint32_t slot, uint64_t gpa, uint64_t size, void *host, struct why *why)
 {
 	struct ram_region *r = NULL;
-	int err = launch_check(g->state, STEP_ADD_MEMORY, why);
+	int err = step_check(g, STEP_ADD_MEMORY, why);
 
 	if (err < 0)
 		return err;
@@ -102,43 +117,60 @@ int guest_add_memory(
 
 int guest_set_private(struct guest *g, struct why *why)
 {
-	int err = launch_check(g->state, STEP_SET_PRIVATE, why);
+	int err = step_check(g, STEP_SET_PRIVATE, why);
 
-	for (size_t i = 0; err == 0 && i < g->ram.n; i++) {
-		struct ram_region *r = &g->ram.region[i];
-		err = g->back->set_private(g, r, why);
-		if (err == 0)
-			bits_set(&r->is_private, 0, r->size / PAGE_BYTES, true);
-	}
+	for (size_t i = 0; err == 0 && g->back->set_private != NULL && i < g->ram.n; i++)
+		err = g->back->set_private(g, &g->ram.region[i], why);
 	return err;
+}
+
+int guest_init_vcpu(struct guest *g, int vcpu_fd, uint64_t hob_gpa, struct why *why)
+{
+	int err = step_check(g, STEP_INIT_VCPU, why);
+
+	return err < 0 || g->back->init_vcpu == NULL ? err
+						     : g->back->init_vcpu(g, vcpu_fd, hob_gpa, why);
 }
 
 int guest_start_launch(struct guest *g, uint64_t policy, struct why *why)
 {
-	int err = launch_check(g->state, STEP_START, why);
+	int err = step_check(g, STEP_START, why);
 
-	if (err == 0)
+	if (err == 0 && g->back->start != NULL)
 		err = g->back->start(g, policy, why);
 	if (err == 0)
-		g->state = launch_next(g->state, STEP_START);
+		step_take(g, STEP_START);
 	return err;
+}
+
+/* Pages of the region that [gpa, gpa + len), within it, touches. */
+struct pages {
+	uint64_t first, n;
+};
+
+static struct pages pages_of(const struct ram_region *r, uint64_t gpa, uint64_t len)
+{
+	uint64_t first = (gpa - r->gpa) / PAGE_BYTES;
+
+	return (struct pages){ first, (gpa - r->gpa + len - 1) / PAGE_BYTES + 1 - first };
 }
 
 /* Is the whole range RAM, and none of it measured before? */
 static MUST_USE int range_check(struct guest *g, uint64_t gpa, uint64_t len, struct why *why)
 {
-	if (len == 0 || !num_is_aligned(gpa, PAGE_BYTES))
-		return why_set(why, -EINVAL, "measured range at 0x%llx is empty or not on a page",
-			(unsigned long long)gpa);
+	if (len == 0 || !num_is_aligned(gpa, g->back->grain))
+		return why_set(why, -EINVAL,
+			"measured range at 0x%llx is empty or not a multiple of %llu",
+			(unsigned long long)gpa, (unsigned long long)g->back->grain);
 	if (!ram_holds(&g->ram, gpa, len))
 		return why_set(why, -EFAULT, "measured range of %llu bytes at 0x%llx is not RAM",
 			(unsigned long long)len, (unsigned long long)gpa);
 	while (len > 0) {
 		struct ram_region *r = ram_find(&g->ram, gpa);
-		uint64_t first = (gpa - r->gpa) / PAGE_BYTES;
 		uint64_t part = MIN(len, r->size - (gpa - r->gpa));
-		uint64_t at = bits_find(&r->measured, first, part / PAGE_BYTES, true);
-		if (at < first + part / PAGE_BYTES)
+		struct pages p = pages_of(r, gpa, part);
+		uint64_t at = bits_find(&r->measured, p.first, p.n, true);
+		if (at < p.first + p.n)
 			return why_set(why, -EPROTO, "the page at 0x%llx was measured already",
 				(unsigned long long)(r->gpa + at * PAGE_BYTES));
 		gpa += part;
@@ -159,7 +191,9 @@ static MUST_USE int piece_measure(struct guest *g, enum page_type type, uint64_t
 		memset(g->stage + src_len, 0, len - src_len);
 	}
 	int err = g->back->measure(g, r, type, gpa, src != NULL ? g->stage : NULL, len, &done, why);
-	bits_set(&r->measured, (gpa - r->gpa) / PAGE_BYTES, done / PAGE_BYTES, true);
+	struct pages p = pages_of(r, gpa, MAX(done, 1u));
+	if (done > 0)
+		bits_set(&r->measured, p.first, p.n, true);
 	return err;
 }
 
@@ -171,10 +205,10 @@ int guest_measure_pages(struct guest *g, enum page_type type, uint64_t gpa, cons
 	const uint8_t *from = src;
 	uint64_t src_left = len;
 	uint64_t left = 0;
-	int err = launch_check(g->state, STEP_MEASURE, why);
+	int err = step_check(g, STEP_MEASURE, why);
 
 	if (err == 0)
-		err = num_align_up(&left, len, PAGE_BYTES);
+		err = num_align_up(&left, len, g->back->grain);
 	if (err == 0)
 		err = range_check(g, gpa, left, why);
 	while (err == 0 && left > 0) {
@@ -221,15 +255,55 @@ int guest_measure_cpuid(
 		le32_get(page.entry[at].ecx_in));
 }
 
+int guest_read_measurement(struct guest *g, struct guest_measurement *ret, struct why *why)
+{
+	if (g->back->read_measurement == NULL)
+		return why_set(why, -EOPNOTSUPP, "this kind of guest has no such measurement");
+	int err = step_check(g, STEP_READ_MEASUREMENT, why);
+	if (err < 0)
+		return err;
+	err = g->back->read_measurement(g, ret, why);
+	if (err == 0)
+		step_take(g, STEP_READ_MEASUREMENT);
+	else
+		g->state = LAUNCH_DEAD;
+	return err;
+}
+
+int guest_put_secret(struct guest *g, uint64_t gpa, const uint8_t *header, const void *body,
+	size_t len, struct why *why)
+{
+	if (g->back->put_secret == NULL)
+		return why_set(why, -EOPNOTSUPP, "this kind of guest takes no secret");
+	int err = step_check(g, STEP_PUT_SECRET, why);
+	if (err < 0)
+		return err;
+	/* In one page: what lies in several may lie apart, and KVM refuses it (ABI 2.5). */
+	if (len == 0 || !num_is_aligned(gpa | len, g->back->grain) ||
+		!num_fits(gpa % PAGE_BYTES, len, PAGE_BYTES))
+		return why_set(why, -ERANGE,
+			"secret of %zu bytes at 0x%llx: want a multiple of 16 in one page", len,
+			(unsigned long long)gpa);
+	struct ram_region *r = ram_find(&g->ram, gpa);
+	if (r == NULL)
+		return why_set(why, -EFAULT, "the secret's place at 0x%llx is not RAM",
+			(unsigned long long)gpa);
+	return g->back->put_secret(g, r->host + (gpa - r->gpa), header, body, (uint32_t)len, why);
+}
+
 int guest_finish_launch(struct guest *g, const struct guest_identity *id, struct why *why)
 {
-	int err = launch_check(g->state, STEP_FINISH, why);
+	int err = step_check(g, STEP_FINISH, why);
 
 	if (err < 0)
 		return err;
 	assert(id->id_block == NULL || id->id_auth != NULL);
-	err = g->back->finish(g, id, why);
-	g->state = err == 0 ? launch_next(g->state, STEP_FINISH) : LAUNCH_DEAD;
+	if (g->back->finish != NULL)
+		err = g->back->finish(g, id, why);
+	if (err == 0)
+		step_take(g, STEP_FINISH);
+	else
+		g->state = LAUNCH_DEAD;
 	return err;
 }
 
@@ -269,8 +343,6 @@ static MUST_USE int range_convert(struct guest *g, uint64_t gpa, uint64_t len, b
 		int err = g->back->convert(g, r, gpa, part, is_to_private);
 		if (err < 0)
 			return err;
-		bits_set(&r->is_private, (gpa - r->gpa) / PAGE_BYTES, part / PAGE_BYTES,
-			is_to_private);
 		gpa += part;
 		len -= part;
 	}
@@ -279,14 +351,16 @@ static MUST_USE int range_convert(struct guest *g, uint64_t gpa, uint64_t len, b
 
 int guest_convert(struct guest *g, uint64_t gpa, uint64_t len, bool is_to_private)
 {
-	int err = launch_check(g->state, STEP_CONVERT, /* why= */ NULL);
+	int err = step_check(g, STEP_CONVERT, /* why= */ NULL);
 
 	if (err < 0)
 		return err;
-	if (g->kind == GUEST_NONE)
+	if (g->back->convert == NULL)
 		return -EOPNOTSUPP;
 	if (len == 0 || !num_is_aligned(gpa | len, PAGE_BYTES))
 		return -EINVAL;
+	if (g->kind == GUEST_TDX && !is_to_private && !ram_touches(&g->ram, gpa, len))
+		return 0;
 	if (!ram_holds(&g->ram, gpa, len))
 		return -EFAULT;
 	/* Held across the system calls on purpose: conversions must not interleave (ABI 3.2). */
@@ -294,4 +368,29 @@ int guest_convert(struct guest *g, uint64_t gpa, uint64_t len, bool is_to_privat
 	err = range_convert(g, gpa, len, is_to_private);
 	(void)pthread_mutex_unlock(&g->convert_lock);
 	return err;
+}
+
+bool guest_is_shared(struct guest *g, uint64_t gpa, uint64_t len)
+{
+	uint64_t end;
+	bool is_shared = true;
+
+	if (len == 0 || num_add(&end, gpa, len) < 0 || !ram_holds(&g->ram, gpa, len))
+		return false;
+	(void)pthread_mutex_lock(&g->convert_lock);
+	while (is_shared && len > 0) {
+		const struct ram_region *r = ram_find(&g->ram, gpa);
+		uint64_t part = MIN(len, r->size - (gpa - r->gpa));
+		struct pages p = pages_of(r, gpa, part);
+		is_shared = bits_find(&r->is_private, p.first, p.n, true) == p.first + p.n;
+		gpa += part;
+		len -= part;
+	}
+	(void)pthread_mutex_unlock(&g->convert_lock);
+	return is_shared;
+}
+
+const struct guest_td_info *guest_td_info(const struct guest *g)
+{
+	return &g->td_info;
 }

@@ -118,3 +118,13 @@ bool ram_holds(struct ram *ram, uint64_t gpa, uint64_t len)
 	}
 	return true;
 }
+
+bool ram_touches(const struct ram *ram, uint64_t gpa, uint64_t len)
+{
+	for (size_t i = 0; i < ram->n; i++) {
+		const struct ram_region *r = &ram->region[i];
+		if (gpa < r->gpa ? r->gpa - gpa < len : gpa - r->gpa < r->size)
+			return true;
+	}
+	return false;
+}

@@ -53,6 +53,9 @@ struct ram_region *ram_find(struct ram *ram, uint64_t gpa);
 /* Is every byte of [gpa, gpa + len) in some region? */
 bool ram_holds(struct ram *ram, uint64_t gpa, uint64_t len);
 
+/* Is any byte of [gpa, gpa + len) in some region? */
+bool ram_touches(const struct ram *ram, uint64_t gpa, uint64_t len);
+
 /* Bits of pages [first, first + n). */
 void bits_set(struct bits *b, uint64_t first, uint64_t n, bool value);
 bool bits_get(const struct bits *b, uint64_t at);

@@ -160,13 +160,29 @@ static void the_same_conversion_for_ever_is_refused(void **state)
 static void launch_steps_follow_the_table(void **state)
 {
 	(void)state;
-	for (unsigned int s = 0; s < LAUNCH_STATE_COUNT; s++)
-		for (unsigned int t = 0; t < LAUNCH_STEP_COUNT; t++) {
-			int err = launch_check((enum launch_state)s, (enum launch_step)t, NULL);
-			assert_true(err == 0 || err == (s == LAUNCH_DEAD ? -ENOTCONN : -EPROTO));
-		}
-	assert_int_equal(launch_next(LAUNCH_NEW, STEP_START), LAUNCH_OPEN);
-	assert_int_equal(launch_next(LAUNCH_OPEN, STEP_FINISH), LAUNCH_RUNNING);
+	for (unsigned int f = 0; f < LAUNCH_FLOW_COUNT; f++)
+		for (unsigned int s = 0; s < LAUNCH_STATE_COUNT; s++)
+			for (unsigned int t = 0; t < LAUNCH_STEP_COUNT; t++) {
+				int err = launch_check((enum launch_flow)f, (enum launch_state)s,
+					(enum launch_step)t, NULL);
+				assert_true(err == 0 ||
+					    err == (s == LAUNCH_DEAD ? -ENOTCONN : -EPROTO));
+			}
+	assert_int_equal(launch_next(LAUNCH_FLOW_PAGES, LAUNCH_NEW, STEP_START), LAUNCH_OPEN);
+	assert_int_equal(launch_next(LAUNCH_FLOW_PAGES, LAUNCH_OPEN, STEP_FINISH), LAUNCH_RUNNING);
+	/* SEV: no end without a measurement, no page after it, no secret before it. */
+	assert_int_equal(launch_check(LAUNCH_FLOW_SEV, LAUNCH_OPEN, STEP_FINISH, NULL), -EPROTO);
+	assert_int_equal(
+		launch_check(LAUNCH_FLOW_SEV, LAUNCH_OPEN, STEP_PUT_SECRET, NULL), -EPROTO);
+	assert_int_equal(
+		launch_check(LAUNCH_FLOW_SEV, LAUNCH_MEASURED, STEP_MEASURE, NULL), -EPROTO);
+	assert_int_equal(
+		launch_check(LAUNCH_FLOW_SEV, LAUNCH_MEASURED, STEP_READ_MEASUREMENT, NULL),
+		-EPROTO);
+	assert_int_equal(
+		launch_next(LAUNCH_FLOW_SEV, LAUNCH_OPEN, STEP_READ_MEASUREMENT), LAUNCH_MEASURED);
+	assert_int_equal(
+		launch_next(LAUNCH_FLOW_SEV, LAUNCH_MEASURED, STEP_FINISH), LAUNCH_RUNNING);
 }
 
 static void cpuid_page_of_a_whole_table_passes_the_firmware(void **state)
