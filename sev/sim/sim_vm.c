@@ -216,11 +216,16 @@ int sim_vm_set_attributes(struct sim_vm *vm, const struct abi_attributes *arg)
 		num_add(&end, arg->address, arg->size) < 0)
 		return -EINVAL;
 	for (uint64_t at = arg->address; at < end;) {
-		uint64_t until;
-		bool was_private = sim_ranges_get(&vm->is_private, at, &until);
-		until = MIN(until, end);
-		if (was_private != is_private)
-			range_erase(vm, at, until); /* never preserved: ABI 3.2 */
+		uint64_t a, b;
+		bool was_private = sim_ranges_get(&vm->is_private, at, &a);
+		bool is_added = sim_ranges_get(&vm->added, at, &b);
+		uint64_t until = MIN(MIN(a, b), end);
+		/*
+		 * Never preserved (ABI 3.2). Until the launch is over the guest has only what that
+		 * added; the rest is the VMM's, and the attribute does not touch it (ABI 1.5).
+		 */
+		if (was_private != is_private && (vm->is_launched || is_added))
+			range_erase(vm, at, until);
 		at = until;
 	}
 	return sim_ranges_set(&vm->is_private, arg->address, end, is_private);
