@@ -336,6 +336,12 @@ static void a_conversion_forgets_the_contents(void **state)
 {
 	(void)state;
 	launch();
+	memset(raw.page, 0x77, 4096);
+	assert_int_equal(update(SNP_PAGE_NORMAL, 0, raw.page, 4096), 0);
+	assert_int_equal(attributes(0, 4096, 0), 0); /* the launch added it */
+	assert_int_equal(raw.ram[0], 0);
+	assert_int_equal(attributes(0, 4096, ABI_MEMORY_ATTRIBUTE_PRIVATE), 0);
+	assert_int_equal(finish(), 0);
 	memset(raw.ram, 0x77, 8192);
 	assert_int_equal(attributes(0, 4096, 0), 0);
 	assert_int_equal(raw.ram[0], 0);
@@ -343,6 +349,19 @@ static void a_conversion_forgets_the_contents(void **state)
 	raw.ram[0] = 1;
 	assert_int_equal(attributes(0, 4096, 0), 0); /* shared already: nothing is lost */
 	assert_int_equal(raw.ram[0], 1);
+}
+
+/* The attribute touches no memory: until the launch is over, the mapping is the monitor's. */
+static void what_is_not_launched_yet_is_the_monitors(void **state)
+{
+	(void)state;
+	launch();
+	assert_int_equal(attributes(0, 4096, 0), 0);
+	memset(raw.ram, 0x77, 4096);
+	assert_int_equal(attributes(0, 4096, ABI_MEMORY_ATTRIBUTE_PRIVATE), 0);
+	assert_int_equal(raw.ram[0], 0x77);
+	assert_int_equal(finish(), 0);
+	assert_int_equal(raw.ram[0], 0);
 }
 
 static void closing_a_guest_memfd_takes_the_memory_away(void **state)
@@ -916,6 +935,7 @@ int main(void)
 		T(memory_slots_follow_the_rules_of_guest_memfd),
 		T(attributes_are_checked),
 		T(a_conversion_forgets_the_contents),
+		T(what_is_not_launched_yet_is_the_monitors),
 		T(closing_a_guest_memfd_takes_the_memory_away),
 		T(exit_hypercall_takes_one_bit),
 		T(device_attributes_are_reported),
