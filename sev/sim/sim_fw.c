@@ -10,6 +10,7 @@
 
 #include "base/fd.h"
 #include "base/num.h"
+#include "sev/abi_tdx.h"
 #include "sev/fw.h"
 #include "sev/sim/sim_dev.h"
 #include "sev/sim/sim_kind.h"
@@ -193,6 +194,8 @@ static MUST_USE int cap_check(const struct sim_vm *vm, unsigned long cap)
 		return has_gmem(vm) ? (int)ABI_MEMORY_ATTRIBUTE_PRIVATE : 0;
 	case ABI_CAP_GUEST_MEMFD_FLAGS:
 		return 0;
+	case ABI_CAP_X86_APIC_BUS_CYCLES_NS:
+		return machine.platform.tdx.is_present ? 1 : SIM_BELOW;
 	case KVM_CAP_READONLY_MEM:
 	case KVM_CAP_SYNC_REGS:
 		return vm != NULL && vm->kind->has_sealed ? 0 : SIM_BELOW;
@@ -437,18 +440,19 @@ static bool hypercall_is_answered(const struct kvm_run *run)
 	       run->hypercall.ret == EAGAIN;
 }
 
-/* What KVM refuses before the vCPU runs. */
+/* What KVM refuses before the vCPU runs; or SIM_RUN_EXIT. */
 static MUST_USE int run_check(struct sim_vm *vm, struct sim_vcpu *vcpu)
 {
 	int err = vm->kind->run_check(vm, vcpu);
 
 	if (err < 0)
 		return err;
-	if (vcpu->has_hypercall && vcpu->run != NULL && !hypercall_is_answered(vcpu->run))
+	if (vcpu->has_hypercall && vcpu->run != NULL && err != SIM_RUN_EXIT &&
+		!hypercall_is_answered(vcpu->run))
 		return -EINVAL;
-	vcpu->has_hypercall = false;
+	vcpu->has_hypercall = err == SIM_RUN_EXIT && vcpu->run->exit_reason == KVM_EXIT_HYPERCALL;
 	vcpu->has_run = true;
-	return 0;
+	return err;
 }
 
 static MUST_USE int run_begin(int fd, struct thing *ret)
@@ -463,19 +467,19 @@ static MUST_USE int run_begin(int fd, struct thing *ret)
 	return err;
 }
 
-/* True: the exit was the guest's talk with the simulator and is answered; run on. */
-static bool run_end(const struct thing *t, int err)
+/* What KVM_RUN gives; SIM_RUN_ON: the exit was the guest's talk with the simulator, go on. */
+static MUST_USE int run_end(const struct thing *t, int err)
 {
-	bool is_answered = false;
+	int ret = 0;
 
 	if (t->kind != THING_VCPU || t->vcpu->run == NULL || err < 0)
-		return false;
+		return err;
 	(void)pthread_mutex_lock(&lock);
 	if (t->vm->kind->run_end != NULL)
-		is_answered = t->vm->kind->run_end(t->vm, t->vcpu);
-	t->vcpu->has_hypercall = !is_answered && t->vcpu->run->exit_reason == KVM_EXIT_HYPERCALL;
+		ret = t->vm->kind->run_end(t->vm, t->vcpu);
+	t->vcpu->has_hypercall = ret == 0 && t->vcpu->run->exit_reason == KVM_EXIT_HYPERCALL;
 	(void)pthread_mutex_unlock(&lock);
-	return is_answered;
+	return ret == 0 ? err : ret;
 }
 
 int fw_run(int vcpu_fd)
@@ -485,9 +489,11 @@ int fw_run(int vcpu_fd)
 
 	if (err < 0)
 		return err;
+	if (err == SIM_RUN_EXIT)
+		return 0;
 	do
-		err = host->run(vcpu_fd);
-	while (run_end(&t, err));
+		err = run_end(&t, host->run(vcpu_fd));
+	while (err == SIM_RUN_ON);
 	return err;
 }
 

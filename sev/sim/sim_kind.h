@@ -21,6 +21,9 @@
 #define SIM_PASS  INT_MIN
 #define SIM_BELOW (INT_MIN + 1)
 
+#define SIM_RUN_ON   1 /* run_end(): the exit is answered */
+#define SIM_RUN_EXIT 1 /* run_check(): there is an exit already */
+
 struct sim_kind {
 	uint32_t vm_type; /* argument of KVM_CREATE_VM; ABI 1.2 */
 	bool has_gmem;    /* guest_memfd and memory attributes */
@@ -40,17 +43,24 @@ struct sim_kind {
 	/* An ioctl of a vCPU, likewise; must not wait for a vCPU that runs. NULL: pass all. */
 	MUST_USE int (*vcpu_ioctl)(
 		struct sim_vm *vm, struct sim_vcpu *vcpu, unsigned long request, unsigned long arg);
-	/* Before each KVM_RUN: 0, or the -errno that it gives. */
+	/*
+	 * Before each KVM_RUN: 0, the -errno that it gives, or SIM_RUN_EXIT: the next exit is in
+	 * vcpu->run already, the vCPU does not run.
+	 */
 	MUST_USE int (*run_check)(struct sim_vm *vm, struct sim_vcpu *vcpu);
 	/*
-	 * After each exit (vcpu->run is mapped): true if it is answered and the vCPU runs on; false
-	 * hands vcpu->run, changed or not, to the monitor. NULL: hand over all.
+	 * After each exit (vcpu->run is mapped): SIM_RUN_ON if it is answered and the vCPU runs on; 0
+	 * hands vcpu->run, changed or not, to the monitor, -errno does so as KVM_RUN's error. NULL:
+	 * hand over all.
 	 */
-	bool (*run_end)(struct sim_vm *vm, struct sim_vcpu *vcpu);
+	MUST_USE int (*run_end)(struct sim_vm *vm, struct sim_vcpu *vcpu);
 	/* The launch digest so far, zeros behind a shorter one. NULL: the kind has none. */
 	void (*digest)(const struct sim_vm *vm, uint8_t ret[SNP_DIGEST_BYTES]);
 };
 
 extern const struct sim_kind sim_kind_plain; /* sim_plain.c: KVM_X86_DEFAULT_VM */
+extern const struct sim_kind sim_kind_sev;   /* sim_sev.c, and the next two */
+extern const struct sim_kind sim_kind_sev_es;
+extern const struct sim_kind sim_kind_legacy; /* SEV_INIT, SEV_ES_INIT on a default VM */
 extern const struct sim_kind sim_kind_snp;   /* sim_snp.c */
 extern const struct sim_kind sim_kind_tdx;   /* sim_tdx.c */

@@ -402,13 +402,13 @@ static int snp_run_check(struct sim_vm *vm, struct sim_vcpu *vcpu)
 	return vcpu->is_protected && vm->is_launched ? 0 : -EINVAL;
 }
 
-static bool snp_run_end(struct sim_vm *vm, struct sim_vcpu *vcpu)
+static int snp_run_end(struct sim_vm *vm, struct sim_vcpu *vcpu)
 {
 	bool is_ours = sim_port_owns(vcpu->run);
 
 	if (is_ours)
 		sim_port_step(vm, vcpu->run);
-	return is_ours;
+	return is_ours ? SIM_RUN_ON : 0;
 }
 
 static void snp_digest(const struct sim_vm *vm, uint8_t ret[SNP_DIGEST_BYTES])

@@ -35,7 +35,7 @@ struct sim_td_leaf {
 	uint32_t may[4]; /* eax, ebx, ecx, edx: the configurable bits */
 };
 
-#define SIM_TD_LEAVES 10u
+#define SIM_TD_LEAVES 8u
 
 extern const struct sim_td_leaf sim_td_leaves[SIM_TD_LEAVES];
 
@@ -50,10 +50,10 @@ struct sim_td {
 	uint8_t mrconfigid[ABI_TDX_ID_BYTES];
 	uint8_t mrowner[ABI_TDX_ID_BYTES];
 	uint8_t mrownerconfig[ABI_TDX_ID_BYTES];
-	unsigned int gpa_bits;             /* 48 or 52; the shared bit is the one below */
-	uint32_t cpuid[SIM_TD_LEAVES][4];  /* as configured */
+	unsigned int gpa_bits;            /* 48 or 52; the shared bit is the one below */
+	uint32_t cpuid[SIM_TD_LEAVES][4]; /* as configured */
 	unsigned int n_init_vcpus;
-	bool is_dead; /* the module or KVM gave the TD up: every later call is EIO */
+	bool is_dead;            /* the module or KVM gave the TD up: every later call is EIO */
 	struct sim_ranges added; /* pages of PAGE.ADD, and those the guest accepted */
 	void *mrtd_stream;       /* EVP_MD_CTX; NULL when there is no TD yet */
 	uint8_t mrtd[TDX_DIGEST_BYTES];
@@ -88,17 +88,19 @@ MUST_USE int sim_td_vcpu_command(const struct sim_td *td);
 MUST_USE int sim_td_init_vcpu(struct sim_td *td, bool has_x2apic);
 
 /*
- * GET_CPUID: the leaves that may be configured as they were; *n is the room and then the number.
- * -E2BIG: less room than *n says then. ABI 4.1.
+ * GET_CPUID: the CPU's table (host, n_host entries) with the bits that may be configured as they
+ * were; *n is the room and then the number. -E2BIG: less room than *n says then. ABI 4.1, 4.3.
  */
-MUST_USE int sim_td_get_cpuid(const struct sim_td *td, struct abi_tdx_cpuid *entries, uint32_t *n);
+MUST_USE int sim_td_get_cpuid(const struct sim_td *td, const struct abi_tdx_cpuid *host,
+	uint32_t n_host, struct abi_tdx_cpuid *entries, uint32_t *n);
 
 /* Is gpa below the shared bit, and len bytes behind it too? */
 bool sim_td_is_private_range(const struct sim_td *td, uint64_t gpa, uint64_t len);
 
 /*
  * TDH.MEM.PAGE.ADD of one page and, if measured, its 16 TDH.MR.EXTEND: the module's status word, 0
- * for success. A refused page changes neither the digest nor the set of pages (ABI 4.7, 4.13).
+ * for success. A refused ADD changes neither the digest nor the set of pages; after a refused
+ * EXTEND the page is there, and its first chunks are measured (ABI 4.7, 4.13).
  */
 MUST_USE uint64_t sim_td_add_page(
 	struct sim_td *td, uint64_t gpa, const uint8_t page[4096], bool is_measured);
@@ -122,3 +124,7 @@ MUST_USE int sim_td_extend(
 /* TDG.MR.REPORT, with its MAC. -EINVAL: not running; -EIO: libcrypto failed. ABI 4.7. */
 MUST_USE int sim_td_report(const struct sim_td *td,
 	const uint8_t report_data[TDX_REPORT_DATA_BYTES], struct tdx_report *ret);
+
+/* Was this report made on this machine, with hashes that are those of its parts? */
+bool sim_td_is_report(const struct sim_tdx_platform *p, const struct sim_tdx_crypto *c,
+	const struct tdx_report *r);

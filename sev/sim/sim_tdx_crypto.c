@@ -64,7 +64,8 @@ int sim_tdx_crypto_init(
 		!key_is_certified(c.pck, p->blob[SIM_TDX_CHAIN])) {
 		sim_tdx_crypto_done(&c);
 		return why_set(why, -EBADMSG,
-			"platform file: no P-256 keys, or none that belongs to the PCK certificate");
+			"platform file: no P-256 keys, or none that belongs to the PCK "
+			"certificate");
 	}
 	int err = all_try(&c);
 	if (err < 0) {
@@ -85,8 +86,8 @@ void sim_tdx_crypto_done(struct sim_tdx_crypto *c)
 }
 
 /* Aborts only on a libcrypto without SHA-2, which init() has excluded, or without memory. */
-static void two_hash(const EVP_MD *md, const void *a, size_t a_len, const void *b, size_t b_len,
-	uint8_t *ret)
+static void two_hash(
+	const EVP_MD *md, const void *a, size_t a_len, const void *b, size_t b_len, uint8_t *ret)
 {
 	EVP_MD_CTX *ctx = EVP_MD_CTX_new();
 

@@ -17,10 +17,10 @@
 #include "sev/abi_tdx.h"
 #include "sev/sim/sim_tdx_platform.h"
 
-#define SIM_TDX_MAC_BYTES  32u
-#define SIM_TDX_SIG_BYTES  64u /* r, s: 32 bytes each, big-endian (ATT 6.3) */
-#define SIM_TDX_KEY_XY     64u /* x, y */
-#define SIM_TDX_SHA256     32u
+#define SIM_TDX_MAC_BYTES 32u
+#define SIM_TDX_SIG_BYTES 64u /* r, s: 32 bytes each, big-endian (ATT 6.3) */
+#define SIM_TDX_KEY_XY    64u /* x, y */
+#define SIM_TDX_SHA256    32u
 
 struct sim_tdx_crypto {
 	void *sha256; /* EVP_MD */
