@@ -1,0 +1,82 @@
+/*
+ * guest_start: the head of the test guest: a bzImage setup header (Linux x86 boot protocol 2.12),
+ * and the way from 32-bit protected mode (docs/launch.md) to C in 64-bit mode, with the first
+ * 4 GiB mapped one to one. Interrupts stay off; an exception is a triple fault, which ends us.
+ */
+	.section .setup, "a"
+	.org 0x1f1
+	.byte 1				/* setup_sects */
+	.org 0x1fe
+	.word 0xaa55
+	.byte 0xeb, 0x66		/* jump: the header ends at 0x268 */
+	.ascii "HdrS"
+	.word 0x020c			/* version */
+	.org 0x210
+	.byte 0				/* type_of_loader */
+	.byte 1				/* loadflags: LOADED_HIGH */
+	.org 0x22c
+	.long 0x7fffffff		/* initrd_addr_max */
+	.long 0x1000			/* kernel_alignment */
+	.byte 1, 12			/* relocatable_kernel, min_alignment */
+	.word 0
+	.long 2047			/* cmdline_size */
+	.org 0x258
+	.quad 0x1000000			/* pref_address */
+	.long 0x100000			/* init_size */
+
+	.section .start, "ax"
+	.code32
+	.globl _start
+_start:
+	movl $stack_end, %esp
+	movl $tables + 0x1000, %eax	/* PML4: one entry */
+	orl $3, %eax
+	movl %eax, tables
+	movl $tables + 0x2000, %eax	/* PDPT: four */
+	orl $3, %eax
+	movl $tables + 0x1000, %edi
+	movl $4, %ecx
+1:	movl %eax, (%edi)
+	addl $0x1000, %eax
+	addl $8, %edi
+	loop 1b
+	movl $0x83, %eax		/* 2048 pages of 2 MiB: present, writable, large */
+	movl $tables + 0x2000, %edi
+	movl $2048, %ecx
+2:	movl %eax, (%edi)
+	addl $0x200000, %eax
+	addl $8, %edi
+	loop 2b
+	movl $0x20, %eax		/* CR4.PAE */
+	movl %eax, %cr4
+	movl $tables, %eax
+	movl %eax, %cr3
+	movl $0xc0000080, %ecx		/* EFER.LME */
+	rdmsr
+	orl $0x100, %eax
+	wrmsr
+	movl $0x80000011, %eax		/* CR0: PG, ET, PE */
+	movl %eax, %cr0
+	lgdt gdt_pointer
+	ljmp $8, $long_mode
+	.code64
+long_mode:
+	movl $16, %eax
+	movl %eax, %ds
+	movl %eax, %es
+	movl %eax, %ss
+	call guest_main
+3:	hlt
+	jmp 3b
+
+	.balign 8
+gdt:	.quad 0, 0x00af9b000000ffff, 0x00cf93000000ffff
+gdt_pointer:
+	.word . - gdt - 1
+	.long gdt
+
+	.bss
+	.balign 4096
+tables:	.skip 6 * 4096
+	.skip 16384
+stack_end:
