@@ -102,6 +102,11 @@ static MUST_USE int session_write(const char *out, const struct sev_session *s, 
 
 	if (err == 0)
 		err = out_write_b64(out, "session.b64", s->blob, sizeof s->blob, why);
+	/* The same as bytes: what a launch policy and casemate broker sev-session read. */
+	if (err == 0)
+		err = out_write(out, "godh.bin", s->godh, sizeof s->godh, 0644, why);
+	if (err == 0)
+		err = out_write(out, "session.bin", s->blob, sizeof s->blob, 0644, why);
 	if (err == 0)
 		err = out_write(out, "tek.bin", s->keys.p, SEV_KEY_BYTES, 0600, why);
 	memcpy(tik, s->keys.p + SEV_KEY_BYTES, SEV_KEY_BYTES);
@@ -137,9 +142,8 @@ static int session_run(const struct session_args *a)
 		err = session_write(a->out, &s, &why);
 	if (err < 0)
 		return cmd_fail(opts_exit_status(err), err, &why);
-	printf("%s platform (%s): godh.b64 and session.b64 are for its host; tek.bin and tik.bin "
-	       "stay "
-	       "with you\n",
+	printf("%s platform (%s): godh and session (.bin, .b64) are for its host; tek.bin and "
+	       "tik.bin stay with you\n",
 		chain.product, trust_class_name(chain.trust));
 	return EXIT_YES;
 }
@@ -152,7 +156,7 @@ int cmd_sev_session(int argc, char **argv)
 			"the platform's certificates: PDH, PEK, OCA, CEK, ASK, ARK" },
 		{ "root", OPT_LIST, &a.roots, "FILE", "an extra trust root, an ARK" },
 		{ "policy", OPT_TEXT, &a.policy, "HEX", "the guest policy of the launch" },
-		{ "out", OPT_TEXT, &a.out, "DIR", "where the four files go" },
+		{ "out", OPT_TEXT, &a.out, "DIR", "where the six files go" },
 		{ 0 },
 	};
 	const struct opt_spec spec = {

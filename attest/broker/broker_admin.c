@@ -15,6 +15,13 @@
 
 /* --- shared with the command line ---------------------------------------------------------------- */
 
+/* SHA-384; of SEV and SEV-ES SHA-256, kept with zeros behind (attest/verify_sev.c). */
+static MUST_USE int digest_parse(const char *text, uint8_t ret[STORE_DIGEST_BYTES])
+{
+	memset(ret, 0, STORE_DIGEST_BYTES);
+	return opts_parse_hex(text, ret, strlen(text) == 64 ? 32 : STORE_DIGEST_BYTES);
+}
+
 int broker_put_policy(const struct store *s, const struct broker_config *config, const char *tenant,
 	const uint8_t *bytes, size_t len, const char *filename, const char *const *digests,
 	size_t n, const uint8_t *host_data, struct policy *policy,
@@ -26,10 +33,10 @@ int broker_put_policy(const struct store *s, const struct broker_config *config,
 	if (n > ARRAY_LEN(parsed))
 		return why_set(why, -EINVAL, "at most %u launch digests", LIMIT_BROKER_DIGESTS);
 	for (size_t i = 0; i < n; i++)
-		if (digests[i] == NULL ||
-			opts_parse_hex(digests[i], parsed[i], STORE_DIGEST_BYTES) < 0)
+		if (digests[i] == NULL || digest_parse(digests[i], parsed[i]) < 0)
 			return why_set(why, -EINVAL,
-				"launch digest: want 96 hexadecimal digits, not \"%.100s\"",
+				"launch digest: want 96 hexadecimal digits (SEV, SEV-ES: 64), not "
+				"\"%.100s\"",
 				digests[i] != NULL ? digests[i] : "");
 	int err = policy_parse(bytes, len, filename, policy, why);
 	if (err == 0 && config != NULL)
@@ -92,8 +99,11 @@ int broker_list_policies(const struct store *s, const char *tenant, json_t **ret
 	return err;
 }
 
+/* Sessions of SEV launches lie among the secrets (broker_sev.c). */
 static int name_add(void *owner, const char *name)
 {
+	if (name[0] == '.')
+		return 0;
 	return json_array_append_new(owner, json_string(name)) < 0 ? -ENOMEM : 0;
 }
 

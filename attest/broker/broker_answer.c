@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "attest/broker/broker_sev.h"
 #include "attest/broker/kbs_bind.h"
 #include "attest/broker/kbs_json.h"
 #include "attest/broker/kbs_jwe.h"
@@ -484,11 +485,13 @@ static void request_answer(
 		return attest_answer(b, rq, ret);
 	if (rq->method == BROKER_GET && strncmp(rq->path, resource, strlen(resource)) == 0)
 		return resource_answer(b, rq, rq->path + strlen(resource), ret);
+	if (rq->method == BROKER_POST && strcmp(rq->path, BROKER_SEV_PATH) == 0)
+		return broker_sev_answer(b, rq, ret);
 	if (rq->method == BROKER_GET && strcmp(rq->path, "/.well-known/jwks.json") == 0)
 		return reply_json(ret, json_loads(b->tokens.jwks, 0, NULL));
 	(void)why_set(&why, 0,
-		"want POST " PREFIX "/auth, POST " PREFIX "/attest or GET " PREFIX
-		"/resource/REPOSITORY/TYPE/TAG");
+		"want POST " PREFIX "/auth, POST " PREFIX "/attest, GET " PREFIX
+		"/resource/REPOSITORY/TYPE/TAG or POST " BROKER_SEV_PATH);
 	reply_refuse(ret, NO_PATH, &why);
 }
 

@@ -6,6 +6,7 @@
  *   POST /kbs/v0/attest                     -> token
  *   GET  /kbs/v0/resource/REPOSITORY/TYPE/TAG -> JWE; by cookie or token
  *   GET  /.well-known/jwks.json             -> the key tokens are checked with
+ *   POST /casemate/v0/sev/launch            -> a SEV launch's secret (broker_sev.h)
  *
  * Trust:   none in a request. A reply's detail tells the one who asked why: it quotes only what he
  *          sent, the policy he named and the verdict on it.

@@ -9,6 +9,7 @@
 
 #include "attest/broker/broker_admin.h"
 #include "attest/broker/broker_import.h"
+#include "attest/broker/broker_sev.h"
 #include "attest/broker/kbs_json.h"
 #include "base/fd.h"
 #include "base/log.h"
@@ -38,6 +39,9 @@ struct verb {
 	bool is_json;
 	struct opt_list digests;
 	const char *init_data, *below, *serial;
+	const char *policy;
+	struct opt_list certs;
+	bool is_held, is_reusable;
 
 	struct broker_config config;
 	bool has_config;
@@ -75,11 +79,11 @@ static MUST_USE int store_take(struct verb *v, struct why *why)
 }
 
 /*
- * Parse the line "put X | list | END X", open the store. EXIT_YES with v->args NULL: help was shown;
+ * Parse the line "put X | list | WORD X", open the store. EXIT_YES with v->args NULL: help was shown;
  * else the status to end with, or -1: go on.
  */
-static MUST_USE int verb_begin(struct verb *v, const struct opt_spec *spec, const char *end,
-	int argc, char **argv, struct why *why)
+static MUST_USE int verb_begin(struct verb *v, const struct opt_spec *spec,
+	const char *const *words, int argc, char **argv, struct why *why)
 {
 	int err = opts_parse(spec, argc, argv, &v->args, &v->n, why);
 
@@ -87,8 +91,9 @@ static MUST_USE int verb_begin(struct verb *v, const struct opt_spec *spec, cons
 		return err > 0 ? EXIT_YES : usage(why);
 	v->is_list = strcmp(v->args[0], "list") == 0;
 	v->is_put = strcmp(v->args[0], "put") == 0;
-	if (v->n != (v->is_list ? 1 : 2) ||
-		(!v->is_list && !v->is_put && strcmp(v->args[0], end) != 0)) {
+	while (*words != NULL && strcmp(v->args[0], *words) != 0)
+		words++;
+	if (v->n != (v->is_list ? 1 : 2) || (!v->is_list && !v->is_put && *words == NULL)) {
 		(void)why_set(why, 0, "want: %s", spec->usage);
 		return usage(why);
 	}
@@ -187,7 +192,7 @@ int broker_cmd_secret(int argc, char **argv)
 	json_t *names = NULL;
 	struct why why = { 0 };
 
-	int status = verb_begin(&v, &spec, "rm", argc, argv, &why);
+	int status = verb_begin(&v, &spec, (const char *const[]){ "rm", NULL }, argc, argv, &why);
 	if (status >= 0)
 		return status;
 	const char *tenant = v.tenant != NULL ? v.tenant : "";
@@ -335,12 +340,176 @@ int broker_cmd_policy(int argc, char **argv)
 		1, 2 };
 	struct why why = { 0 };
 
-	int status = verb_begin(&v, &spec, "revoke", argc, argv, &why);
+	int status =
+		verb_begin(&v, &spec, (const char *const[]){ "revoke", NULL }, argc, argv, &why);
 	if (status >= 0)
 		return status;
 	return v.is_list  ? policy_list(&v, &why)
 	       : v.is_put ? policy_put(&v, &why)
 			  : policy_revoke(&v, &why);
+}
+
+/* --- sev-session --------------------------------------------------------------------------------- */
+
+/* One of the files of casemate attest sev-session, of exactly this length. */
+static MUST_USE int session_file(
+	const char *folder, const char *name, uint8_t *ret, size_t len, struct why *why)
+{
+	char path[2 * LIMIT_PATH_BYTES];
+	uint8_t *p = NULL;
+	size_t got = 0;
+
+	int n = snprintf(path, sizeof path, "%s/%s", folder, name);
+	int err = n < 0 || (size_t)n >= sizeof path ? -ENAMETOOLONG
+						    : fd_read_path(path, len, &p, &got, why);
+	if (err == -ENOENT)
+		err = -EIO;
+	if (err == 0 && got != len)
+		err = why_set(why, -EBADMSG, "%s: %zu bytes, want %zu", path, got, len);
+	if (err == 0)
+		memcpy(ret, p, len);
+	if (p != NULL)
+		explicit_bzero(p, got);
+	free(p);
+	return err;
+}
+
+/* The platform's certificates, one behind the other as the files say. */
+static MUST_USE int session_certs(
+	const struct opt_list *list, uint8_t *ret, size_t size, size_t *ret_len, struct why *why)
+{
+	struct sev_certs certs = { 0 };
+	int err = 0;
+
+	*ret_len = 0;
+	for (size_t i = 0; err == 0 && i < list->n; i++) {
+		uint8_t *p = NULL;
+		size_t len = 0;
+		err = fd_read_path(list->at[i], size - *ret_len, &p, &len, why);
+		if (err == -ENOENT)
+			err = -EIO;
+		if (err == 0)
+			memcpy(ret + *ret_len, p, len);
+		free(p);
+		if (err == 0)
+			err = sev_certs_add(&certs, ret + *ret_len, len, why);
+		if (err < 0)
+			return why_prefix(why, err, "%s", list->at[i]);
+		*ret_len += len;
+	}
+	return err;
+}
+
+static MUST_USE int session_put(
+	const struct verb *v, const char *tenant, uint8_t ret_id[32], struct why *why)
+{
+	static uint8_t certs[LIMIT_SECRET_BYTES];
+	uint8_t blob[SEV_SESSION_BYTES];
+	AUTO(secret) struct secret keys = { 0 };
+	struct sev_kept kept = { .flags = (v->is_held ? SEV_SESSION_HELD : 0) |
+					  (v->is_reusable ? SEV_SESSION_REUSABLE : 0) };
+
+	if (v->policy == NULL || v->certs.n == 0)
+		return why_set(why, -EINVAL, "--policy and --certs are needed");
+	if (opts_parse_hex(v->policy, kept.policy_hash, sizeof kept.policy_hash) < 0)
+		return why_set(why, -EINVAL,
+			"--policy: want its hash, 64 hexadecimal digits, not \"%.100s\"",
+			v->policy);
+	int err = secret_init(&keys, SEV_KEY_BYTES + SEV_TIK_BYTES);
+	if (err == 0)
+		err = session_file(v->args[1], "tek.bin", keys.p, SEV_KEY_BYTES, why);
+	if (err == 0)
+		err = session_file(
+			v->args[1], "tik.bin", keys.p + SEV_KEY_BYTES, SEV_TIK_BYTES, why);
+	if (err == 0)
+		err = session_file(v->args[1], "session.bin", blob, sizeof blob, why);
+	if (err == 0)
+		err = session_certs(&v->certs, certs, sizeof certs, &kept.certs.len, why);
+	if (err == 0)
+		err = broker_sev_id(blob, ret_id);
+	if (err < 0)
+		return err;
+	kept.tek = keys.p;
+	kept.tik = keys.p + SEV_KEY_BYTES;
+	kept.certs.p = certs;
+	return broker_sev_put(&v->store, tenant, ret_id, &kept, why);
+}
+
+static int session_lines(json_t *rows)
+{
+	const json_t *row;
+	size_t i;
+	int status = EXIT_YES;
+
+	json_array_foreach(rows, i, row)
+	{
+		const char *id, *policy;
+		int is_held, is_reusable;
+		if (json_unpack((json_t *)(uintptr_t)row, "{s:s,s:s,s:b,s:b}", "session", &id,
+			    "policy", &policy, "held", &is_held, "reusable", &is_reusable) < 0 ||
+			printf("%s  policy %s%s%s\n", id, policy, is_held ? " held" : "",
+				is_reusable ? " reusable" : "") < 0)
+			status = EXIT_OURS;
+	}
+	json_decref(rows);
+	return status;
+}
+
+static int session_list(const struct verb *v, const char *tenant, struct why *why)
+{
+	json_t *rows = NULL;
+	int err = broker_sev_list(&v->store, tenant, &rows, why);
+
+	if (err < 0)
+		return report(err, why);
+	return v->is_json ? json_answer(json_pack("{s:s,s:o}", "schema",
+				    "casemate.broker.sev-sessions/1", "sessions", rows))
+			  : session_lines(rows);
+}
+
+int broker_cmd_sev_session(int argc, char **argv)
+{
+	AUTO(verb) struct verb v = { .store = STORE_NONE };
+	const struct opt options[] = {
+		STORE_OPTIONS(v),
+		{ "policy", OPT_TEXT, &v.policy, "HASH", "put: the launch policy it is for" },
+		{ "certs", OPT_LIST, &v.certs, "FILE",
+			"put: the platform's certificates, PDH to ARK" },
+		{ "hold", OPT_FLAG, &v.is_held, NULL,
+			"put: its launch waits until it is released here" },
+		{ "reusable", OPT_FLAG, &v.is_reusable, NULL, "put: for more than one launch" },
+		{ 0 },
+	};
+	const struct opt_spec spec = { "casemate-broker sev-session put FOLDER | list | "
+				       "release SESSION | rm SESSION",
+		"Keep the sessions of SEV launches whose measurement this broker answers.", options,
+		1, 2 };
+	uint8_t id[32];
+	char hex[2 * sizeof id + 1];
+	struct why why = { 0 };
+
+	int status = verb_begin(
+		&v, &spec, (const char *const[]){ "release", "rm", NULL }, argc, argv, &why);
+	if (status >= 0)
+		return status;
+	const char *tenant = v.tenant != NULL ? v.tenant : "";
+	if (v.is_list)
+		return session_list(&v, tenant, &why);
+	int err = v.is_put ? session_put(&v, tenant, id, &why)
+		  : opts_parse_hex(v.args[1], id, sizeof id) < 0
+			  ? why_set(&why, -EINVAL,
+				    "want a session, 64 hexadecimal digits, not \"%.100s\"",
+				    v.args[1])
+		  : strcmp(v.args[0], "rm") == 0 ? broker_sev_remove(&v.store, tenant, id, &why)
+						 : broker_sev_release(&v.store, tenant, id, &why);
+	if (err < 0)
+		return err == -EINVAL ? usage(&why) : report(err, &why);
+	wr_hex_str(hex, sizeof hex, id, sizeof id);
+	return !v.is_put       ? EXIT_YES
+	       : v.is_json     ? json_answer(json_pack("{s:s,s:s}", "schema",
+					 "casemate.broker.sev-session/1", "session", hex))
+	       : puts(hex) < 0 ? EXIT_OURS
+			       : EXIT_YES;
 }
 
 /* --- store --------------------------------------------------------------------------------------- */

@@ -1,5 +1,5 @@
 /*
- * broker_cmd: casemate-broker's commands: serve, secret, policy, store (casemate-broker(8)).
+ * broker_cmd: casemate-broker's commands: serve, secret, policy, sev-session, store (casemate-broker(8)).
  *
  * Trust:   argv is the operator's.
  * Owns:    nothing.
@@ -11,4 +11,5 @@
 int broker_cmd_serve(int argc, char **argv);
 int broker_cmd_secret(int argc, char **argv);
 int broker_cmd_policy(int argc, char **argv);
+int broker_cmd_sev_session(int argc, char **argv);
 int broker_cmd_store(int argc, char **argv);

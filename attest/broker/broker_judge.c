@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "attest/sev_session.h"
 #include "attest/snp_report.h"
 #include "attest/tdx_quote.h"
 #include "base/secret.h"
@@ -18,7 +19,11 @@
 #define ROWS_TEE                                                                                   \
 	(ROWS_ALL | ROW_BIT(ROW_CHAIN) | ROW_BIT(ROW_TCB) | ROW_BIT(ROW_DEBUG) |                   \
 		ROW_BIT(ROW_MEASUREMENT))
-#define ROWS_TDX  (ROW_BIT(ROW_COLLATERAL) | ROW_BIT(ROW_QE) | ROW_BIT(ROW_MODULE))
+#define ROWS_TDX (ROW_BIT(ROW_COLLATERAL) | ROW_BIT(ROW_QE) | ROW_BIT(ROW_MODULE))
+#define ROWS_SEV                                                                                   \
+	(ROW_BIT(ROW_SIGNATURE) | ROW_BIT(ROW_TRUST) | ROW_BIT(ROW_CHAIN) | ROW_BIT(ROW_TCB) |     \
+		ROW_BIT(ROW_DEBUG) | ROW_BIT(ROW_MEASUREMENT) | ROW_BIT(ROW_POLICY) |              \
+		ROW_BIT(ROW_OWNER))
 #define ROWS_VTPM (ROW_BIT(ROW_PCRS) | ROW_BIT(ROW_BINDING))
 
 static const struct {
@@ -192,16 +197,14 @@ static MUST_USE int evidence_verify(struct judge *j, const struct store_policy *
 }
 
 /* The verdict must be whole and affirming, and this is the one place that says so. */
-static MUST_USE int verdict_check(const struct judge *j, struct why *why)
+static MUST_USE int verdict_check(
+	const struct judge *j, uint32_t needed, bool may_be_host, struct why *why)
 {
 	const struct verdict *v = &j->verdict;
-	uint32_t needed = tees[j->evidence.tee].rows;
 	char line[VERDICT_WHY_MAX];
 
-	/* A bare TPM's key is one the policy names (policy_check_tee). */
 	bool is_trusted = v->trust == TRUST_HARDWARE ||
-			  (v->trust == TRUST_SIMULATED && j->policy.tee.simulated) ||
-			  j->evidence.tee == TEE_TPM;
+			  (v->trust == TRUST_SIMULATED && j->policy.tee.simulated) || may_be_host;
 	if (v->overall != VERDICT_AFFIRMING) {
 		verdict_print_line(v, line, sizeof line);
 		return why_set(why, -EACCES, "%s", line);
@@ -262,7 +265,8 @@ static MUST_USE int judge_all(struct judge *j, const struct store *store,
 		return err;
 	j->is_genuine = j->verdict.rows[ROW_SIGNATURE].status == VERDICT_AFFIRMING &&
 			j->verdict.rows[ROW_CHAIN].status == VERDICT_AFFIRMING;
-	return verdict_check(j, why);
+	/* A bare TPM's key is one the policy names (policy_check_tee). */
+	return verdict_check(j, tees[j->evidence.tee].rows, j->evidence.tee == TEE_TPM, why);
 }
 
 int judge_evidence(struct judge *j, const struct store *store, const struct judge_question *q,
@@ -292,6 +296,60 @@ int judge_evidence(struct judge *j, const struct store *store, const struct judg
 		*ret = proof;
 	return err;
 }
+
+/* --- SEV launches -------------------------------------------------------------------------------- */
+
+static void launch_prove(const struct judge *j, struct proof *proof)
+{
+	const struct policy_sev *sev = &j->policy.tee.sev;
+	const struct claim *digest = claims_find(&j->verdict.claims, "measurement");
+	const struct claim *debug = claims_find(&j->verdict.claims, "policy_debug_allowed");
+
+	if (digest != NULL && digest->len <= sizeof proof->launch_digest)
+		memcpy(proof->launch_digest, digest->bytes, digest->len);
+	proof->is_debug_off = debug != NULL && debug->number == 0;
+	proof->is_tcb_met = (sev->api_major | sev->api_minor | sev->build) != 0 &&
+			    j->verdict.rows[ROW_TCB].status == VERDICT_AFFIRMING;
+}
+
+int judge_launch(struct judge *j, const struct store_policy *p, const struct judge_launch *launch,
+	int64_t now, struct proof *ret, struct why *why)
+{
+	const struct attest_inputs in = {
+		.kind = EVIDENCE_SEV,
+		.evidence = { launch->measure, sizeof launch->measure },
+		.certs = &launch->certs,
+		.n_certs = 1,
+		.roots = j->roots.at,
+		.n_roots = j->roots.n,
+		.sev = { .tik = { launch->tik, SEV_TIK_BYTES },
+			.api_major = launch->api[0],
+			.api_minor = launch->api[1],
+			.build = launch->api[2],
+			.policy = launch->policy_word },
+		.digests = p->digests,
+		.n_digests = p->n_digests,
+		.policy = &j->policy,
+		.required_rows = ROWS_SEV,
+		.at = (time_t)now,
+	};
+
+	memcpy(ret->policy_hash, j->policy.hash, sizeof ret->policy_hash);
+	(void)snprintf(ret->guest, sizeof ret->guest, "%s", j->policy.name);
+	(void)snprintf(ret->tenant, sizeof ret->tenant, "%s", p->tenant);
+	ret->serial = j->policy.serial;
+	if (EVP_Digest(launch->measure, sizeof launch->measure, ret->evidence_hash, NULL,
+		    EVP_sha256(), NULL) != 1)
+		return -EIO;
+	int err = attest_verify(&in, &j->verdict, why);
+	if (err == 0)
+		err = verdict_check(j, ROWS_SEV, false, why);
+	if (err == 0)
+		launch_prove(j, ret);
+	return err;
+}
+
+/* --- releasing ------------------------------------------------------------------------------------ */
 
 static const struct policy_key *key_find(const struct policy *policy, const char *path)
 {

@@ -57,6 +57,22 @@ struct judge_question {
 MUST_USE int judge_evidence(struct judge *j, const struct store *store,
 	const struct judge_question *q, struct proof *ret, struct why *why);
 
+/* A SEV or SEV-ES launch as its host tells it, and what the owner kept for it. */
+struct judge_launch {
+	uint8_t measure[48]; /* LAUNCH_MEASURE's answer: MAC, MNONCE */
+	uint32_t policy_word;
+	uint8_t api[3];     /* major, minor, build */
+	const uint8_t *tik; /* 48 bytes: the key, and the digest of the PDH it was wrapped for */
+	struct attest_blob certs; /* of the platform */
+};
+
+/*
+ * Judge a launch against j->policy, which p is the row of. 0 and -EACCES as judge_evidence(); in *ret
+ * since and boot_id are the caller's.
+ */
+MUST_USE int judge_launch(struct judge *j, const struct store_policy *p,
+	const struct judge_launch *launch, int64_t now, struct proof *ret, struct why *why);
+
 /*
  * The policy of a proven session, read again because it may have been revoked or have run out
  * meanwhile; left in j->policy. -EACCES with why.

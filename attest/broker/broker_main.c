@@ -15,6 +15,7 @@ static const struct {
 	{ "serve", broker_cmd_serve },
 	{ "secret", broker_cmd_secret },
 	{ "policy", broker_cmd_policy },
+	{ "sev-session", broker_cmd_sev_session },
 	{ "store", broker_cmd_store },
 };
 
@@ -26,9 +27,11 @@ static const char help[] =
 	"  policy put FILE [--launch-digest HEX]...       whose guests may get secrets\n"
 	"  policy list | policy revoke HASH\n"
 	"  policy revoke NAME --serial N|--below N        one serial, or all below one\n"
+	"  sev-session put FOLDER --policy HASH --certs FILE...   keys of a SEV launch\n"
+	"  sev-session list | sev-session release SESSION | sev-session rm SESSION\n"
 	"  store import FOLDER --config FILE              a store of plain files, as before 0.2\n"
 	"  store rekey FILE --config FILE                 from the key of configuration FILE\n\n"
-	"secret and policy take --config FILE or --store FOLDER. VERB --help says more.\n";
+	"secret, policy and sev-session take --config FILE or --store FOLDER. VERB --help says more.\n";
 
 static int verb_run(int argc, char **argv)
 {
@@ -38,10 +41,10 @@ static int verb_run(int argc, char **argv)
 	if (argc > 1 && strcmp(argv[1], "--help") == 0)
 		return fputs(help, stdout) < 0 ? EXIT_OURS : EXIT_YES;
 	if (argc > 1)
-		log_err("unknown verb \"%.40s\": want one of serve, secret, policy, store",
+		log_err("unknown verb \"%.40s\": want one of serve, secret, policy, sev-session, store",
 			argv[1]);
 	else
-		log_err("a verb is missing: one of serve, secret, policy, store");
+		log_err("a verb is missing: one of serve, secret, policy, sev-session, store");
 	return EXIT_USAGE;
 }
 

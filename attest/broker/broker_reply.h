@@ -22,6 +22,7 @@ struct broker_reply {
 	char *body;                         /* for kbs_text_free(); NULL when memory is short */
 	bool is_text;                       /* text/plain, not JSON */
 	char set_cookie[BROKER_COOKIE_MAX]; /* empty: none */
+	unsigned int retry_after_s;         /* 0: no such header */
 };
 
 /* Every way to say no. */

@@ -198,6 +198,11 @@ static void reply_send(struct evhttp_request *rq, struct broker_reply *r)
 	(void)evhttp_add_header(headers, "Cache-Control", "no-store");
 	if (r->set_cookie[0] != '\0')
 		(void)evhttp_add_header(headers, "Set-Cookie", r->set_cookie);
+	if (r->retry_after_s != 0) {
+		char seconds[16];
+		(void)snprintf(seconds, sizeof seconds, "%u", r->retry_after_s);
+		(void)evhttp_add_header(headers, "Retry-After", seconds);
+	}
 	if (r->body == NULL || evbuffer_add(out, r->body, strlen(r->body)) < 0)
 		r->status = 500;
 	kbs_text_free(r->body);
