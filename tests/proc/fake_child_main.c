@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
@@ -158,10 +159,48 @@ static void go(void)
 	misbehave();
 }
 
+/* SEV, SEV-ES: measured, and held until somebody answers. */
+static void owner_ask(void)
+{
+	struct wire_sev_measured measured = { .policy = le32_of(0xd) };
+	struct wire_sev_secret secret;
+
+	memset(measured.hmac, 0x5a, sizeof measured.hmac);
+	if (chan_send(&chan, SUP_MSG_SEV_MEASURED, &measured, sizeof measured, NULL, 0) < 0 ||
+		chan_recv(&chan, /* is_waiting= */ true) < 0)
+		_exit(9);
+	if (chan.in->type != SUP_MSG_SEV_SECRET || chan.in->len != sizeof secret)
+		_exit(9);
+	memcpy(&secret, chan.in->buf, sizeof secret);
+	log_info("secret of %u bytes", le32_get(secret.len));
+}
+
+/* The owner's side of it; false: it says nothing. */
+static bool owner_answer(void)
+{
+	static struct wire_sev_secret secret;
+	struct wire_sev_measured measured;
+
+	memcpy(&measured, chan.in->buf, sizeof measured);
+	log_info("measured %02x, policy 0x%x", measured.hmac[31], le32_get(measured.policy));
+	secret.len = le32_of(is_script("long-secret") ? LIMIT_SEV_SECRET_BYTES + 1 : 48);
+	if (is_script("refuse")) {
+		secret.err = le32_of(EACCES);
+		(void)snprintf(secret.text, sizeof secret.text, "another kernel was measured");
+	}
+	if (is_script("silent"))
+		return false;
+	if (chan_send(&chan, SUP_MSG_SEV_SECRET, &secret, sizeof secret, NULL, 0) < 0)
+		_exit(9);
+	return true;
+}
+
 static void launched_send(void)
 {
 	struct wire_launched launched = { .measured_pages = le64_of(12) };
 
+	if (is_script("owner"))
+		owner_ask();
 	if (role == ROLE_MONITOR || role == ROLE_MONITOR_SIM)
 		if (chan_send(&chan, SUP_MSG_LAUNCHED, &launched, sizeof launched, NULL, 0) < 0)
 			_exit(9);
@@ -198,6 +237,10 @@ static MUST_USE int serve(void)
 			else
 				go();
 			break;
+		case SUP_MSG_SEV_MEASURED:
+			if (owner_answer())
+				return 0; /* that was all */
+			break;
 		case SUP_MSG_CONNECTED:
 			connected();
 			break;
@@ -213,6 +256,24 @@ static MUST_USE int serve(void)
 	}
 }
 
+/* What the monitor was given, in bytes: -1 is no file. */
+static void files_show(void)
+{
+	char line[200] = "";
+	size_t len = 0;
+
+	for (unsigned int i = MON_FD_KERNEL; i < MON_FD_FIRST_DEVICE; i++) {
+		AUTO(fd) int fd = msg_take_fd(chan.in, i);
+		struct stat st = { 0 };
+		bool is_file = fstat(fd, &st) == 0 && S_ISREG(st.st_mode);
+		bool is_writable = is_file && (fcntl(fd, F_GETFL) & O_ACCMODE) == O_RDWR;
+		len += (size_t)snprintf(line + len, sizeof line - len, " %lld%s",
+			is_file ? (long long)st.st_size : -1,
+			is_writable && st.st_size > 0 ? "w" : "");
+	}
+	log_info("files%s", line);
+}
+
 int main(void)
 {
 	struct why why = { 0 };
@@ -226,6 +287,8 @@ int main(void)
 		err = child_recv_config(&chan, 0, LIMIT_CHAN_MSG_BYTES, 0, LIMIT_CHAN_FDS, &why);
 	if (err == 0 && role == ROLE_DEV_BLK && msg_take_fd(chan.in, 1) < 0)
 		err = -EBADMSG; /* kept open: the disk's lock is on it */
+	if (err == 0 && is_script("files"))
+		files_show();
 	if (err == 0 && is_script("fail"))
 		err = why_set(&why, -EBADMSG, "the fake was told to fail");
 	if (err == 0)

@@ -3,11 +3,13 @@
 
 usage: test_super.py CASEMATE POLICY_READER FAKE_CHILD
 """
+import fcntl
 import json
 import os
 import shutil
 import signal
 import socket
+import struct
 import subprocess
 import sys
 import tempfile
@@ -15,7 +17,7 @@ import time
 
 CASEMATE, READER, FAKE = sys.argv[1:4]
 CHILDREN = ["casemate-ledger", "casemate-monitor", "casemate-dev-blk", "casemate-dev-console",
-            "casemate-dev-rng", "casemate-dev-vsock"]
+            "casemate-dev-rng", "casemate-dev-vsock", "casemate-monitor-sim", "casemate-quote", "casemate-owner"]
 TESTS = []
 
 
@@ -296,6 +298,210 @@ def stop_force_kills_it(h):
     p.communicate(timeout=60)
     assert p.returncode == -9
     h.wait_empty()
+
+
+# ---- encrypted guests ----------------------------------------------------------------------------
+
+SEV_ES = {"policy": "0xd", "session": {"dh_cert": "dh", "session": "session"},
+          "owner": {"url": "https://broker.example", "ca": "ca.pem", "wait_s": 1}}
+
+
+def sev_policy(h, **sev):
+    for name, size in (("OVMF.fd", 8192), ("dh", 2084), ("session", 128), ("ca.pem", 10), ("platform", 10)):
+        h.write(name, bytes(size))
+    h.policy(tee={"type": "sev-es", "simulated": True, "sev": {**SEV_ES, **sev}},
+             boot={"firmware": {"file": "OVMF.fd"}, "kernel": {"file": "kernel"}, "cmdline": ""})
+    h.script("casemate-monitor-sim", "owner 0 0")
+
+
+def simulate(h):
+    return h.launch("--simulator", h.path("platform"))
+
+
+@test
+def owner_sees_the_measurement_and_releases_the_secret_before_the_guest_runs(h):
+    sev_policy(h)
+    r = simulate(h)
+    want(r, 0, "owner: info: measured 5a, policy 0xd", "monitor-sim: info: secret of 48 bytes",
+         "entry 1 durable: SEV-ES guest on a simulated processor, released by its owner")
+    assert r.err.index("measured 5a") < r.err.index("secret of 48") < r.err.index("info: go"), r.err
+
+
+@test
+def owner_that_refuses_ends_the_launch(h):
+    sev_policy(h)
+    h.script("casemate-owner", "refuse")
+    r = simulate(h)
+    want(r, 1, "the owner at https://broker.example: another kernel was measured")
+    assert "secret of" not in r.err and "info: go" not in r.err, r.err
+
+
+@test
+def owner_that_says_too_much_is_not_believed(h):
+    sev_policy(h)
+    h.script("casemate-owner", "long-secret")
+    want(simulate(h), 5, "owner: a message it may not send")
+
+
+@test
+def owner_that_dies_ends_the_launch(h):
+    sev_policy(h)
+    for word, cause in (("exit-early", "owner ended with status 7"), ("fail", "the fake was told to fail"),
+                        ("quit", "owner ended")):
+        h.script("casemate-owner", word)
+        r = simulate(h)
+        assert r.status in (3, 5) and cause in r.err and "info: go" not in r.err, (word, r.status, r.err)
+
+
+@test
+def owner_that_is_silent_does_not_hold_the_launch(h):
+    sev_policy(h)
+    h.script("casemate-owner", "silent")
+    begin = time.time()
+    r = simulate(h)
+    assert r.status == 5 and "no word of the owner's broker within 31 s" in r.err, (r.status, r.err)
+    assert 25 < time.time() - begin < 60
+
+
+@test
+def monitor_that_does_not_ask_the_owner_is_refused(h):
+    sev_policy(h)
+    h.script("casemate-monitor-sim", "ended 0 0")
+    r = simulate(h)
+    want(r, 5, "monitor-sim: a message it may not send")
+    assert "info: go" not in r.err, r.err
+
+
+@test
+def monitor_that_measures_without_an_owner_is_refused(h):
+    sev_policy(h)
+    tee = {"type": "sev-es", "simulated": True, "sev": {k: SEV_ES[k] for k in ("policy", "session")}}
+    h.policy(tee=tee, boot={"firmware": {"file": "OVMF.fd"}, "kernel": {"file": "kernel"}, "cmdline": ""})
+    want(simulate(h), 5, "monitor-sim: a message it may not send")
+
+
+@test
+def monitor_gets_every_file_of_the_plan(h):
+    sev_policy(h)
+    h.script("casemate-monitor-sim", "files 0 0")
+    h.policy(tee={"type": "sev-es", "simulated": True, "sev": {k: SEV_ES[k] for k in ("policy", "session")}},
+             boot={"firmware": {"file": "OVMF.fd"}, "kernel": {"file": "kernel"}, "cmdline": ""})
+    r = simulate(h)
+    # kernel, initrd, firmware, variables, certificate, session, table; no quoting service
+    assert "monitor-sim: info: files 6 0 8192 0 2084 128 0 0" in r.err, r.err
+    h.write("vars", bytes(4096))
+    h.policy(boot={"firmware": {"file": "OVMF.fd"}, "flash_vars": {"file": "vars"}})
+    h.script("casemate-monitor", "files 0 0")
+    r = h.launch()
+    assert "monitor: info: files 0 0 8192 4096w 0 0 0 0" in r.err, r.err
+
+
+@test
+def variables_are_written_by_one_guest_at_a_time(h):
+    sev_policy(h)
+    h.write("vars", bytes(4096))
+    h.policy(boot={"firmware": {"file": "OVMF.fd"}, "flash_vars": {"file": "vars"}})
+    h.script("casemate-monitor", "hang")
+    with open(h.path("vars"), "r+b") as f:
+        lock = struct.pack("hhqqi4x", fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0)
+        fcntl.fcntl(f, 37, lock)  # F_OFD_SETLK
+        want(h.launch(), 3, "flash variables: vars is in use by another guest")
+
+
+@test
+def files_of_another_size_are_refused(h):
+    for name, cause in (("dh", "owner's certificate: dh has 1 bytes, want 2084"),
+                        ("session", "owner's session: session has 1 bytes, want 128")):
+        sev_policy(h)
+        h.write(name, b"x")
+        want(simulate(h), 3, cause)
+    sev_policy(h)
+    os.unlink(h.path("OVMF.fd"))
+    want(simulate(h), 3, "firmware: cannot open OVMF.fd: No such file")
+
+
+@test
+def debugging_that_nobody_asked_for_starts_nothing(h):
+    sev_policy(h, policy="0xc")
+    r = simulate(h)
+    want(r, 1, "tee.sev.policy lets the host debug the guest", '"debug": true in tee.sev')
+    assert "owner" not in r.err.replace("tee.sev", ""), r.err
+    sev_policy(h, policy="0x5")
+    want(simulate(h), 1, "NOSEND")
+
+
+@test
+def host_without_the_kind_says_what_is_missing(h):
+    """This machine has no SEV, or this test says less."""
+    sev_policy(h)
+    r = h.launch()
+    if "owner: " in r.err:
+        return
+    want(r, 4)
+    assert "this machine's KVM has no SEV-ES guests: an EPYC 7002" in r.err or "/dev/" in r.err, r.err
+    h.policy(tee={"type": "tdx", "simulated": True, "tdx": {"attributes": {}}},
+             boot={"firmware": {"file": "OVMF.fd"}, "kernel": {"file": "kernel"}, "cmdline": ""})
+    want(h.launch(), 4, "TDX")
+    h.policy(tee={"type": "sw"})
+    r = h.launch()
+    assert r.status in (0, 4), r.err
+    want(simulate(h), 1, "software-protected one (tee sw)")
+
+
+def tdx_policy(h, quoting):
+    h.write("OVMF.fd", bytes(8192))
+    h.write("platform", bytes(10))
+    h.policy(tee={"type": "tdx", "simulated": True, "tdx": {"attributes": {}, "quoting": quoting}},
+             boot={"firmware": {"file": "OVMF.fd"}, "kernel": {"file": "kernel"}, "cmdline": ""})
+    h.script("casemate-monitor-sim", "run")
+
+
+@test
+def quoting_service_is_connected_by_the_supervisor(h):
+    tdx_policy(h, "qgs.sock")
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    listener.bind(h.path("qgs.sock"))
+    os.chmod(h.path("qgs.sock"), 0o777)
+    listener.listen(1)
+    listener.settimeout(20)
+    h.script("casemate-quote", "connect-0")
+    p = h.start("run", h.path("p.jsonc"), "--simulator", h.path("platform"))
+    stream, _ = listener.accept()
+    stream.settimeout(20)
+    assert stream.recv(5) == b"hello"
+    wait_text(p.stderr, b"info: go")
+    p.send_signal(signal.SIGTERM)
+    p.communicate(timeout=60)
+    stream.close()
+    listener.close()
+
+
+@test
+def quoting_service_that_is_not_there_is_an_answer(h):
+    tdx_policy(h, "qgs.sock")
+    h.script("casemate-quote", "connect-0")
+    p = h.start("run", h.path("p.jsonc"), "--simulator", h.path("platform"))
+    err = wait_text(p.stderr, b"connected: 2")
+    assert b"cannot connect to the quoting service qgs.sock: No such file" in err, err
+    p.send_signal(signal.SIGTERM)
+    p.communicate(timeout=60)
+    h.script("casemate-quote", "connect-99")
+    want(simulate(h), 5, "quote: a message it may not send")
+
+
+@test
+def plan_shows_who_holds_what(h):
+    sev_policy(h)
+    r = h.launch("--plan", "--json", "--simulator", h.path("platform"))
+    want(r, 0)
+    plan = json.loads(r.out)
+    assert plan["tee"] == "sev-es", plan
+    held = {p["role"]: [d.get("path") for d in p["descriptors"]] for p in plan["processes"]}
+    assert held["owner"] == [None, "ca.pem", "session", "https://broker.example"], held
+    assert "OVMF.fd" in held["monitor-sim"] and "dh" in held["monitor-sim"], held
+    r = h.launch("--plan")
+    want(r, 0)
+    assert "SEV-ES (tee sev-es)" in r.out and "/dev/sev" in r.out, r.out
 
 
 # ---- the ledger ----------------------------------------------------------------------------------

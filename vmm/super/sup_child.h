@@ -58,7 +58,7 @@ enum sup_phase {
 	PHASE_COUNT
 };
 
-#define SUP_CHILDREN_MAX (LIMIT_DEVICES + 2u)
+#define SUP_CHILDREN_MAX (LIMIT_DEVICES + 4u) /* ledger, quote, owner, monitor */
 
 /* How it ended: the first cause wins. */
 struct sup_result {
@@ -82,23 +82,28 @@ struct sup_guest {
 	struct loop loop;
 	const struct wire_plan *plan;
 	struct sup_files *files;
-	struct sup_child children[SUP_CHILDREN_MAX]; /* ledger (if any), devices, monitor last */
+	struct sup_child children
+		[SUP_CHILDREN_MAX]; /* ledger (if any), devices, quote, owner, monitor last */
 	unsigned int n_children;
 	struct sup_child *ledger; /* NULL: the plan has none */
+	struct sup_child *owner;  /* NULL: nobody is waited for */
 	struct sup_child *monitor;
+	int quote_end; /* the monitor's end of casemate-quote's channel, until it has it; -1: none */
 	struct sup_devices devices;
 	enum sup_phase phase;
 	struct src timer;
 	struct src signals;
-	struct sup_out out;     /* serial and console output, to standard output */
-	struct src console_out; /* read end of the console device's output; fd -1: none */
-	struct src input;       /* standard input; fd -1: not watched */
-	int console_in;         /* write end of the console device's input; -1: none */
-	bool is_launched;       /* LAUNCHED came */
-	bool has_entry;         /* "launched" is durable */
-	bool is_entry_done;     /* the entry on its way is durable */
-	bool is_cause_awaited;  /* no phase moves on while it is found out who failed first */
-	uint32_t cookie;        /* of the entry on its way */
+	struct sup_out out;      /* serial and console output, to standard output */
+	struct src console_out;  /* read end of the console device's output; fd -1: none */
+	struct src input;        /* standard input; fd -1: not watched */
+	int console_in;          /* write end of the console device's input; -1: none */
+	bool is_launched;        /* LAUNCHED came */
+	bool has_owner_released; /* the owner's answer was no refusal */
+	bool is_owner_awaited;   /* MEASURED went out, the owner's answer has not come */
+	bool has_entry;          /* "launched" is durable */
+	bool is_entry_done;      /* the entry on its way is durable */
+	bool is_cause_awaited;   /* no phase moves on while it is found out who failed first */
+	uint32_t cookie;         /* of the entry on its way */
 	struct wire_launched launched;
 	struct sup_result result;
 	void (*on_running)(struct sup_guest *g); /* the guest runs now: for the registry */

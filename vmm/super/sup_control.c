@@ -178,7 +178,7 @@ static void guest_print(const struct wire_guest *g, pid_t pid, bool is_json)
 	char started[32] = "";
 	time_t at = (time_t)le64_get(g->started_s);
 	struct tm tm;
-	const char *tee = le32_get(g->tee) == PLAN_TEE_SNP ? "snp" : "none";
+	const char *tee = plan_tee_name(le32_get(g->tee));
 
 	if (gmtime_r(&at, &tm) != NULL)
 		(void)strftime(started, sizeof started, "%Y-%m-%dT%H:%M:%SZ", &tm);

@@ -7,12 +7,14 @@
 #include <linux/kvm.h>
 #include <linux/memfd.h>
 #include <linux/openat2.h>
+#include <linux/vm_sockets.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -33,6 +35,12 @@ const struct sup_files SUP_FILES_NONE = { .folder = -1,
 	.empty = -1,
 	.kernel = -1,
 	.initrd = -1,
+	.firmware = -1,
+	.flash_vars = -1,
+	.sev_dh = -1,
+	.sev_session = -1,
+	.snp_certs = -1,
+	.owner_ca = -1,
 	.disks = { -1, -1, -1, -1, -1, -1, -1, -1 },
 	.ledger = -1,
 	.ledger_key = -1 };
@@ -101,40 +109,43 @@ static MUST_USE int size_of(int fd, uint64_t *ret)
 	return 0;
 }
 
-static MUST_USE int image_open(
-	int folder, const char *what, const char *path, uint64_t max, int *ret_fd, struct why *why)
+/* A file of min to max bytes. */
+static MUST_USE int image_open(int folder, const char *what, const char *path, int flags,
+	uint64_t min, uint64_t max, int *ret_fd, struct why *why)
 {
 	uint64_t size = 0;
 	AUTO(fd) int fd = -1;
-	int err = path_open(folder, what, path, KIND_FILE, O_RDONLY, &fd, why);
+	int err = path_open(folder, what, path, KIND_FILE, flags, &fd, why);
 
 	if (err == 0)
 		err = size_of(fd, &size);
 	if (err < 0)
 		return why_set(why, err, "%s: %s: %s", what, path, strerrordesc_np(-err));
-	if (size == 0 || size > max)
-		return why_set(why, -EBADMSG, "%s: %s has %llu bytes, want 1 to %llu", what, path,
+	if (size >= min && size <= max) {
+		*ret_fd = fd_take(&fd);
+		return 0;
+	}
+	if (min == max)
+		return why_set(why, -EBADMSG, "%s: %s has %llu bytes, want %llu", what, path,
 			(unsigned long long)size, (unsigned long long)max);
-	*ret_fd = fd_take(&fd);
-	return 0;
+	return why_set(why, -EBADMSG, "%s: %s has %llu bytes, want %llu to %llu", what, path,
+		(unsigned long long)size, (unsigned long long)min, (unsigned long long)max);
 }
 
 /*
  * Two guests never write one image, and none reads what another writes: a lock that lives as long
  * as the open file, wherever its descriptors went.
  */
-static MUST_USE int disk_lock(
-	int fd, bool is_read_only, const struct wire_plan_disk *d, struct why *why)
+static MUST_USE int file_lock(
+	int fd, bool is_read_only, const char *what, const char *path, struct why *why)
 {
 	struct flock lock = { .l_type = is_read_only ? F_RDLCK : F_WRLCK, .l_whence = SEEK_SET };
 
 	if (fcntl(fd, F_OFD_SETLK, &lock) == 0)
 		return 0;
 	if (errno == EAGAIN || errno == EACCES)
-		return why_set(
-			why, -EBUSY, "disk %s: %s is in use by another guest", d->id, d->path);
-	return why_set(
-		why, -EIO, "disk %s: cannot lock %s: %s", d->id, d->path, strerrordesc_np(errno));
+		return why_set(why, -EBUSY, "%s: %s is in use by another guest", what, path);
+	return why_set(why, -EIO, "%s: cannot lock %s: %s", what, path, strerrordesc_np(errno));
 }
 
 static MUST_USE int disk_open(
@@ -149,7 +160,7 @@ static MUST_USE int disk_open(
 	int err = path_open(files->folder, what, d->path, KIND_FILE | KIND_BLOCK,
 		is_read_only ? O_RDONLY : O_RDWR, &fd, why);
 	if (err == 0)
-		err = disk_lock(fd, is_read_only, d, why);
+		err = file_lock(fd, is_read_only, what, d->path, why);
 	if (err == 0)
 		err = size_of(fd, &size);
 	if (err < 0)
@@ -200,29 +211,82 @@ static MUST_USE int platform_open(const char *path, struct sup_files *files, str
 	return 0;
 }
 
+/* What KVM must offer for a kind of guest, and what brings it (ABI 1.2, 1.8). */
+static const char *const missing[PLAN_TEE_COUNT] = {
+	[PLAN_TEE_SW] = "software-protected VMs: Linux 6.8 or later, built with "
+			"CONFIG_KVM_SW_PROTECTED_VM=y, and nested paging have",
+	[PLAN_TEE_SEV] = "SEV guests: an EPYC with SEV on in its firmware, Linux 6.10 or later and "
+			 "kvm_amd.sev=1 have",
+	[PLAN_TEE_SEV_ES] =
+		"SEV-ES guests: an EPYC 7002 or later with SEV-ES ASIDs set aside in its "
+		"firmware, Linux 6.10 or later and kvm_amd.sev_es=1 have",
+	[PLAN_TEE_SNP] = "SEV-SNP guests: an EPYC 7003 or later with SNP on in its firmware, Linux "
+			 "6.11 or later and kvm_amd.sev_snp=1 have",
+	[PLAN_TEE_TDX] = "TDX guests: a Xeon with TDX on in its firmware, Linux 6.16 or later and "
+			 "kvm_intel.tdx=1 have",
+};
+
+/* Launch commands need no more than reading (ABI 2.3). */
+static MUST_USE int psp_open(struct sup_files *files, struct why *why)
+{
+	files->sev = open("/dev/sev", O_RDONLY | O_CLOEXEC);
+	if (files->sev >= 0)
+		return 0;
+	return why_set(why, -ENODEV, "cannot open /dev/sev: %s: %s", strerrordesc_np(errno),
+		errno == EACCES ? "join its group, or let the kvm group read it (a udev rule)"
+				: "load the ccp driver, and see what it says in the kernel's log");
+}
+
+/* SEV and SEV-ES pin the guest's memory, which counts as locked by the monitor (ABI 2.5). */
+static MUST_USE int locked_check(
+	const struct wire_plan *plan, const struct sup_files *files, struct why *why)
+{
+	uint64_t want = le64_get(plan->memory_mib) << 20, firmware = 0;
+	struct rlimit limit;
+
+	if (size_of(files->firmware, &firmware) < 0 || getrlimit(RLIMIT_MEMLOCK, &limit) < 0)
+		return why_set(why, -EIO, "cannot read the memory-lock limit");
+	want += firmware;
+	if (limit.rlim_cur != RLIM_INFINITY && limit.rlim_cur < want) {
+		limit.rlim_cur =
+			limit.rlim_max; /* ours to raise up to there; children inherit it */
+		if (limit.rlim_max != RLIM_INFINITY && limit.rlim_max < want)
+			return why_set(why, -ENODEV,
+				"the memory-lock limit is %llu KiB, but a %s guest of %llu MiB is "
+				"pinned "
+				"whole and needs %llu KiB: raise memlock in /etc/security/limits.d "
+				"(or "
+				"LimitMEMLOCK= of the service) and log in again",
+				(unsigned long long)limit.rlim_max >> 10,
+				plan_tee_title(le32_get(plan->tee)),
+				(unsigned long long)le64_get(plan->memory_mib),
+				(unsigned long long)want >> 10);
+		if (setrlimit(RLIMIT_MEMLOCK, &limit) < 0)
+			return why_set(why, -ENODEV, "cannot raise the memory-lock limit: %s",
+				strerrordesc_np(errno));
+	}
+	return 0;
+}
+
 static MUST_USE int sev_open(const struct wire_plan *plan, const char *simulator,
 	struct sup_files *files, struct why *why)
 {
-	bool is_plain = le32_get(plan->tee) == PLAN_TEE_NONE;
+	uint32_t tee = le32_get(plan->tee);
 
-	if (!is_plain && simulator != NULL)
+	if (plan_tee_is_protected(tee) && simulator != NULL)
 		return platform_open(simulator, files, why);
-	if (is_plain) {
-		files->sev = open("/dev/null", O_RDWR | O_CLOEXEC);
-		return files->sev < 0 ? why_set(why, -errno, "cannot open /dev/null") : 0;
+	if (tee != PLAN_TEE_NONE) {
+		int types = ioctl(files->kvm, KVM_CHECK_EXTENSION, KVM_CAP_VM_TYPES_NR);
+		if (types < 0 || ((unsigned int)types & 1u << tee) == 0)
+			return why_set(why, -ENODEV,
+				"this machine's KVM has no %s them; casemate host check --tee %s "
+				"says more",
+				missing[tee], plan_tee_name(tee));
 	}
-	int types = ioctl(files->kvm, KVM_CHECK_EXTENSION, KVM_CAP_VM_TYPES_NR);
-	if (types < 0 || (types & 1 << PLAN_TEE_SNP) == 0)
-		return why_set(why, -ENODEV,
-			"this machine's KVM has no SEV-SNP guests: an EPYC 7003 or "
-			"later with SNP on in its firmware, Linux 6.11 or later and "
-			"kvm_amd.sev_snp=1 have; casemate host check --tee snp says more");
-	files->sev = open("/dev/sev", O_RDWR | O_CLOEXEC);
-	return files->sev < 0 ? why_set(why, -ENODEV,
-					"cannot open /dev/sev: %s: is the ccp driver "
-					"loaded and this user in its group?",
-					strerrordesc_np(errno))
-			      : 0;
+	if (plan_tee_is_protected(tee) && tee != PLAN_TEE_TDX)
+		return psp_open(files, why);
+	files->sev = open("/dev/null", O_RDWR | O_CLOEXEC);
+	return files->sev < 0 ? why_set(why, -errno, "cannot open /dev/null") : 0;
 }
 
 /* The pool must have the pages now: a guest must not be killed by SIGBUS later. */
@@ -292,22 +356,46 @@ static MUST_USE int memory_open(
 	return err;
 }
 
+/* Sizes of the SEV blobs: ABI 2.1, 2.12. */
+#define SEV_CERT_BYTES    2084u
+#define SEV_SESSION_BYTES 128u
+
+/* Every file that a process of the guest reads whole, or maps. */
 static MUST_USE int boot_open(
 	const struct wire_plan *plan, struct sup_files *files, struct why *why)
 {
+	const struct {
+		const char *what, *path;
+		int flags;
+		uint64_t min, max;
+		int *ret;
+	} rows[] = {
+		{ "firmware", plan->firmware, O_RDONLY, 1, LIMIT_FIRMWARE_BYTES, &files->firmware },
+		{ "flash variables", plan->flash_vars, O_RDWR, 1, LIMIT_FIRMWARE_BYTES,
+			&files->flash_vars },
+		{ "kernel", plan->kernel, O_RDONLY, 1, LIMIT_KERNEL_BYTES, &files->kernel },
+		{ "initrd", plan->initrd, O_RDONLY, 1, LIMIT_INITRD_BYTES, &files->initrd },
+		{ "owner's certificate", plan->sev_dh, O_RDONLY, SEV_CERT_BYTES, SEV_CERT_BYTES,
+			&files->sev_dh },
+		{ "owner's session", plan->sev_session, O_RDONLY, SEV_SESSION_BYTES,
+			SEV_SESSION_BYTES, &files->sev_session },
+		{ "certificate table", plan->snp_certs, O_RDONLY, 1, LIMIT_CERT_BLOB_BYTES,
+			&files->snp_certs },
+		{ "owner's issuer", plan->owner_ca, O_RDONLY, 1, LIMIT_CERT_BLOB_BYTES,
+			&files->owner_ca },
+	};
 	int err = memfd_open("casemate-none", 0, 0, &files->empty);
 
 	if (err < 0)
 		return why_set(why, err, "cannot make an empty file: %s", strerrordesc_np(-err));
-	err = image_open(
-		files->folder, "kernel", plan->kernel, LIMIT_KERNEL_BYTES, &files->kernel, why);
-
-	if (err < 0)
-		return err;
-	if (plan->initrd[0] != 0)
-		return image_open(files->folder, "initrd", plan->initrd, LIMIT_INITRD_BYTES,
-			&files->initrd, why);
-	return 0;
+	for (size_t i = 0; err == 0 && i < ARRAY_LEN(rows); i++)
+		if (rows[i].path[0] != 0)
+			err = image_open(files->folder, rows[i].what, rows[i].path, rows[i].flags,
+				rows[i].min, rows[i].max, rows[i].ret, why);
+	if (err == 0 && files->flash_vars >= 0)
+		err = file_lock(files->flash_vars, /* is_read_only= */ false, "flash variables",
+			plan->flash_vars, why);
+	return err;
 }
 
 static MUST_USE int ledger_open(
@@ -355,6 +443,9 @@ int sup_open_files(const struct wire_plan *plan, const char *simulator, struct s
 		err = sev_open(plan, simulator, files, why);
 	if (err == 0)
 		err = boot_open(plan, files, why);
+	if (err == 0 && simulator == NULL &&
+		(le32_get(plan->tee) == PLAN_TEE_SEV || le32_get(plan->tee) == PLAN_TEE_SEV_ES))
+		err = locked_check(plan, files, why);
 	for (uint32_t i = 0; err == 0 && i < le32_get(plan->n_disks); i++)
 		err = disk_open(&plan->disks[i], files, i, why);
 	if (err == 0)
@@ -364,12 +455,12 @@ int sup_open_files(const struct wire_plan *plan, const char *simulator, struct s
 	return err;
 }
 
-int sup_open_port(const struct sup_files *files, const struct wire_plan_port *port, int *ret_fd)
+static MUST_USE int unix_connect(const struct sup_files *files, const char *path, int *ret_fd)
 {
 	struct open_how how = { .flags = O_PATH | O_CLOEXEC,
 		.resolve = RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS };
 	struct sockaddr_un addr = { .sun_family = AF_UNIX };
-	AUTO(fd) int at = (int)syscall(SYS_openat2, files->folder, port->path, &how, sizeof how);
+	AUTO(fd) int at = (int)syscall(SYS_openat2, files->folder, path, &how, sizeof how);
 
 	if (at < 0)
 		return -errno;
@@ -384,6 +475,36 @@ int sup_open_port(const struct sup_files *files, const struct wire_plan_port *po
 	return 0;
 }
 
+static MUST_USE int vsock_connect(const struct plan_vsock *to, int *ret_fd)
+{
+	struct sockaddr_vm addr = {
+		.svm_family = AF_VSOCK, .svm_cid = to->cid, .svm_port = to->port
+	};
+	AUTO(fd) int fd = socket(AF_VSOCK, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+
+	if (fd < 0)
+		return -errno;
+	if (connect(fd, (const struct sockaddr *)&addr, sizeof addr) < 0 && errno != EINPROGRESS)
+		return -errno;
+	*ret_fd = fd_take(&fd);
+	return 0;
+}
+
+int sup_open_port(const struct sup_files *files, const struct wire_plan_port *port, int *ret_fd)
+{
+	return unix_connect(files, port->path, ret_fd);
+}
+
+int sup_open_quoting(const struct sup_files *files, const struct wire_plan *plan, int *ret_fd)
+{
+	struct plan_vsock to = { 0 };
+	int err = plan_parse_quoting(plan->qgs, &to);
+
+	if (err < 0)
+		return err;
+	return to.is_vsock ? vsock_connect(&to, ret_fd) : unix_connect(files, plan->qgs, ret_fd);
+}
+
 void sup_files_drop(struct sup_files *files)
 {
 	fd_drop(&files->kvm);
@@ -392,6 +513,12 @@ void sup_files_drop(struct sup_files *files)
 	fd_drop(&files->empty);
 	fd_drop(&files->kernel);
 	fd_drop(&files->initrd);
+	fd_drop(&files->firmware);
+	fd_drop(&files->flash_vars);
+	fd_drop(&files->sev_dh);
+	fd_drop(&files->sev_session);
+	fd_drop(&files->snp_certs);
+	fd_drop(&files->owner_ca);
 	for (size_t i = 0; i < ARRAY_LEN(files->disks); i++)
 		fd_drop(&files->disks[i]);
 	fd_drop(&files->ledger);

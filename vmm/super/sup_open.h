@@ -19,11 +19,17 @@
 struct sup_files {
 	int folder; /* the policy's, O_PATH: relative paths start here */
 	int kvm;
-	int sev; /* /dev/sev, the simulated platform, or /dev/null */
+	int sev; /* /dev/sev of AMD kinds, the simulated platform, or /dev/null */
 	int memory;
 	int empty; /* an empty file: stands for what a plan does not name */
 	int kernel;
 	int initrd;
+	int firmware;
+	int flash_vars;  /* for writing, locked */
+	int sev_dh;      /* 2084 bytes */
+	int sev_session; /* 128 bytes */
+	int snp_certs;
+	int owner_ca;
 	int disks[LIMIT_DISKS];
 	uint64_t disk_sizes[LIMIT_DISKS];
 	int ledger; /* folder */
@@ -50,6 +56,13 @@ MUST_USE int sup_open_files(const struct wire_plan *plan, const char *simulator,
 /* Connect to the Unix socket of a port, without waiting. -errno of connect(2). */
 MUST_USE int sup_open_port(
 	const struct sup_files *files, const struct wire_plan_port *port, int *ret_fd);
+
+/*
+ * Connect to the plan's quoting service (wire_plan.qgs), without waiting: a vsock stream may still be
+ * connecting, and becomes writable when it is connected or has failed. -errno of connect(2).
+ */
+MUST_USE int sup_open_quoting(
+	const struct sup_files *files, const struct wire_plan *plan, int *ret_fd);
 
 /* Close what the children have by now; the folder stays, for ports. */
 void sup_files_drop(struct sup_files *files);

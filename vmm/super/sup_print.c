@@ -23,7 +23,7 @@ struct process {
 
 struct view {
 	unsigned int n;
-	struct process at[LIMIT_DEVICES + 3];
+	struct process at[LIMIT_DEVICES + 5];
 };
 
 static struct process *process_add(struct view *v, enum role role, const char *id)
@@ -73,10 +73,48 @@ static void devices_add(struct view *v, const struct wire_plan *plan)
 	}
 }
 
+/* Who speaks to somebody outside for the guest's launch or proof. */
+static void helpers_add(struct view *v, const struct wire_plan *plan)
+{
+	if (plan->qgs[0] != 0) {
+		struct process *p = process_add(v, ROLE_QUOTE, "");
+		held_add(p, "channel to the supervisor", NULL, NULL);
+		held_add(p, "channel to the monitor", NULL, NULL);
+		held_add(p, "streams to", plan->qgs, "connected when the guest asks for a quote");
+	}
+	if ((le32_get(plan->flags) & PLAN_OWNER) != 0) {
+		struct process *p = process_add(v, ROLE_OWNER, "");
+		held_add(p, "channel to the supervisor", NULL, NULL);
+		held_add(p, "whom to trust", plan->owner_ca, "O_RDONLY");
+		held_add(p, "owner's session", plan->sev_session, "O_RDONLY");
+		held_add(p, "streams to", plan->owner_url, "connected when the launch is measured");
+	}
+}
+
+static void boot_add(struct process *p, const struct wire_plan *plan)
+{
+	const struct {
+		const char *what, *path, *flags;
+	} rows[] = {
+		{ "kernel", plan->kernel, "O_RDONLY" },
+		{ "initrd", plan->initrd, "O_RDONLY" },
+		{ "firmware", plan->firmware, "O_RDONLY" },
+		{ "flash variables", plan->flash_vars, "O_RDWR, exclusive lock" },
+		{ "owner's certificate", plan->sev_dh, "O_RDONLY" },
+		{ "owner's session", plan->sev_session, "O_RDONLY" },
+		{ "certificate table", plan->snp_certs, "O_RDONLY" },
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++)
+		if (rows[i].path[0] != 0)
+			held_add(p, rows[i].what, rows[i].path, rows[i].flags);
+}
+
 static void view_make(
 	struct view *v, const struct wire_plan *plan, const char *policy, const char *simulator)
 {
-	bool is_snp = le32_get(plan->tee) == PLAN_TEE_SNP;
+	uint32_t tee = le32_get(plan->tee);
+	bool is_simulated = plan_tee_is_protected(tee) && simulator != NULL;
 	struct process *p = process_add(v, ROLE_POLICY, "");
 
 	held_add(p, "channel to the supervisor", NULL, NULL);
@@ -90,17 +128,18 @@ static void view_make(
 	unsigned int first = v->n;
 	devices_add(v, plan);
 	unsigned int n_devices = v->n - first;
-	p = process_add(v, is_snp && simulator != NULL ? ROLE_MONITOR_SIM : ROLE_MONITOR, "");
+	helpers_add(v, plan);
+	p = process_add(v, is_simulated ? ROLE_MONITOR_SIM : ROLE_MONITOR, "");
 	held_add(p, "channel to the supervisor", NULL, NULL);
 	held_add(p, "virtual machines", "/dev/kvm", "O_RDWR");
-	if (is_snp && simulator != NULL)
-		held_add(p, "simulated secure processor", simulator, "O_RDONLY");
-	else if (is_snp)
-		held_add(p, "secure processor", "/dev/sev", "O_RDWR");
+	if (is_simulated)
+		held_add(p, "simulated platform", simulator, "O_RDONLY");
+	else if (plan_tee_is_protected(tee) && tee != PLAN_TEE_TDX)
+		held_add(p, "secure processor", "/dev/sev", "O_RDONLY");
 	held_add(p, "guest memory, a sealed memfd", NULL, NULL);
-	held_add(p, "kernel", plan->kernel, "O_RDONLY");
-	if (plan->initrd[0] != 0)
-		held_add(p, "initrd", plan->initrd, "O_RDONLY");
+	boot_add(p, plan);
+	if (plan->qgs[0] != 0)
+		held_add(p, "channel to casemate-quote", NULL, NULL);
 	for (unsigned int i = 0; i < n_devices; i++)
 		held_add(p, "vhost-user socket", NULL, NULL);
 }
@@ -124,10 +163,10 @@ static void process_print(const struct process *p)
 
 static void view_print_text(const struct view *v, const struct wire_plan *plan, const char *policy)
 {
-	bool is_snp = le32_get(plan->tee) == PLAN_TEE_SNP;
+	uint32_t tee = le32_get(plan->tee);
 
-	printf("guest %s: %s, %u vCPUs, %llu MiB; policy %s, serial %llu, sha256 ", plan->name,
-		is_snp ? "SEV-SNP" : "plain (tee none)", le32_get(plan->vcpus),
+	printf("guest %s: %s (tee %s), %u vCPUs, %llu MiB; policy %s, serial %llu, sha256 ",
+		plan->name, plan_tee_title(tee), plan_tee_name(tee), le32_get(plan->vcpus),
 		(unsigned long long)le64_get(plan->memory_mib), policy,
 		(unsigned long long)le64_get(plan->serial));
 	for (size_t i = 0; i < sizeof plan->policy_hash; i++)
@@ -165,9 +204,8 @@ static void view_print_json(const struct view *v, const struct wire_plan *plan, 
 	sup_json_hex(stdout, plan->policy_hash, sizeof plan->policy_hash);
 	printf(", \"serial\": %llu, \"tee\": \"%s\", \"vcpus\": %u, \"memory_mib\": %llu, "
 	       "\"processes\": [",
-		(unsigned long long)le64_get(plan->serial),
-		le32_get(plan->tee) == PLAN_TEE_SNP ? "snp" : "none", le32_get(plan->vcpus),
-		(unsigned long long)le64_get(plan->memory_mib));
+		(unsigned long long)le64_get(plan->serial), plan_tee_name(le32_get(plan->tee)),
+		le32_get(plan->vcpus), (unsigned long long)le64_get(plan->memory_mib));
 	for (unsigned int i = 0; i < v->n; i++) {
 		const struct process *p = &v->at[i];
 		const struct role_row *row = role_get(p->role);

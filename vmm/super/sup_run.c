@@ -120,10 +120,11 @@ static MUST_USE int simulator_check(
 
 	if (o->simulator == NULL)
 		return 0;
-	if (le32_get(plan->tee) == PLAN_TEE_NONE)
+	if (!plan_tee_is_protected(le32_get(plan->tee)))
 		return why_set(why, -EACCES,
-			"--simulator: the policy's guest is a plain one (tee none): it "
-			"needs no secure processor, simulated or not");
+			"--simulator: the policy's guest is a %s one (tee %s): it "
+			"needs no secure processor, simulated or not",
+			plan_tee_title(le32_get(plan->tee)), plan_tee_name(le32_get(plan->tee)));
 	if ((le32_get(plan->flags) & PLAN_SIMULATED) == 0)
 		return why_set(why, -EACCES,
 			"--simulator: the policy does not accept trust class "

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "attest/ledger/ledger_proto.h"
+#include "attest/owner/owner_proto.h"
 #include "base/fd.h"
 
 /* The device processes of the plan, in the order of the monitor's PCI slots. */
@@ -114,6 +115,48 @@ static MUST_USE int ledger_start(struct sup_guest *g, struct why *why)
 	return err < 0 ? why_set(why, err, "cannot configure the ledger writer") : 0;
 }
 
+/* casemate-quote, and the channel between it and the monitor. */
+static MUST_USE int quote_start(struct sup_guest *g, struct why *why)
+{
+	int pair[2];
+
+	if (g->plan->qgs[0] == 0)
+		return 0;
+	int err = chan_pair(pair);
+	if (err < 0)
+		return why_set(why, err, "cannot make a channel: %s", strerrordesc_np(-err));
+	AUTO(fd) int end = pair[1];
+	g->quote_end = pair[0];
+	err = sup_child_start(g, ROLE_QUOTE, "", NULL, 0, why);
+	if (err < 0)
+		return err;
+	struct sup_child *c = &g->children[g->n_children - 1];
+	err = sup_child_send(c, SUP_MSG_CONFIG, NULL, 0, &end, 1);
+	return err < 0 ? why_set(why, err, "cannot configure %s", c->label) : 0;
+}
+
+/* casemate-owner, before anything is launched: a broker that is not there costs nothing else. */
+static MUST_USE int owner_start(struct sup_guest *g, struct why *why)
+{
+	int fds[OWNER_FD_COUNT] = {
+		[OWNER_FD_CA] = g->files->owner_ca, [OWNER_FD_SESSION] = g->files->sev_session
+	};
+	struct wire_owner_config config = { .wait_s = g->plan->owner_wait_s,
+		.vcpus = g->plan->vcpus };
+
+	if ((le32_get(g->plan->flags) & PLAN_OWNER) == 0)
+		return 0;
+	memcpy(config.url, g->plan->owner_url, sizeof config.url);
+	memcpy(config.guest, g->plan->name, sizeof config.guest);
+	memcpy(config.policy_hash, g->plan->policy_hash, sizeof config.policy_hash);
+	int err = sup_child_start(g, ROLE_OWNER, "", NULL, 0, why);
+	if (err < 0)
+		return err;
+	g->owner = &g->children[g->n_children - 1];
+	err = sup_child_send(g->owner, SUP_MSG_CONFIG, &config, sizeof config, fds, OWNER_FD_COUNT);
+	return err < 0 ? why_set(why, err, "cannot configure %s", g->owner->label) : 0;
+}
+
 int sup_start_guest(struct sup_guest *g, bool is_simulated, struct why *why)
 {
 	uint32_t flags = le32_get(g->plan->flags);
@@ -127,6 +170,10 @@ int sup_start_guest(struct sup_guest *g, bool is_simulated, struct why *why)
 		err = device_start(g, ROLE_DEV_RNG, MON_DEVICE_RNG, "", NULL, 0, NULL, 0, why);
 	if (err == 0 && (flags & PLAN_VSOCK) != 0)
 		err = vsock_start(g, why);
+	if (err == 0)
+		err = quote_start(g, why);
+	if (err == 0)
+		err = owner_start(g, why);
 	/* The monitor loads while the devices start; what it is told comes when they are READY. */
 	if (err == 0)
 		err = sup_child_start(
@@ -153,6 +200,12 @@ int sup_start_monitor(struct sup_guest *g, struct why *why)
 		[MON_FD_MEMORY] = g->files->memory,
 		[MON_FD_KERNEL] = g->files->kernel,
 		[MON_FD_INITRD] = g->files->initrd,
+		[MON_FD_FIRMWARE] = g->files->firmware,
+		[MON_FD_FLASH_VARS] = g->files->flash_vars,
+		[MON_FD_SEV_DH] = g->files->sev_dh,
+		[MON_FD_SEV_SESSION] = g->files->sev_session,
+		[MON_FD_SNP_CERTS] = g->files->snp_certs,
+		[MON_FD_QUOTE] = g->quote_end,
 	};
 	struct wire_mon_config config = {
 		.tee = p->tee,
@@ -160,14 +213,20 @@ int sup_start_monitor(struct sup_guest *g, struct why *why)
 		.memory_bytes = le64_of(le64_get(p->memory_mib) << 20),
 		.guest_policy = p->guest_policy,
 		.vmsa_features = p->vmsa_features,
+		.td_attributes = p->td_attributes,
+		.td_xfam = p->td_xfam,
+		.cpu_signature = p->cpu_signature,
+		.owner_wait_s = p->owner_wait_s,
 		.flags = le32_of(monitor_flags(le32_get(p->flags))),
 		.n_devices = le32_of(d->n),
 	};
 
 	for (unsigned int i = 0; i < MON_FD_FIRST_DEVICE; i++)
-		if (fds[i] <= 0) /* not named in the plan, or not given above */
+		if (fds[i] < 0) /* not named in the plan */
 			fds[i] = g->files->empty;
 	memcpy(config.host_data, p->policy_hash, sizeof config.host_data);
+	memcpy(config.mrowner, p->mrowner, sizeof config.mrowner);
+	memcpy(config.mrownerconfig, p->mrownerconfig, sizeof config.mrownerconfig);
 	memcpy(config.id_block, p->id_block, sizeof config.id_block);
 	memcpy(config.id_auth, p->id_auth, sizeof config.id_auth);
 	memcpy(config.cmdline, p->cmdline, sizeof config.cmdline);
@@ -182,6 +241,7 @@ int sup_start_monitor(struct sup_guest *g, struct why *why)
 	/* From here on the supervisor only watches. */
 	for (uint32_t i = 0; i < d->n; i++)
 		fd_drop(&d->fronts[i]);
+	fd_drop(&g->quote_end);
 	sup_files_drop(g->files);
 	return 0;
 }

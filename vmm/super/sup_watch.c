@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "attest/ledger/ledger_proto.h"
+#include "attest/owner/owner_proto.h"
 #include "base/fd.h"
 #include "base/log.h"
 #include "vmm/super/sup_start.h"
@@ -39,6 +40,7 @@ static void stop_is_late(struct sup_guest *g);
 static void last_entry_is_late(struct sup_guest *g);
 
 static void launch_enter(struct sup_guest *g);
+static void cause_await(struct sup_guest *g);
 static void entry_enter(struct sup_guest *g);
 static void run_enter(struct sup_guest *g);
 static void writers_pause(struct sup_guest *g, bool is_paused);
@@ -130,6 +132,8 @@ static void launch_enter(struct sup_guest *g)
 	struct why why = { 0 };
 	int err = sup_start_monitor(g, &why);
 
+	if (err == -EPIPE)
+		cause_await(g); /* it has ended: that is the cause */
 	if (err < 0)
 		sup_watch_fail(g, err, "%s", why_text(&why, err));
 }
@@ -161,9 +165,10 @@ static void entry_enter(struct sup_guest *g)
 	char text[200];
 	bool is_simulated = g->monitor->spawned.role == ROLE_MONITOR_SIM;
 
-	(void)snprintf(text, sizeof text, "%s guest%s: %llu pages measured in %llu us",
-		le32_get(g->plan->tee) == PLAN_TEE_SNP ? "SEV-SNP" : "plain",
+	(void)snprintf(text, sizeof text, "%s guest%s%s: %llu pages measured in %llu us",
+		plan_tee_title(le32_get(g->plan->tee)),
 		is_simulated ? " on a simulated processor" : "",
+		g->owner != NULL ? ", released by its owner" : "",
 		(unsigned long long)le64_get(g->launched.measured_pages),
 		(unsigned long long)le64_get(g->launched.measured_us));
 	int err = entry_send(g, LEDGER_LAUNCHED, text);
@@ -299,6 +304,11 @@ static void start_is_late(struct sup_guest *g)
 {
 	const char *who = "the ledger writer";
 
+	if (g->is_owner_awaited) {
+		sup_watch_fail(g, -ETIMEDOUT, "%s: no word of the owner's broker within %u s",
+			g->owner->label, le32_get(g->plan->owner_wait_s) + LIMIT_OWNER_GRACE_S);
+		return;
+	}
 	for (unsigned int i = 0; i < g->n_children; i++)
 		if (g->children[i].state == CHILD_STARTING &&
 			(g->phase == PHASE_LAUNCH || &g->children[i] != g->monitor))
@@ -406,10 +416,18 @@ static const char *file_of(const struct sup_child *c, const char *text)
 
 	if (c == c->guest->ledger)
 		return plan->ledger;
-	if (c == c->guest->monitor && strncmp(text, "kernel: ", 8) == 0)
-		return plan->kernel;
-	if (c == c->guest->monitor && strncmp(text, "initrd: ", 8) == 0)
-		return plan->initrd;
+	const struct {
+		const char *starts, *path;
+	} rows[] = {
+		{ "kernel: ", plan->kernel },
+		{ "initrd: ", plan->initrd },
+		{ "firmware: ", plan->firmware },
+		{ "flash variables: ", plan->flash_vars },
+		{ "certificate table: ", plan->snp_certs },
+	};
+	for (size_t i = 0; c == c->guest->monitor && i < ARRAY_LEN(rows); i++)
+		if (strncmp(text, rows[i].starts, strlen(rows[i].starts)) == 0)
+			return rows[i].path;
 	return NULL;
 }
 
@@ -431,8 +449,57 @@ static int launched_take(void *owner, struct msg *m)
 {
 	struct sup_child *c = owner;
 
+	if (c->guest->owner != NULL && !c->guest->has_owner_released)
+		return -EPROTO; /* what the policy says the owner has to see was not shown */
 	memcpy(&c->guest->launched, m->buf, sizeof c->guest->launched);
 	c->guest->is_launched = true;
+	return 0;
+}
+
+/* Measured, and held: the owner decides. It has its own time instead of the launch's. */
+static int measured_take(void *owner, struct msg *m)
+{
+	struct sup_child *c = owner;
+	struct sup_guest *g = c->guest;
+	uint64_t wait_ms = (le32_get(g->plan->owner_wait_s) + LIMIT_OWNER_GRACE_S) * UINT64_C(1000);
+
+	if (g->owner == NULL || g->owner->state != CHILD_READY || g->phase != PHASE_LAUNCH)
+		return -EPROTO;
+	int err = loop_timer_arm(g->timer.fd, wait_ms);
+	if (err == 0)
+		err = sup_child_send(g->owner, SUP_MSG_SEV_MEASURED, m->buf, m->len, NULL, 0);
+	if (err < 0)
+		sup_watch_fail(g, err, "cannot ask the owner: %s", strerrordesc_np(-err));
+	g->is_owner_awaited = err == 0;
+	return 0;
+}
+
+static int secret_take(void *owner, struct msg *m)
+{
+	struct sup_child *c = owner;
+	struct sup_guest *g = c->guest;
+	struct wire_sev_secret secret;
+
+	if (!g->is_owner_awaited)
+		return -EPROTO;
+	memcpy(&secret, m->buf, sizeof secret);
+	g->is_owner_awaited = false;
+	c->is_stopping = true; /* it has said all, and ends */
+	if (le32_get(secret.len) > sizeof secret.body)
+		return -EBADMSG;
+	if (le32_get(secret.err) != 0) {
+		secret.text[sizeof secret.text - 1] = 0;
+		sup_watch_fail(g, failed_errno(le32_get(secret.err)), "the owner at %s: %s",
+			g->plan->owner_url, secret.text);
+		return 0;
+	}
+	g->has_owner_released = true;
+	int err = loop_timer_arm(g->timer.fd, phases[g->phase].timeout_ms);
+	if (err == 0)
+		err = sup_child_send(g->monitor, SUP_MSG_SEV_SECRET, m->buf, m->len, NULL, 0);
+	if (err < 0)
+		sup_watch_fail(g, err, "cannot give the monitor the owner's secret: %s",
+			strerrordesc_np(-err));
 	return 0;
 }
 
@@ -492,6 +559,13 @@ static int serial_take(void *owner, struct msg *m)
 	return 0;
 }
 
+static MUST_USE int connect_answer(struct sup_child *c, le32 cookie, int err, int fd)
+{
+	struct wire_connected answer = { .cookie = cookie, .err = le32_of((uint32_t)-err) };
+
+	return sup_child_send(c, SUP_MSG_CONNECTED, &answer, sizeof answer, &fd, err == 0 ? 1 : 0);
+}
+
 static int connect_take(void *owner, struct msg *m)
 {
 	struct sup_child *c = owner;
@@ -508,8 +582,24 @@ static int connect_take(void *owner, struct msg *m)
 		sup_log_warn(&c->log, "guest port %u: cannot connect to %s: %s",
 			le32_get(g->plan->ports[index].port), g->plan->ports[index].path,
 			strerrordesc_np(-err));
-	struct wire_connected answer = { .cookie = wanted.cookie, .err = le32_of((uint32_t)-err) };
-	return sup_child_send(c, SUP_MSG_CONNECTED, &answer, sizeof answer, &fd, err == 0 ? 1 : 0);
+	return connect_answer(c, wanted.cookie, err, fd);
+}
+
+static int quoting_take(void *owner, struct msg *m)
+{
+	struct sup_child *c = owner;
+	struct sup_guest *g = c->guest;
+	struct wire_connect wanted;
+	AUTO(fd) int fd = -1;
+
+	memcpy(&wanted, m->buf, sizeof wanted);
+	if (le32_get(wanted.index) != 0)
+		return -ERANGE;
+	int err = sup_open_quoting(g->files, g->plan, &fd);
+	if (err < 0)
+		sup_log_warn(&c->log, "cannot connect to the quoting service %s: %s", g->plan->qgs,
+			strerrordesc_np(-err));
+	return connect_answer(c, wanted.cookie, err, fd);
 }
 
 static int done_take(void *owner, struct msg *m)
@@ -547,9 +637,21 @@ static const struct rule monitor_rules[] = {
 	COMMON_RULES,
 	[SUP_MSG_LAUNCHED]   = { IN(CHILD_STARTING), sizeof(struct wire_launched),
 				 sizeof(struct wire_launched), 0, 0, true, launched_take },
+	[SUP_MSG_SEV_MEASURED] = { IN(CHILD_STARTING), sizeof(struct wire_sev_measured),
+				 sizeof(struct wire_sev_measured), 0, 0, true, measured_take },
 	[SUP_MSG_ENDED]      = { IN(CHILD_READY), sizeof(struct wire_ended), sizeof(struct wire_ended), 0, 0,
 				 true, ended_take },
 	[SUP_MSG_SERIAL]     = { IN(CHILD_READY), 1, 256, 0, 0, false, serial_take },
+};
+static const struct rule quote_rules[] = {
+	COMMON_RULES,
+	[SUP_MSG_CONNECT]    = { IN(CHILD_READY), sizeof(struct wire_connect), sizeof(struct wire_connect),
+				 0, 0, false, quoting_take },
+};
+static const struct rule owner_rules[] = {
+	COMMON_RULES,
+	[SUP_MSG_SEV_SECRET] = { IN(CHILD_READY), sizeof(struct wire_sev_secret),
+				 sizeof(struct wire_sev_secret), 0, 0, true, secret_take },
 };
 static const struct rule vsock_rules[] = {
 	COMMON_RULES,
@@ -573,6 +675,8 @@ static const struct {
 	[ROLE_DEV_CONSOLE] = { device_rules, ARRAY_LEN(device_rules) },
 	[ROLE_DEV_RNG]     = { device_rules, ARRAY_LEN(device_rules) },
 	[ROLE_DEV_VSOCK]   = { vsock_rules, ARRAY_LEN(vsock_rules) },
+	[ROLE_QUOTE]       = { quote_rules, ARRAY_LEN(quote_rules) },
+	[ROLE_OWNER]       = { owner_rules, ARRAY_LEN(owner_rules) },
 };
 /* clang-format on */
 
@@ -712,6 +816,7 @@ int sup_watch_open(struct sup_guest *g, struct why *why)
 	g->console_out = (struct src){ .fd = -1, .fire = console_out_fire };
 	g->input = (struct src){ .fd = -1, .fire = input_fire };
 	g->console_in = -1;
+	g->quote_end = -1;
 	sup_out_init(&g->out, &g->loop, out_has_room);
 	if (err == 0)
 		err = loop_timer_open(&g->timer.fd);
@@ -750,6 +855,7 @@ void sup_watch_close(struct sup_guest *g)
 		sup_child_close(&g->children[i - 1]);
 	for (uint32_t i = 0; i < g->devices.n; i++)
 		fd_drop(&g->devices.fronts[i]);
+	fd_drop(&g->quote_end);
 	fd_drop(&g->console_out.fd);
 	fd_drop(&g->console_in);
 	fd_drop(&g->signals.fd);
