@@ -20,6 +20,25 @@
  *                      entry, DER certificates (ABI 3.5)
  *      Reading past the end gives zeros. After SIM_CMD_BEGIN the next request may follow.
  *
+ *   A simulated TD uses other commands instead of SIM_CMD_EXECUTE, each written by a single OUT,
+ *   with these bytes before it (integers u64 unless said otherwise):
+ *        SIM_CMD_TD_QUERY   nothing. Ready: this is a TD; still collecting: it is none
+ *        SIM_CMD_TD_REPORT  64 bytes of report data: TDG.MR.REPORT gives a TDREPORT, 1024 bytes
+ *        SIM_CMD_TD_EXTEND  u32 index, 48 bytes: TDG.MR.RTMR.EXTEND
+ *        SIM_CMD_TD_ACCEPT  address, length: TDG.MEM.PAGE.ACCEPT of private pages
+ *        SIM_CMD_TD_TOUCH   address, 1 private or 0 shared: what an access to it would give (the
+ *                           guest's own accesses are a plain guest's): a memory fault of the
+ *                           monitor's, the end of the TD, #VE (status 1), or nothing (0)
+ *        SIM_CMD_TD_QUOTE   address, size of a shared buffer: GetQuote
+ *        SIM_CMD_TD_NOTIFY  vector: SetupEventNotifyInterrupt
+ *        SIM_CMD_TD_INFO    leaf: GetTdVmCallInfo gives r11 to r14
+ *        SIM_CMD_TD_FATAL   R12, R13, R14, R15, RBX, RDI, RSI, R8, R9, RDX: ReportFatalError
+ *        SIM_CMD_TD_MAP     address, length, 1 private or 0 shared: MapGPA; gives, when refused or
+ *                           to be tried again, the address that is next
+ *   Addresses are without the shared bit. Their answer: u64 status (the module's, or that of the
+ *   TDVMCALL: ABI 4.10), u32 length, bytes. The TDVMCALLs (TD_QUOTE and below) go to the monitor
+ *   as KVM's exits; the answer is there when the vCPU runs again.
+ *
  *   Guest requests of all vCPUs share one conversation: the guest serialises them.
  *
  * Trust:   the port's user is the guest; every byte is hostile.
@@ -34,6 +53,18 @@
 /* written to SIM_PORT_CONTROL; other values are ignored */
 #define SIM_CMD_BEGIN   0x01u
 #define SIM_CMD_EXECUTE 0x02u
+
+/* the same, of TDs only: 0x40 to 0x5f */
+#define SIM_CMD_TD_QUERY  0x40u
+#define SIM_CMD_TD_REPORT 0x41u
+#define SIM_CMD_TD_EXTEND 0x42u
+#define SIM_CMD_TD_ACCEPT 0x43u
+#define SIM_CMD_TD_TOUCH  0x44u
+#define SIM_CMD_TD_QUOTE  0x48u
+#define SIM_CMD_TD_NOTIFY 0x49u
+#define SIM_CMD_TD_INFO   0x4Au
+#define SIM_CMD_TD_FATAL  0x4Bu
+#define SIM_CMD_TD_MAP    0x4Cu
 
 /* read from SIM_PORT_CONTROL */
 #define SIM_STATE_IDLE       0x53u

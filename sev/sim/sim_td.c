@@ -33,7 +33,7 @@ const struct sim_td_leaf sim_td_leaves[SIM_TD_LEAVES] = {
 /* clang-format on */
 
 void sim_td_init(struct sim_td *td, const struct sim_tdx_platform *p, struct sim_tdx_script *script,
-	const struct sim_tdx_crypto *crypto)
+	const struct sim_tdx_crypto *crypto, struct sim_ranges *added)
 {
 	*td = (struct sim_td){
 		.platform = p, .script = script, .crypto = crypto, .no_entropy = p->no_entropy
@@ -42,7 +42,6 @@ void sim_td_init(struct sim_td *td, const struct sim_tdx_platform *p, struct sim
 
 void sim_td_done(struct sim_td *td)
 {
-	sim_ranges_done(&td->added);
 	EVP_MD_CTX_free(td->mrtd_stream);
 	*td = (struct sim_td){ 0 };
 }
@@ -341,9 +340,9 @@ uint64_t sim_td_add_page(
 		return status;
 	if (td->state != SIM_TD_INITIALIZED)
 		return ABI_TDX_OP_STATE_INCORRECT;
-	if (sim_ranges_get(&td->added, gpa, &until))
+	if (sim_ranges_get(td->added, gpa, &until))
 		return ABI_TDX_EPT_ENTRY_STATE_INCORRECT;
-	if (sim_ranges_set(&td->added, gpa, gpa + PAGE_BYTES, true) < 0)
+	if (sim_ranges_set(td->added, gpa, gpa + PAGE_BYTES, true) < 0)
 		return ABI_TDX_OPERAND_BUSY; /* no memory: try again */
 	stream_put(td, "MEM.PAGE.ADD", gpa);
 	return is_measured ? page_extend(td, gpa, page) : 0;
@@ -387,13 +386,13 @@ int sim_td_finalize(struct sim_td *td, uint64_t *ret_hw_error)
 
 int sim_td_accept(struct sim_td *td, uint64_t gpa, uint64_t len)
 {
-	return sim_ranges_set(&td->added, gpa, gpa + len, true);
+	return sim_ranges_set(td->added, gpa, gpa + len, true);
 }
 
 void sim_td_forget(struct sim_td *td, uint64_t gpa, uint64_t len)
 {
 	/* Without memory the TD keeps the pages: a missed refusal, never a wrong one. */
-	(void)!sim_ranges_set(&td->added, gpa, gpa + len, false);
+	(void)!sim_ranges_set(td->added, gpa, gpa + len, false);
 }
 
 int sim_td_extend(struct sim_td *td, uint32_t index, const uint8_t digest[TDX_DIGEST_BYTES])

@@ -5,7 +5,7 @@
  *         go together (ABI 4.1, 4.13).
  *
  * Trust:   arguments are the monitor's; report data and RTMR extensions the guest's.
- * Owns:    struct sim_td owns the digest stream and the set of added pages.
+ * Owns:    struct sim_td owns the digest stream.
  * Threads: one at a time.
  */
 #pragma once
@@ -53,15 +53,16 @@ struct sim_td {
 	unsigned int gpa_bits;            /* 48 or 52; the shared bit is the one below */
 	uint32_t cpuid[SIM_TD_LEAVES][4]; /* as configured */
 	unsigned int n_init_vcpus;
-	bool is_dead;            /* the module or KVM gave the TD up: every later call is EIO */
-	struct sim_ranges added; /* pages of PAGE.ADD, and those the guest accepted */
-	void *mrtd_stream;       /* EVP_MD_CTX; NULL when there is no TD yet */
+	bool is_dead;             /* the module or KVM gave the TD up: every later call is EIO */
+	struct sim_ranges *added; /* borrowed: pages of PAGE.ADD, and those the guest accepted */
+	void *mrtd_stream;        /* EVP_MD_CTX; NULL when there is no TD yet */
 	uint8_t mrtd[TDX_DIGEST_BYTES];
 	uint8_t rtmr[TDX_RTMRS][TDX_DIGEST_BYTES];
 };
 
+/* Everything is borrowed for the TD's life; added is empty. */
 void sim_td_init(struct sim_td *td, const struct sim_tdx_platform *p, struct sim_tdx_script *script,
-	const struct sim_tdx_crypto *crypto);
+	const struct sim_tdx_crypto *crypto, struct sim_ranges *added);
 void sim_td_done(struct sim_td *td);
 
 /*
