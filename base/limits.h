@@ -35,12 +35,26 @@
 /* Initial ramdisk: a full Debian one is 60 MiB; it is measured page by page at every launch. */
 #define LIMIT_INITRD_BYTES (512u << 20)
 
+/* One copy out of the firmware's configuration store: OVMF asks for 1 MiB at a time; the loop thread
+ * serves nobody else meanwhile. */
+#define LIMIT_FWCFG_COPY_BYTES (16u << 20)
+/* Lines of the firmware's debug port: all of a verbose boot's beginning, then a few every second. */
+#define LIMIT_DEBUG_LINES       400u
+#define LIMIT_DEBUG_LINES_PER_S 20u
+
 /* Secret of a SEV launch: OVMF's area for it is 3 KiB (0x810000, 0xC00). */
 #define LIMIT_SEV_SECRET_BYTES 3072u
 /* How long a SEV launch may wait for its owner: a person may have to be asked; memory stays pinned. */
 #define LIMIT_OWNER_WAIT_S 3600u
 /* What a process that waits for it gets beyond that: one more request's time-out. */
 #define LIMIT_OWNER_GRACE_S 30u
+/* One request to the owner's broker, its ledger included; and the longest pause before the next. */
+#define LIMIT_OWNER_REQUEST_MS 20000u
+#define LIMIT_OWNER_PAUSE_S    60u
+/* Its answer: the secret in base 64 and 100 bytes more, or a sentence. */
+#define LIMIT_OWNER_ANSWER_BYTES 8192u
+/* Its addresses: a name with more has a few to spare. */
+#define LIMIT_OWNER_ADDRESSES 8u
 
 /* --- names and paths ------------------------------------------------------------------------ */
 
@@ -206,6 +220,8 @@
 #define LIMIT_SIM_VMS 8u
 /* guest_memfds of one simulated VM: QEMU makes one for each block of RAM and firmware. */
 #define LIMIT_SIM_GMEMS 32u
+/* A blob handed to the simulated firmware: KVM takes no longer one (ABI 2.3). */
+#define LIMIT_SIM_BLOB_BYTES 16384u
 /* Memory slots of one simulated VM: QEMU asks for more than it has blocks, ROM aliases among them. */
 #define LIMIT_SIM_SLOTS 64u
 

@@ -42,9 +42,9 @@ static void sev_status_write(const struct sim_machine *m, void *to)
 	struct wire_sev_status s = {
 		.api_major = m->platform.api_major,
 		.api_minor = m->platform.api_minor,
-		.state = m->n_guests > 0 ? SEV_STATE_WORKING : SEV_STATE_INIT,
+		.state = m->guests != NULL ? SEV_STATE_WORKING : SEV_STATE_INIT,
 		.build = m->platform.api_build,
-		.guest_count = le32_of(m->n_guests),
+		.guest_count = le32_of(0),
 	};
 
 	memcpy(to, &s, sizeof s);
@@ -58,7 +58,7 @@ static void snp_status_write(const struct sim_machine *m, void *to)
 		.state = 1,
 		.is_rmp_init = 1,
 		.build_id = le32_of(m->platform.api_build),
-		.guest_count = le32_of(m->n_guests),
+		.guest_count = le32_of(m->n_asids[SIM_ASID_SNP]),
 	};
 
 	memcpy(s.current_tcb, m->platform.current_tcb, sizeof s.current_tcb);

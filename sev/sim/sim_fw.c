@@ -3,10 +3,15 @@
  * is not simulated. One lock protects everything and is not held while a vCPU runs.
  */
 #include <errno.h>
+#include <fcntl.h>
+#include <linux/capability.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include "base/fd.h"
 #include "base/num.h"
@@ -22,6 +27,8 @@
 /* In the order of what KVM_CAP_VM_TYPES says. */
 static const struct sim_kind *const kinds[] = {
 	&sim_kind_plain,
+	&sim_kind_sev,
+	&sim_kind_sev_es,
 	&sim_kind_snp,
 	&sim_kind_tdx,
 };
@@ -193,6 +200,8 @@ static MUST_USE int cap_check(const struct sim_vm *vm, unsigned long cap)
 	case ABI_CAP_MEMORY_ATTRIBUTES:
 		return has_gmem(vm) ? (int)ABI_MEMORY_ATTRIBUTE_PRIVATE : 0;
 	case ABI_CAP_GUEST_MEMFD_FLAGS:
+	case KVM_CAP_VM_COPY_ENC_CONTEXT_FROM: /* not simulated */
+	case KVM_CAP_VM_MOVE_ENC_CONTEXT_FROM:
 		return 0;
 	case ABI_CAP_X86_APIC_BUS_CYCLES_NS:
 		return machine.platform.tdx.is_present ? 1 : SIM_BELOW;
@@ -214,6 +223,9 @@ static MUST_USE int attr_get(const struct kvm_device_attr *a, bool is_get)
 		value = machine.platform.vmsa_features;
 	else if (a->attr == ABI_X86_SNP_POLICY_BITS)
 		value = machine.platform.policy_mask;
+	else if (a->attr == ABI_X86_SNP_REQ_CERTS &&
+		 (machine.platform.flags & SIM_FLAG_NO_CERTS) == 0)
+		value = 1;
 	else
 		return -ENXIO;
 	if (is_get && a->addr == 0)
@@ -341,6 +353,8 @@ static MUST_USE int thing_ioctl(const struct thing *t, unsigned long request, un
 	case THING_VM:
 		return vm_ioctl(t->vm, request, arg);
 	case THING_VCPU:
+		if (request == KVM_SET_GUEST_DEBUG && arg != 0)
+			t->vcpu->is_debugged = (*(const uint32_t *)arg & KVM_GUESTDBG_ENABLE) != 0;
 		return t->vm->kind->vcpu_ioctl != NULL
 			       ? t->vm->kind->vcpu_ioctl(t->vm, t->vcpu, request, arg)
 			       : SIM_PASS;
@@ -352,6 +366,12 @@ static MUST_USE int thing_ioctl(const struct thing *t, unsigned long request, un
 	return SIM_BELOW;
 }
 
+/* The script's errno for a call of the seam, or 0. */
+static int fault_step(enum sim_command call)
+{
+	return -(int)(sim_script_step(&machine.platform.script, call) & ~SIM_FAULT_ERRNO);
+}
+
 static MUST_USE int sim_ioctl(int fd, unsigned long request, unsigned long arg)
 {
 	struct sim_vcpu vcpu = { .fd = -1 };
@@ -359,7 +379,9 @@ static MUST_USE int sim_ioctl(int fd, unsigned long request, unsigned long arg)
 
 	(void)pthread_mutex_lock(&lock);
 	struct thing t = thing_find(fd);
-	int ret = thing_ioctl(&t, request, arg);
+	int ret = fault_step(SIM_IOCTL);
+	if (ret == 0)
+		ret = thing_ioctl(&t, request, arg);
 	if (t.kind == THING_VCPU) {
 		vcpu = *t.vcpu;
 		is_launched = t.vm->is_launched;
@@ -385,13 +407,30 @@ static MUST_USE int platform_load(struct sim_machine *m, struct why *why)
 	if (err == 0 && m->platform.has_sev)
 		err = sim_crypto_init(&m->crypto, &m->platform, why);
 	if (err == 0 && m->platform.has_sev)
+		err = sim_identity_load(&m->identity, m->platform.identity.p, why);
+	if (err == 0 && m->platform.has_sev)
 		err = sim_cpuid_load(&m->cpuid, m->host, m->kvm_fd, why);
 	return err;
+}
+
+/* What KVM would let this process pin: its limit, but for those with CAP_IPC_LOCK. ABI 2.5. */
+static uint64_t memlock_read(const struct sim_platform *p)
+{
+	struct __user_cap_header_struct head = { .version = _LINUX_CAPABILITY_VERSION_3 };
+	struct __user_cap_data_struct caps[_LINUX_CAPABILITY_U32S_3] = { 0 };
+	struct rlimit limit = { .rlim_cur = RLIM_INFINITY };
+
+	if (p->memlock_bytes != 0)
+		return p->memlock_bytes;
+	if (syscall(SYS_capget, &head, caps) == 0 && (caps[0].effective & 1u << CAP_IPC_LOCK) != 0)
+		return UINT64_MAX;
+	return getrlimit(RLIMIT_MEMLOCK, &limit) == 0 ? limit.rlim_cur : 0;
 }
 
 static void machine_done(struct sim_machine *m)
 {
 	sim_crypto_done(&m->crypto);
+	sim_identity_done(&m->identity);
 	if (m->file != NULL)
 		explicit_bzero(m->file, m->file_len); /* holds the VCEK's key */
 	free(m->file);
@@ -415,6 +454,8 @@ int fw_open(int kvm_fd, int sev_fd, struct why *why)
 			return err;
 		}
 		m.seed = m.platform.seed;
+		m.memlock_bytes = memlock_read(&m.platform);
+		m.is_sev_writable = (fcntl(sev_fd, F_GETFL) & O_ACCMODE) == O_RDWR;
 	}
 	(void)pthread_mutex_lock(&lock);
 	machine_done(&machine);
@@ -461,7 +502,8 @@ static MUST_USE int run_begin(int fd, struct thing *ret)
 
 	(void)pthread_mutex_lock(&lock);
 	*ret = thing_find(fd);
-	if (ret->kind == THING_VCPU)
+	err = fault_step(SIM_RUN);
+	if (err == 0 && ret->kind == THING_VCPU)
 		err = run_check(ret->vm, ret->vcpu);
 	(void)pthread_mutex_unlock(&lock);
 	return err;
@@ -497,11 +539,21 @@ int fw_run(int vcpu_fd)
 	return err;
 }
 
+static MUST_USE int fault_check(enum sim_command call)
+{
+	(void)pthread_mutex_lock(&lock);
+	int err = fault_step(call);
+	(void)pthread_mutex_unlock(&lock);
+	return err;
+}
+
 int fw_map_run(int vcpu_fd, size_t size, struct kvm_run **ret)
 {
 	struct kvm_run *run = NULL;
-	int err = host->map_run(vcpu_fd, size, &run);
+	int err = fault_check(SIM_MAP_RUN);
 
+	if (err == 0)
+		err = host->map_run(vcpu_fd, size, &run);
 	if (err < 0)
 		return err;
 	(void)pthread_mutex_lock(&lock);
@@ -515,12 +567,11 @@ int fw_map_run(int vcpu_fd, size_t size, struct kvm_run **ret)
 
 int fw_punch(int gmem_fd, uint64_t offset, uint64_t len)
 {
-	int err = -EBADF;
-
 	(void)pthread_mutex_lock(&lock);
 	struct thing t = thing_find(gmem_fd);
-	if (t.kind == THING_GMEM)
-		err = sim_vm_punch(t.vm, t.gmem, offset, len);
+	int err = fault_step(SIM_PUNCH);
+	if (err == 0)
+		err = t.kind == THING_GMEM ? sim_vm_punch(t.vm, t.gmem, offset, len) : -EBADF;
 	(void)pthread_mutex_unlock(&lock);
 	return err;
 }

@@ -18,8 +18,8 @@
 #include "sev/sim/sim_vm.h"
 
 /* No values and no errnos: "as all kinds do", and "ask the KVM underneath" (without the lock). */
-#define SIM_PASS  INT_MIN
-#define SIM_BELOW (INT_MIN + 1)
+#define SIM_PASS     INT_MIN
+#define SIM_BELOW    (INT_MIN + 1)
 
 #define SIM_RUN_ON   1 /* run_end(): the exit is answered */
 #define SIM_RUN_EXIT 1 /* run_check(): there is an exit already */
@@ -62,5 +62,5 @@ extern const struct sim_kind sim_kind_plain; /* sim_plain.c: KVM_X86_DEFAULT_VM 
 extern const struct sim_kind sim_kind_sev;   /* sim_sev.c, and the next two */
 extern const struct sim_kind sim_kind_sev_es;
 extern const struct sim_kind sim_kind_legacy; /* SEV_INIT, SEV_ES_INIT on a default VM */
-extern const struct sim_kind sim_kind_snp;   /* sim_snp.c */
-extern const struct sim_kind sim_kind_tdx;   /* sim_tdx.c */
+extern const struct sim_kind sim_kind_snp;    /* sim_snp.c */
+extern const struct sim_kind sim_kind_tdx;    /* sim_tdx.c */

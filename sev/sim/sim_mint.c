@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <openssl/asn1.h>
+#include <openssl/core_names.h>
 #include <openssl/ec.h>
 #include <openssl/evp.h>
 #include <openssl/pem.h>
@@ -12,13 +13,17 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/wr.h"
 #include "sev/abi_snp.h"
 #include "sev/sim/sim_crypto.h"
+#include "sev/sim/sim_identity.h"
 
 #define ORGANISATION   "casemate simulated AMD"
 #define PSS_SALT_BYTES 48
 #define DAYS_CA        (25 * 365)
 #define DAYS_VCEK      (7 * 365)
+#define DAYS_VLEK      365
+#define CSP_ID         "casemate simulated CSP"
 #define CHIP_ID_TURIN  8u
 #define OID_MAX        64
 
@@ -50,10 +55,17 @@ struct kind {
 	int path_len; /* of a CA; -1: none */
 };
 
-static const struct kind kinds[] = {
-	{ "ARK-%s", 65536, DAYS_CA, 1 },
-	{ "SEV-%s", 65537, DAYS_CA, 0 },
-	{ "SEV-VCEK", 0, DAYS_VCEK, -1 },
+enum { ARK, ASK, VCEK, ASVK, VLEK, CHAIN_COUNT };
+
+static const struct {
+	struct kind kind;
+	int issuer;
+} chain_kinds[CHAIN_COUNT] = {
+	[ARK] = { { "ARK-%s", 65536, DAYS_CA, 1 }, ARK },
+	[ASK] = { { "SEV-%s", 65537, DAYS_CA, 0 }, ARK },
+	[VCEK] = { { "SEV-VCEK", 0, DAYS_VCEK, -1 }, ASK },
+	[ASVK] = { { "SEV-VLEK-%s", 65793, DAYS_CA, 0 }, ARK },
+	[VLEK] = { { "SEV-VLEK", 0, DAYS_VLEK, -1 }, ASVK },
 };
 
 static MUST_USE int name_set(X509_NAME *name, const struct kind *kind, enum sim_product product)
@@ -122,17 +134,28 @@ static MUST_USE int number_extension(X509 *cert, const char *oid, uint8_t v)
 
 #define ARC "1.3.6.1.4.1.3704.1"
 
-static MUST_USE int vcek_extensions(X509 *cert, const struct sim_platform *p)
+/* Of a VCEK the chip it belongs to, of a VLEK the provider. */
+static MUST_USE int owner_extension(X509 *cert, bool is_vlek, const struct sim_platform *p)
+{
+	const size_t id_len = p->product == SIM_TURIN ? CHIP_ID_TURIN : SIM_CHIP_ID_BYTES;
+	uint8_t id[2 + SIM_CHIP_ID_BYTES] = { 0x04, (uint8_t)id_len }; /* OCTET STRING */
+	uint8_t csp[2 + sizeof CSP_ID - 1] = { 0x16, sizeof CSP_ID - 1 };
+
+	memcpy(id + 2, p->chip_id, id_len);
+	memcpy(csp + 2, CSP_ID, sizeof CSP_ID - 1);
+	return is_vlek ? raw_extension(cert, ARC ".5", csp, sizeof csp)
+		       : raw_extension(cert, ARC ".4", id, 2 + id_len);
+}
+
+static MUST_USE int leaf_extensions(X509 *cert, bool is_vlek, const struct sim_platform *p)
 {
 	const struct product *product = &products[p->product];
-	const size_t name_len = strlen(product->name_in_vcek);
-	const size_t id_len = p->product == SIM_TURIN ? CHIP_ID_TURIN : SIM_CHIP_ID_BYTES;
-	uint8_t name[32] = { 0x16, (uint8_t)name_len };                /* IA5String */
-	uint8_t id[2 + SIM_CHIP_ID_BYTES] = { 0x04, (uint8_t)id_len }; /* OCTET STRING */
+	const char *text = is_vlek ? sim_product_name(p->product) : product->name_in_vcek;
+	const size_t name_len = strlen(text);
+	uint8_t name[32] = { 0x16, (uint8_t)name_len }; /* IA5String */
 	int err = number_extension(cert, ARC ".1", (uint8_t)product->struct_version);
 
-	memcpy(name + 2, product->name_in_vcek, name_len);
-	memcpy(id + 2, p->chip_id, id_len);
+	memcpy(name + 2, text, name_len);
 	if (err == 0)
 		err = raw_extension(cert, ARC ".2", name, 2 + name_len);
 	for (int i = 0; err == 0 && i < (int)ARRAY_LEN(product->spl_byte); i++) {
@@ -142,9 +165,7 @@ static MUST_USE int vcek_extensions(X509 *cert, const struct sim_platform *p)
 		(void)snprintf(oid, sizeof oid, ARC ".3.%d", i + 1);
 		err = number_extension(cert, oid, p->reported_tcb[product->spl_byte[i]]);
 	}
-	if (err == 0)
-		err = raw_extension(cert, ARC ".4", id, 2 + id_len);
-	return err;
+	return err == 0 ? owner_extension(cert, is_vlek, p) : err;
 }
 
 static MUST_USE int ca_extensions(X509 *cert, const struct kind *kind)
@@ -194,7 +215,8 @@ static MUST_USE int cert_fill(X509 *cert, const struct kind *kind, const struct 
 		X509_time_adj_ex(X509_getm_notAfter(cert), (int)kind->days, 0, NULL) == NULL ||
 		X509_set_pubkey(cert, subject->key) != 1)
 		return -EIO;
-	return kind->path_len >= 0 ? ca_extensions(cert, kind) : vcek_extensions(cert, p);
+	return kind->path_len >= 0 ? ca_extensions(cert, kind)
+				   : leaf_extensions(cert, kind == &chain_kinds[VLEK].kind, p);
 }
 
 /* subject->cert, signed by issuer (its own issuer when they are the same). */
@@ -213,12 +235,27 @@ static MUST_USE int cert_make(struct pair *subject, const struct pair *issuer,
 	return err;
 }
 
-static MUST_USE int blob_take(struct sim_minted *m, enum sim_blob blob, uint8_t *der, int len)
+/* Where each certificate goes. */
+static struct sim_bytes *chain_blob(struct sim_platform *p, int which)
+{
+	static const enum sim_blob blobs[] = { SIM_BLOB_ARK, SIM_BLOB_ASK, SIM_BLOB_VCEK };
+
+	return which >= ASVK ? &p->vlek[which - ASVK] : &p->blob[blobs[which]];
+}
+
+static uint8_t **chain_bytes(struct sim_minted *m, int which)
+{
+	static const enum sim_blob blobs[] = { SIM_BLOB_ARK, SIM_BLOB_ASK, SIM_BLOB_VCEK };
+
+	return which >= ASVK ? &m->vlek[which - ASVK] : &m->bytes[blobs[which]];
+}
+
+static MUST_USE int der_take(uint8_t *der, int len, struct sim_bytes *blob, uint8_t **bytes)
 {
 	if (der == NULL || len <= 0)
 		return -EIO;
-	m->bytes[blob] = der;
-	m->platform.blob[blob] = (struct sim_bytes){ der, (size_t)len };
+	*bytes = der;
+	*blob = (struct sim_bytes){ der, (size_t)len };
 	return 0;
 }
 
@@ -229,27 +266,119 @@ static MUST_USE int key_put(struct sim_minted *m, EVP_PKEY *key)
 	int len = info != NULL ? i2d_PKCS8_PRIV_KEY_INFO(info, &der) : -1;
 
 	PKCS8_PRIV_KEY_INFO_free(info);
-	return blob_take(m, SIM_BLOB_KEY, der, len);
+	return der_take(der, len, &m->platform.blob[SIM_BLOB_KEY], &m->bytes[SIM_BLOB_KEY]);
 }
 
-static MUST_USE int chain_make(struct sim_minted *m, struct pair chain[3], int rsa_bits)
+static MUST_USE int chain_make(struct sim_minted *m, struct pair chain[CHAIN_COUNT], int rsa_bits)
 {
-	static const enum sim_blob blobs[3] = { SIM_BLOB_ARK, SIM_BLOB_ASK, SIM_BLOB_VCEK };
 	int err = 0;
 
-	chain[0].key = EVP_RSA_gen((unsigned int)rsa_bits);
-	chain[1].key = EVP_RSA_gen((unsigned int)rsa_bits);
-	chain[2].key = EVP_EC_gen("P-384");
-	for (size_t i = 0; i < 3 && err == 0; i++) {
+	for (int i = 0; i < CHAIN_COUNT && err == 0; i++) {
 		unsigned char *der = NULL;
+		bool is_ca = chain_kinds[i].kind.path_len >= 0;
+		chain[i].key = is_ca ? EVP_RSA_gen((unsigned int)rsa_bits) : EVP_EC_gen("P-384");
 		if (chain[i].key == NULL)
 			return -EIO;
-		err = cert_make(&chain[i], &chain[i > 0 ? i - 1 : 0], &kinds[i], &m->platform);
+		err = cert_make(&chain[i], &chain[chain_kinds[i].issuer], &chain_kinds[i].kind,
+			&m->platform);
 		int len = err == 0 ? i2d_X509(chain[i].cert, &der) : -1;
 		if (err == 0)
-			err = blob_take(m, blobs[i], der, len);
+			err = der_take(der, len, chain_blob(&m->platform, i), chain_bytes(m, i));
 	}
-	return err == 0 ? key_put(m, chain[2].key) : err;
+	return err == 0 ? key_put(m, chain[VCEK].key) : err;
+}
+
+/* --- SEV's own formats ------------------------------------------------------------------------ */
+
+/* RSASSA-PSS with SHA-384 (SHA-256 by a key of 2048 bits), little-endian. */
+static MUST_USE int rsa_sign(EVP_PKEY *key, const void *p, size_t len, uint8_t *ret)
+{
+	size_t n = (size_t)EVP_PKEY_get_size(key);
+	const char *hash = n == 256 ? "SHA2-256" : "SHA2-384";
+	uint8_t sig[512];
+	EVP_MD_CTX *ctx = EVP_MD_CTX_new();
+	EVP_PKEY_CTX *pkey = NULL;
+	bool is_ok = ctx != NULL && n <= sizeof sig &&
+		     EVP_DigestSignInit_ex(ctx, &pkey, hash, NULL, NULL, key, NULL) == 1 &&
+		     EVP_PKEY_CTX_set_rsa_padding(pkey, RSA_PKCS1_PSS_PADDING) == 1 &&
+		     EVP_PKEY_CTX_set_rsa_pss_saltlen(pkey, RSA_PSS_SALTLEN_DIGEST) == 1 &&
+		     EVP_DigestSign(ctx, sig, &n, p, len) == 1;
+
+	EVP_MD_CTX_free(ctx);
+	for (size_t i = 0; is_ok && i < n; i++)
+		ret[i] = sig[n - 1 - i];
+	return is_ok ? 0 : -EIO;
+}
+
+static MUST_USE int number_put(const EVP_PKEY *key, const char *name, uint8_t *ret, size_t len)
+{
+	BIGNUM *n = NULL;
+	bool is_ok = EVP_PKEY_get_bn_param(key, name, &n) == 1 &&
+		     BN_bn2lebinpad(n, ret, (int)len) == (int)len;
+
+	BN_free(n);
+	return is_ok ? 0 : -EIO;
+}
+
+/* ASK or ARK: "Attestation facts" 5. The signature is the ARK's. */
+static MUST_USE int ca_put(const struct pair chain[CHAIN_COUNT], int which, uint8_t *ret)
+{
+	static const uint32_t usages[] = { [ARK] = 0, [ASK] = SIM_USAGE_ASK };
+	size_t n = (size_t)EVP_PKEY_get_size(chain[which].key);
+	struct wr w = wr_of(ret, 64);
+
+	wr_le32(&w, 1); /* version */
+	for (unsigned int i = 0; i < 16; i++)
+		wr_u8(&w, (uint8_t)(0xC0 + which)); /* key id */
+	for (unsigned int i = 0; i < 16; i++)
+		wr_u8(&w, 0xC0 + ARK); /* that of the signer */
+	wr_le32(&w, usages[which]);
+	wr_zero(&w, 16);
+	wr_le32(&w, (uint32_t)n * 8); /* bits of the exponent, bits of the modulus */
+	wr_le32(&w, (uint32_t)n * 8);
+	int err = wr_check(&w);
+	if (err == 0)
+		err = number_put(chain[which].key, OSSL_PKEY_PARAM_RSA_E, ret + 64, n);
+	if (err == 0)
+		err = number_put(chain[which].key, OSSL_PKEY_PARAM_RSA_N, ret + 64 + n, n);
+	return err == 0 ? rsa_sign(chain[ARK].key, ret, 64 + 2 * n, ret + 64 + 2 * n) : err;
+}
+
+static MUST_USE int identity_put(struct sim_minted *m, const struct pair chain[CHAIN_COUNT])
+{
+	struct sim_identity id = { 0 };
+	size_t n = (size_t)EVP_PKEY_get_size(chain[ASK].key);
+	struct sim_sev_cert *cek = &id.cert[SIM_CERT_CEK];
+	int err = sim_identity_make(&id, m->platform.api_major, m->platform.api_minor);
+
+	m->identity = OPENSSL_malloc(SIM_IDENTITY_BYTES);
+	m->platform.identity = (struct sim_bytes){ m->identity, SIM_IDENTITY_BYTES };
+	if (err == 0 && m->identity == NULL)
+		err = -ENOMEM;
+	if (err == 0) {
+		cek->sig[0].usage = le32_of(SIM_USAGE_ASK);
+		cek->sig[0].algo = le32_of(n == 256 ? SIM_ALGO_RSA_SHA256 : SIM_ALGO_RSA_SHA384);
+		err = rsa_sign(chain[ASK].key, cek, SIM_SEV_CERT_SIGNED, cek->sig[0].rsa);
+	}
+	if (err == 0)
+		err = sim_identity_print(&id, m->identity);
+	sim_identity_done(&id);
+	m->ca_len = 2 * (64 + 3 * n);
+	if (err == 0)
+		err = ca_put(chain, ASK, m->ca);
+	return err == 0 ? ca_put(chain, ARK, m->ca + m->ca_len / 2) : err;
+}
+
+static MUST_USE int hashstick_put(struct sim_minted *m, const struct pair chain[CHAIN_COUNT])
+{
+	struct sim_crypto c = { 0 };
+	int err = sim_crypto_init(&c, &m->platform, NULL);
+
+	if (err == 0)
+		err = sim_vlek_wrap(&c, m->platform.chip_id, chain[VLEK].key,
+			m->platform.reported_tcb, &m->hashstick);
+	sim_crypto_done(&c);
+	return err;
 }
 
 static MUST_USE int values_default(
@@ -268,6 +397,8 @@ static MUST_USE int values_default(
 		.api_minor = 55,
 		.api_build = 25,
 		.vmsa_features = SNP_FEATURE_DEBUG_SWAP,
+		.kinds = SIM_KIND_SEV | SIM_KIND_ES | SIM_KIND_SNP,
+		.sev_asids = 8,
 		.policy_mask = SNP_POLICY_ABI_MINOR | SNP_POLICY_ABI_MAJOR | SNP_POLICY_SMT |
 			       SNP_POLICY_ONE | SNP_POLICY_DEBUG | SNP_POLICY_SOCKET,
 		.mit_vector = report_version >= 5 ? 0x3F : 0,
@@ -282,11 +413,15 @@ int sim_mint(struct sim_minted *ret, enum sim_product product, uint32_t report_v
 	int rsa_bits, struct why *why)
 {
 	struct sim_minted m = { 0 };
-	struct pair chain[3] = { 0 };
+	struct pair chain[CHAIN_COUNT] = { 0 };
 	int err = values_default(&m.platform, product, report_version);
 
 	if (err == 0)
 		err = chain_make(&m, chain, rsa_bits);
+	if (err == 0)
+		err = identity_put(&m, chain);
+	if (err == 0)
+		err = hashstick_put(&m, chain);
 	for (size_t i = 0; i < ARRAY_LEN(chain); i++) {
 		EVP_PKEY_free(chain[i].key);
 		X509_free(chain[i].cert);
@@ -304,6 +439,9 @@ void sim_mint_done(struct sim_minted *m)
 	for (size_t i = 0; i < ARRAY_LEN(m->bytes); i++)
 		if (m->bytes[i] != NULL)
 			OPENSSL_clear_free(m->bytes[i], m->platform.blob[i].len);
+	for (size_t i = 0; i < ARRAY_LEN(m->vlek); i++)
+		OPENSSL_free(m->vlek[i]);
+	OPENSSL_clear_free(m->identity, SIM_IDENTITY_BYTES);
 	*m = (struct sim_minted){ 0 };
 }
 

@@ -5,7 +5,7 @@
 #include <errno.h>
 
 #include "sev/sim/sim_kind.h"
-#include "sev/sim/sim_snp.h"
+#include "sev/sim/sim_sev.h"
 
 static bool plain_is_offered(const struct sim_machine *m)
 {
@@ -15,13 +15,16 @@ static bool plain_is_offered(const struct sim_machine *m)
 
 static int plain_vm_ioctl(struct sim_vm *vm, unsigned long request, unsigned long arg)
 {
-	const struct abi_sev_cmd *cmd = (const void *)arg;
+	struct abi_sev_cmd *cmd = (void *)arg;
 
 	switch (request) {
 	case ABI_MEMORY_ENCRYPT_OP:
 		if (!vm->m->platform.has_sev)
 			return -ENOTTY;
-		return cmd != NULL ? sim_plain_command(cmd) : 0;
+		return cmd != NULL ? sim_sev_legacy_command(vm, cmd) : 0;
+	case KVM_MEMORY_ENCRYPT_REG_REGION:
+	case KVM_MEMORY_ENCRYPT_UNREG_REGION:
+		return -ENOTTY;
 	case ABI_SET_MEMORY_ATTRIBUTES:
 	case ABI_CREATE_GUEST_MEMFD:
 	case ABI_SET_USER_MEMORY_REGION2:

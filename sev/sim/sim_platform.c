@@ -5,21 +5,28 @@
 
 #include "base/rd.h"
 #include "base/wr.h"
+#include "sev/sim/sim_identity.h"
 
 #define MAGIC       "CMSIMPLT"
 #define MAGIC_BYTES 8u
 #define VERSION     1u
-#define BLOB_MAX    8192u /* an RSA-4096 certificate is 1.7 KiB */
+#define BLOB_MAX    16384u /* an RSA-4096 certificate is 1.7 KiB */
 #define RECORDS_MAX (SIM_TDX_TAG_LAST + LIMIT_SIM_FAULTS)
-#define SEV_RECORDS (1u + SIM_BLOB_COUNT)
+#define SEV_RECORDS (1u + SIM_BLOB_COUNT + 4u)
 #define ASIDS_MAX   1006u /* SNP guests of a large server; any number would do */
 
 enum tag {
 	TAG_VALUES = 1,
 	TAG_BLOB_FIRST = 2, /* enum sim_blob in order */
 	TAG_FAULT = 6,
+	TAG_SEV = 7,
+	TAG_IDENTITY = 8,
+	TAG_VLEK_FIRST = 9, /* enum sim_vlek in order */
+	TAG_COUNT = 11,
 };
 _Static_assert(TAG_BLOB_FIRST + SIM_BLOB_COUNT == TAG_FAULT, "tags");
+_Static_assert(TAG_VLEK_FIRST + SIM_VLEK_COUNT == TAG_COUNT, "tags");
+#define TAGS_NEEDED ((1u << TAG_COUNT) - (1u << TAG_VALUES) - (1u << TAG_FAULT))
 
 static const char *const product_names[SIM_PRODUCT_COUNT] = {
 	[SIM_MILAN] = "Milan",
@@ -61,9 +68,12 @@ static MUST_USE int values_check(const struct sim_platform *p, struct why *why)
 	if (p->report_version != 3 && p->report_version != 5)
 		return why_set(why, -ERANGE, "platform file: report version %u, want 3 or 5",
 			p->report_version);
-	if (p->asids > ASIDS_MAX || (p->flags & ~SIM_FLAG_SMT) != 0)
+	if (p->asids > ASIDS_MAX || (p->flags & ~SIM_FLAGS_ALL) != 0)
 		return why_set(
 			why, -ERANGE, "platform file: %u ASIDs, flags 0x%x", p->asids, p->flags);
+	if ((p->kinds & ~7u) != 0 || p->sev_asids > ASIDS_MAX || p->hidden_asids > p->asids)
+		return why_set(why, -ERANGE, "platform file: kinds 0x%x, %u and %u ASIDs", p->kinds,
+			p->sev_asids, p->hidden_asids);
 	return 0;
 }
 
@@ -82,6 +92,30 @@ static void fault_parse(struct sim_script *s, struct rd *r)
 	s->fault[s->n++] = f;
 }
 
+static void sev_parse(struct sim_platform *p, struct rd *r)
+{
+	p->kinds = rd_le32(r);
+	p->sev_asids = rd_le32(r);
+	p->hidden_asids = rd_le32(r);
+	rd_zero(r, 4);
+	p->memlock_bytes = rd_le64(r);
+}
+
+static struct sim_bytes *blob_of(struct sim_platform *p, uint32_t tag)
+{
+	if (tag >= TAG_VLEK_FIRST)
+		return &p->vlek[tag - TAG_VLEK_FIRST];
+	return tag == TAG_IDENTITY ? &p->identity : &p->blob[tag - TAG_BLOB_FIRST];
+}
+
+static void blob_parse(struct sim_bytes *ret, uint32_t len, struct rd *r)
+{
+	if (len == 0 || len > BLOB_MAX)
+		rd_fail(r);
+	else
+		*ret = (struct sim_bytes){ rd_bytes(r, len), len };
+}
+
 /* One record; twice the same is malformed, but for faults. */
 static void record_parse(struct sim_platform *p, uint32_t *seen, struct rd *r)
 {
@@ -95,20 +129,20 @@ static void record_parse(struct sim_platform *p, uint32_t *seen, struct rd *r)
 			rd_fail(r);
 		return;
 	}
-	if (tag < TAG_VALUES || tag > TAG_FAULT || (tag != TAG_FAULT && (*seen & 1u << tag) != 0)) {
+	if (tag < TAG_VALUES || tag >= TAG_COUNT ||
+		(tag != TAG_FAULT && (*seen & 1u << tag) != 0)) {
 		rd_fail(r);
 		return;
 	}
 	*seen |= 1u << tag;
-	if (tag == TAG_VALUES) {
+	if (tag == TAG_VALUES)
 		values_parse(p, &body);
-	} else if (tag == TAG_FAULT) {
+	else if (tag == TAG_FAULT)
 		fault_parse(&p->script, &body);
-	} else if (len == 0 || len > BLOB_MAX) {
-		rd_fail(&body);
-	} else {
-		p->blob[tag - TAG_BLOB_FIRST] = (struct sim_bytes){ rd_bytes(&body, len), len };
-	}
+	else if (tag == TAG_SEV)
+		sev_parse(p, &body);
+	else
+		blob_parse(blob_of(p, tag), len, &body);
 	if (rd_end(&body) < 0)
 		rd_fail(r);
 }
@@ -136,9 +170,9 @@ int sim_platform_parse(struct sim_platform *ret, const void *buf, size_t len, st
 			why, -EBADMSG, "platform file: %u records, at most %u", n, RECORDS_MAX);
 	for (uint32_t i = 0; i < n; i++)
 		record_parse(&p, &seen, &r);
-	const uint32_t all = (1u << TAG_FAULT) - (1u << TAG_VALUES);
-	p.has_sev = (seen & all) != 0;
-	if (rd_end(&r) < 0 || (p.has_sev && (seen & all) != all) ||
+	p.has_sev = (seen & TAGS_NEEDED) != 0;
+	if (rd_end(&r) < 0 || (p.has_sev && (seen & TAGS_NEEDED) != TAGS_NEEDED) ||
+		(p.has_sev && p.identity.len != SIM_IDENTITY_BYTES) ||
 		(!p.has_sev && !p.tdx.is_present))
 		return why_set(why, -EBADMSG, "platform file: malformed or incomplete");
 	int err = p.has_sev ? values_check(&p, why) : 0;
@@ -171,16 +205,30 @@ static void values_print(const struct sim_platform *p, struct wr *w)
 	wr_le64(w, p->mit_vector);
 }
 
+static void blob_print(uint32_t tag, struct sim_bytes b, struct wr *w)
+{
+	wr_le32(w, tag);
+	wr_le32(w, (uint32_t)b.len);
+	wr_copy(w, b.p, b.len);
+}
+
 static void sev_print(const struct sim_platform *p, struct wr *w)
 {
 	wr_le32(w, TAG_VALUES);
 	wr_le32(w, sizeof(struct sim_wire_values));
 	values_print(p, w);
-	for (uint32_t i = 0; i < SIM_BLOB_COUNT; i++) {
-		wr_le32(w, TAG_BLOB_FIRST + i);
-		wr_le32(w, (uint32_t)p->blob[i].len);
-		wr_copy(w, p->blob[i].p, p->blob[i].len);
-	}
+	wr_le32(w, TAG_SEV);
+	wr_le32(w, sizeof(struct sim_wire_sev));
+	wr_le32(w, p->kinds);
+	wr_le32(w, p->sev_asids);
+	wr_le32(w, p->hidden_asids);
+	wr_le32(w, 0);
+	wr_le64(w, p->memlock_bytes);
+	for (uint32_t i = 0; i < SIM_BLOB_COUNT; i++)
+		blob_print(TAG_BLOB_FIRST + i, p->blob[i], w);
+	blob_print(TAG_IDENTITY, p->identity, w);
+	for (uint32_t i = 0; i < SIM_VLEK_COUNT; i++)
+		blob_print(TAG_VLEK_FIRST + i, p->vlek[i], w);
 }
 
 int sim_platform_print(const struct sim_platform *p, void *buf, size_t size, size_t *ret_len)

@@ -9,7 +9,9 @@
  *     4  number of records
  *     then for each record: u32 tag, u32 length, bytes; nothing behind the last one.
  *   Records: 1 values (struct sim_wire_values), 2 VCEK private key (PKCS #8 DER), 3 ARK, 4 ASK,
- *   5 VCEK certificate (DER), each exactly once; 6 a fault {command, nth, status: u32}, any number;
+ *   5 VCEK certificate (DER), each exactly once; 6 a fault {command, nth, status: u32}, any number; 7
+ *   struct sim_wire_sev, 8 CEK, OCA, PEK and PDH (sim_identity.h), 9 ASVK and 10 VLEK certificate
+ *   (DER), each exactly once;
  *   16 to 31 of TDX (sim_tdx_platform.h). A machine has all records of AMD's, or those of TDX.
  *
  * Trust:   the file may be malformed; it is a test's, never a secret of anybody.
@@ -30,15 +32,20 @@
 
 enum sim_product { SIM_MILAN, SIM_GENOA, SIM_TURIN, SIM_PRODUCT_COUNT };
 
-#define SIM_FLAG_SMT      (1u << 0) /* SMT is on: a policy without bit 16 is refused */
-#define SIM_CHIP_ID_BYTES 64u
+#define SIM_FLAG_SMT        (1u << 0) /* SMT is on: a policy without bit 16 is refused */
+#define SIM_FLAG_NO_SNP     (1u << 1) /* SNP is not initialised: its platform commands are ENODEV */
+#define SIM_FLAG_NO_CERTS   (1u << 2) /* this KVM knows no SNP_ENABLE_REQ_CERTS */
+#define SIM_FLAG_CONTIGUOUS (1u << 3) /* LAUNCH_SECRET may cross pages: they happen to touch */
+#define SIM_FLAG_SIGNALS    (1u << 4) /* signals come in, too: EINTR, EAGAIN, EIO with error 0 */
+#define SIM_FLAGS_ALL       0x1Fu
+#define SIM_CHIP_ID_BYTES   64u
 
 /* Record 1. */
 struct sim_wire_values {
 	le32 product;
 	le32 report_version; /* 3 or 5 */
 	le32 fms;            /* CPUID 1 EAX, for the report and the secrets page */
-	le32 asids;          /* SNP guests at the same time */
+	le32 asids;          /* SEV-ES and SNP guests at the same time */
 	le32 seed;           /* of the early stops of LAUNCH_UPDATE; 0: never stop early */
 	le32 flags;
 	le64 platform_info;
@@ -59,7 +66,22 @@ WIRE_SIZE(struct sim_wire_values, 152);
 WIRE_AT(struct sim_wire_values, chip_id, 56);
 WIRE_AT(struct sim_wire_values, vmsa_features, 128);
 
+/* Record 7: what SEV and SEV-ES add. */
+struct sim_wire_sev {
+	le32 kinds;        /* bit n: KVM offers VM type 2 + n (SEV, SEV-ES, SNP) */
+	le32 sev_asids;    /* guests of plain SEV at the same time */
+	le32 hidden_asids; /* of `asids`, for SNP alone (ciphertext_hiding_asids); 0: shared with ES */
+	le32 zero;
+	le64 memlock_bytes; /* the limit for registered memory; 0: the process's own */
+};
+WIRE_SIZE(struct sim_wire_sev, 24);
+
+#define SIM_KIND_SEV (1u << 0)
+#define SIM_KIND_ES  (1u << 1)
+#define SIM_KIND_SNP (1u << 2)
+
 enum sim_blob { SIM_BLOB_KEY, SIM_BLOB_ARK, SIM_BLOB_ASK, SIM_BLOB_VCEK, SIM_BLOB_COUNT };
+enum sim_vlek { SIM_VLEK_ASVK, SIM_VLEK_CERT, SIM_VLEK_COUNT };
 
 struct sim_bytes {
 	const uint8_t *p;
@@ -85,6 +107,12 @@ struct sim_platform {
 	uint64_t vmsa_features;
 	uint64_t policy_mask;
 	uint64_t mit_vector;
+	uint32_t kinds;
+	uint32_t sev_asids;
+	uint32_t hidden_asids;
+	uint64_t memlock_bytes;
+	struct sim_bytes identity; /* SIM_IDENTITY_BYTES */
+	struct sim_bytes vlek[SIM_VLEK_COUNT];
 	struct sim_bytes blob[SIM_BLOB_COUNT]; /* into the bytes that were parsed */
 	struct sim_tdx_platform tdx;
 	struct sim_script script;

@@ -22,6 +22,11 @@ struct args {
 	const char *version;
 	const char *product;
 	const char *seed;
+	const char *asids;
+	const char *sev_asids;
+	const char *hidden_asids;
+	const char *memlock;
+	struct opt_list flags;
 	struct opt_list faults;
 };
 
@@ -63,16 +68,61 @@ static MUST_USE int script_parse(
 	return 0;
 }
 
-/* Certificates as one PEM file: blobs[0..n) one after the other. */
-static MUST_USE int pem_write(int dir, const char *name, const struct sim_platform *p,
-	const enum sim_blob *blobs, size_t n, struct why *why)
+/* What --set knows: flags of the platform (sim_platform.h). */
+static const struct {
+	const char *name;
+	uint32_t flag;
+} flags[] = {
+	{ "no-snp", SIM_FLAG_NO_SNP },
+	{ "no-certs", SIM_FLAG_NO_CERTS },
+	{ "contiguous", SIM_FLAG_CONTIGUOUS },
+	{ "signals", SIM_FLAG_SIGNALS },
+};
+
+static MUST_USE int flags_parse(const struct opt_list *list, uint32_t *ret, struct why *why)
+{
+	uint32_t all = *ret;
+
+	for (size_t i = 0; i < list->n; i++) {
+		size_t k = 0;
+		while (k < ARRAY_LEN(flags) && strcmp(flags[k].name, list->at[i]) != 0)
+			k++;
+		if (k == ARRAY_LEN(flags))
+			return why_set(why, -EINVAL,
+				"--set %s: want no-snp, no-certs, contiguous or signals",
+				list->at[i]);
+		all |= flags[k].flag;
+	}
+	*ret = all;
+	return 0;
+}
+
+static MUST_USE int values_parse(const struct args *args, struct sim_platform *p, struct why *why)
+{
+	uint32_t memlock_kib = 0;
+	int err = number_parse("--asids", args->asids, UINT32_MAX, &p->asids, why);
+
+	if (err == 0)
+		err = number_parse("--sev-asids", args->sev_asids, UINT32_MAX, &p->sev_asids, why);
+	if (err == 0)
+		err = number_parse(
+			"--hidden-asids", args->hidden_asids, UINT32_MAX, &p->hidden_asids, why);
+	if (err == 0)
+		err = number_parse("--memlock", args->memlock, UINT32_MAX, &memlock_kib, why);
+	p->memlock_bytes = (uint64_t)memlock_kib * 1024;
+	return err == 0 ? flags_parse(&args->flags, &p->flags, why) : err;
+}
+
+/* Certificates as one PEM file: certs[0..n) one after the other. */
+static MUST_USE int pem_write(
+	int dir, const char *name, const struct sim_bytes *certs, size_t n, struct why *why)
 {
 	char text[2 * PEM_MAX];
 	size_t used = 0;
 
 	for (size_t i = 0; i < n; i++) {
 		size_t len = 0;
-		int err = sim_mint_pem(p->blob[blobs[i]], text + used, sizeof text - used, &len);
+		int err = sim_mint_pem(certs[i], text + used, sizeof text - used, &len);
 		if (err < 0)
 			return why_set(why, err, "cannot write %s", name);
 		used += len;
@@ -80,16 +130,22 @@ static MUST_USE int pem_write(int dir, const char *name, const struct sim_platfo
 	return fd_replace_file(dir, name, text, used, 0644, why);
 }
 
-static MUST_USE int chain_write(const char *path, const struct sim_platform *p, struct why *why)
+static MUST_USE int chain_write(const char *path, const struct sim_minted *m, struct why *why)
 {
-	static const struct {
+	const struct sim_bytes *b = m->platform.blob;
+	const struct sim_bytes *v = m->platform.vlek;
+	const struct {
 		const char *name;
-		enum sim_blob blob[2];
+		struct sim_bytes certs[2];
 		size_t n;
 	} files[] = {
-		{ "ark.pem", { SIM_BLOB_ARK }, 1 }, { "ask.pem", { SIM_BLOB_ASK }, 1 },
-		{ "vcek.pem", { SIM_BLOB_VCEK }, 1 },
-		{ "chain.pem", { SIM_BLOB_ASK, SIM_BLOB_ARK }, 2 }, /* in the order AMD serves it */
+		{ "ark.pem", { b[SIM_BLOB_ARK] }, 1 },
+		{ "ask.pem", { b[SIM_BLOB_ASK] }, 1 },
+		{ "vcek.pem", { b[SIM_BLOB_VCEK] }, 1 },
+		{ "chain.pem", { b[SIM_BLOB_ASK], b[SIM_BLOB_ARK] }, 2 }, /* as AMD serves it */
+		{ "asvk.pem", { v[SIM_VLEK_ASVK] }, 1 },
+		{ "vlek.pem", { v[SIM_VLEK_CERT] }, 1 },
+		{ "vlek-chain.pem", { v[SIM_VLEK_ASVK], b[SIM_BLOB_ARK] }, 2 },
 	};
 	AUTO(fd) int dir = -1;
 
@@ -99,11 +155,14 @@ static MUST_USE int chain_write(const char *path, const struct sim_platform *p, 
 	if (dir < 0)
 		return why_set(why, -errno, "cannot open %s", path);
 	for (size_t i = 0; i < ARRAY_LEN(files); i++) {
-		int err = pem_write(dir, files[i].name, p, files[i].blob, files[i].n, why);
+		int err = pem_write(dir, files[i].name, files[i].certs, files[i].n, why);
 		if (err < 0)
 			return err;
 	}
-	return 0;
+	int err = fd_replace_file(dir, "sev-ca.cert", m->ca, m->ca_len, 0644, why);
+	return err == 0 ? fd_replace_file(dir, "vlek.hashstick", &m->hashstick, sizeof m->hashstick,
+				  0644, why)
+			: err;
 }
 
 static MUST_USE int platform_write(const char *path, const struct sim_platform *p, struct why *why)
@@ -139,7 +198,9 @@ static MUST_USE int platform_create(const char *path, const struct args *args, s
 		return err;
 	m.platform.seed = seed;
 	m.platform.script = script;
-	err = chain_write(args->ark_dir, &m.platform, why);
+	err = values_parse(args, &m.platform, why);
+	if (err == 0)
+		err = chain_write(args->ark_dir, &m, why);
 	if (err == 0)
 		err = platform_write(path, &m.platform, why);
 	sim_mint_done(&m);
@@ -154,14 +215,23 @@ int main(int argc, char **argv)
 	size_t n = 0;
 	const struct opt options[] = {
 		{ "ark-dir", OPT_TEXT, &args.ark_dir, "DIR",
-			"where ark.pem, ask.pem, vcek.pem and chain.pem go" },
+			"where ark.pem, ask.pem, vcek.pem, chain.pem, those of the VLEK, the SEV "
+			"CA "
+			"(sev-ca.cert) and vlek.hashstick go" },
 		{ "report-version", OPT_TEXT, &args.version, "3|5",
 			"of the reports; 3 if not given" },
 		{ "product", OPT_TEXT, &args.product, "Milan|Genoa|Turin", "Milan if not given" },
 		{ "seed", OPT_TEXT, &args.seed, "N",
 			"of the early stops of page measurements; 0 for none" },
 		{ "fault", OPT_LIST, &args.faults, "'COMMAND N STATUS'",
-			"fail the Nth firmware command of a kind" },
+			"fail the Nth firmware command of a kind; 'IOCTL N EIO': the Nth ioctl" },
+		{ "asids", OPT_TEXT, &args.asids, "N", "SEV-ES and SNP guests at a time; 8" },
+		{ "sev-asids", OPT_TEXT, &args.sev_asids, "N", "plain SEV guests at a time; 8" },
+		{ "hidden-asids", OPT_TEXT, &args.hidden_asids, "N",
+			"ciphertext hiding: that many of --asids for SNP alone" },
+		{ "memlock", OPT_TEXT, &args.memlock, "KIB",
+			"limit of registered memory; the process's own if not given" },
+		{ "set", OPT_LIST, &args.flags, "FLAG", "no-snp, no-certs, contiguous or signals" },
 		{ 0 },
 	};
 	const struct opt_spec spec = {

@@ -10,6 +10,7 @@
 #include "sev/sim/sim_id.h"
 #include "sev/sim/sim_kind.h"
 #include "sev/sim/sim_port.h"
+#include "sev/sim/sim_psp.h"
 #include "sev/sim/sim_vmsa.h"
 
 #define GHCB_VERSION_MAX 2u
@@ -18,8 +19,7 @@
 /* The firmware answered: its status, as KVM passes it on. */
 static MUST_USE int firmware_says(struct abi_sev_cmd *cmd, uint32_t status)
 {
-	cmd->error = status;
-	return status == FW_SUCCESS ? 0 : -EIO;
+	return sim_psp_result(status, &cmd->error);
 }
 
 static void *user_pointer(uint64_t addr)
@@ -35,10 +35,6 @@ static MUST_USE int init_check(const struct sim_vm *vm, const struct abi_sev_ini
 		(init->vmsa_features & SNP_FEATURE_ACTIVE) != 0 ||
 		init->ghcb_version > GHCB_VERSION_MAX || init->ghcb_version == 1)
 		return -EINVAL;
-	if (vm->m->platform.asids == 0)
-		return -ENOTTY;
-	if (vm->m->n_guests >= vm->m->platform.asids)
-		return -EBUSY;
 	return 0;
 }
 
@@ -52,9 +48,14 @@ static MUST_USE int vm_init(struct sim_vm *vm, struct abi_sev_cmd *cmd)
 	int err = init_check(vm, &init);
 	if (err < 0)
 		return err;
+	uint32_t status = sim_psp_step(vm->m, SIM_INIT2);
+	if (status != FW_SUCCESS)
+		return firmware_says(cmd, status);
+	err = sim_asid_take(vm->m, SIM_ASID_SNP);
+	if (err < 0)
+		return err;
 	vm->snp->is_init = true;
 	vm->snp->features = init.vmsa_features | SNP_FEATURE_ACTIVE;
-	vm->m->n_guests++;
 	return 0;
 }
 
@@ -84,7 +85,7 @@ static MUST_USE int launch_start(struct sim_vm *vm, struct abi_sev_cmd *cmd)
 		(start.policy & ~vm->m->platform.policy_mask) != 0 ||
 		(start.policy & SNP_POLICY_ONE) == 0)
 		return -EINVAL;
-	uint32_t status = sim_script_step(&vm->m->platform.script, SIM_SNP_LAUNCH_START);
+	uint32_t status = sim_psp_step(vm->m, SIM_SNP_LAUNCH_START);
 	if (status == FW_SUCCESS)
 		status = policy_judge(&vm->m->platform, start.policy);
 	if (status != FW_SUCCESS)
@@ -126,7 +127,7 @@ static uint32_t cpuid_judge(struct sim_vm *vm, uint8_t *page)
 static uint32_t page_load(
 	struct sim_vm *vm, const struct sim_slot *slot, uint8_t type, uint64_t gpa, uint8_t *src)
 {
-	uint32_t status = sim_script_step(&vm->m->platform.script, SIM_SNP_LAUNCH_UPDATE);
+	uint32_t status = sim_psp_step(vm->m, SIM_SNP_LAUNCH_UPDATE);
 
 	if (status == FW_SUCCESS && vm->snp->state != SIM_GUEST_LAUNCH)
 		status = FW_INVALID_GUEST_STATE;
@@ -239,14 +240,14 @@ static MUST_USE int launch_update(struct sim_vm *vm, struct abi_sev_cmd *cmd)
 static MUST_USE int vmsas_load(struct sim_vm *vm, struct abi_sev_cmd *cmd)
 {
 	for (uint32_t i = 0; i < vm->n_vcpus; i++)
-		if (vm->vcpu[i].is_protected)
+		if (vm->vcpu[i].is_protected || vm->vcpu[i].is_debugged)
 			return -EINVAL;
 	for (uint32_t i = 0; i < vm->n_vcpus; i++) {
 		struct snp_vmsa vmsa;
 		int err = sim_vmsa_read(vm->m->host, vm->vcpu[i].fd, vm->snp->features, &vmsa);
 		if (err < 0)
 			return err;
-		uint32_t status = sim_script_step(&vm->m->platform.script, SIM_SNP_LAUNCH_UPDATE);
+		uint32_t status = sim_psp_step(vm->m, SIM_SNP_LAUNCH_UPDATE);
 		if (status != FW_SUCCESS)
 			return firmware_says(cmd, status);
 		sim_digest_extend(&vm->m->crypto, vm->snp->ld, SNP_PAGE_VMSA, SNP_VMSA_GPA, &vmsa);
@@ -283,7 +284,7 @@ static MUST_USE int identity_load(
 static MUST_USE int firmware_finish(
 	struct sim_vm *vm, const struct abi_snp_finish *f, struct abi_sev_cmd *cmd)
 {
-	uint32_t status = sim_script_step(&vm->m->platform.script, SIM_SNP_LAUNCH_FINISH);
+	uint32_t status = sim_psp_step(vm->m, SIM_SNP_LAUNCH_FINISH);
 
 	if (status == FW_SUCCESS && sim_random(vm->snp->report_id, sizeof vm->snp->report_id) < 0)
 		status = FW_HWSEV_RET_PLATFORM;
@@ -349,22 +350,11 @@ static MUST_USE int snp_command(struct sim_vm *vm, struct abi_sev_cmd *cmd)
 	}
 }
 
-int sim_plain_command(const struct abi_sev_cmd *cmd)
-{
-	switch (cmd->id) {
-	case ABI_SNP_LAUNCH_START:
-	case ABI_SNP_LAUNCH_FINISH:
-		return -ENOTTY;
-	default:
-		return -EINVAL;
-	}
-}
-
 /* --- the kind -------------------------------------------------------------------------------- */
 
 static bool snp_is_offered(const struct sim_machine *m)
 {
-	return m->platform.has_sev;
+	return m->platform.has_sev && (m->platform.kinds & SIM_KIND_SNP) != 0;
 }
 
 static int snp_create(struct sim_vm *vm)
@@ -376,7 +366,7 @@ static int snp_create(struct sim_vm *vm)
 static void snp_release(struct sim_vm *vm)
 {
 	if (vm->snp->is_init)
-		vm->m->n_guests--;
+		sim_asid_give(vm->m, SIM_ASID_SNP);
 	explicit_bzero(vm->snp, sizeof *vm->snp);
 	free(vm->snp);
 	vm->snp = NULL;

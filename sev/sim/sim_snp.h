@@ -34,6 +34,3 @@ struct sim_snp {
 	uint8_t report_id[32];
 	struct snp_secrets_page secrets; /* never in memory the monitor maps: ABI 7.2.18 */
 };
-
-/* What a plain VM answers to the commands of another kind. ABI 2.3, 7.2.7. */
-MUST_USE int sim_plain_command(const struct abi_sev_cmd *cmd);

@@ -24,6 +24,7 @@
 #include "sev/sim/sim_crypto.h"
 #include "sev/sim/sim_guest_port.h"
 #include "sev/sim/sim_host.h"
+#include "sev/sim/sim_identity.h"
 #include "sev/sim/sim_platform.h"
 #include "sev/sim/sim_ranges.h"
 
@@ -47,6 +48,7 @@ struct sim_slot {
 
 struct sim_vcpu {
 	int fd;            /* -1: unused or closed */
+	bool is_debugged;  /* KVM_SET_GUEST_DEBUG is on */
 	bool is_protected; /* its registers are sealed */
 	bool has_run;
 	bool has_hypercall; /* the last run ended in one whose ret is to be checked */
@@ -63,6 +65,8 @@ struct sim_port {
 	uint8_t out[4 + 4 + SIM_REPORT_BYTES + 4 + SIM_TABLE_BYTES_MAX];
 };
 
+enum sim_asid { SIM_ASID_SEV, SIM_ASID_ES, SIM_ASID_SNP, SIM_ASID_COUNT };
+
 /* What every VM of one simulator shares. */
 struct sim_machine {
 	const struct sim_host *host;
@@ -73,8 +77,14 @@ struct sim_machine {
 	struct sim_platform platform;
 	struct sim_crypto crypto;
 	struct sim_cpuid_profile cpuid;
-	uint32_t n_guests; /* ASIDs in use */
-	uint64_t seed;     /* state of the generator of early stops */
+	struct sim_identity identity;
+	uint64_t memlock_bytes;           /* of registered memory; UINT64_MAX: any */
+	bool is_sev_writable;             /* sev_fd is open for writing */
+	bool is_psp_dead;                 /* a command timed out: ABI 7.2.15 */
+	uint32_t n_asids[SIM_ASID_COUNT]; /* in use */
+	struct sim_sev *guests;           /* contexts of SEV and SEV-ES in the firmware */
+	uint32_t n_handles;               /* given to them, ever */
+	uint64_t seed;                    /* state of the generator of early stops */
 };
 
 struct sim_kind;
@@ -96,6 +106,7 @@ struct sim_vm {
 
 	/* The state of its kind, from create() to release(); the others are NULL. */
 	struct sim_snp *snp;
+	struct sim_sev *sev;
 	struct sim_tdx *tdx;
 };
 

@@ -1,0 +1,56 @@
+#include "sev/sim/sim_psp.h"
+
+#include <errno.h>
+
+#include "sev/fw_error.h"
+
+uint32_t sim_psp_step(struct sim_machine *m, enum sim_command command)
+{
+	if (m->is_psp_dead)
+		return SIM_FAULT_ERRNO | EBUSY;
+	uint32_t status = sim_script_step(&m->platform.script, command);
+	m->is_psp_dead = status == (SIM_FAULT_ERRNO | ETIMEDOUT);
+	return status;
+}
+
+int sim_psp_result(uint32_t status, uint32_t *ret_error)
+{
+	if ((status & SIM_FAULT_ERRNO) != 0)
+		return -(int)(status & ~SIM_FAULT_ERRNO);
+	*ret_error = status;
+	return status == FW_SUCCESS ? 0 : -EIO;
+}
+
+/* How many guests the class can have beside those of the class it shares with. ABI 2.4. */
+static uint32_t asid_room(const struct sim_machine *m, enum sim_asid class)
+{
+	const struct sim_platform *p = &m->platform;
+
+	if (class == SIM_ASID_SEV)
+		return p->sev_asids;
+	if (p->hidden_asids == 0) /* one pool for both */
+		return p->asids;
+	return class == SIM_ASID_SNP ? p->hidden_asids : p->asids - p->hidden_asids;
+}
+
+static uint32_t asid_used(const struct sim_machine *m, enum sim_asid class)
+{
+	bool is_shared = class != SIM_ASID_SEV && m->platform.hidden_asids == 0;
+
+	return is_shared ? m->n_asids[SIM_ASID_ES] + m->n_asids[SIM_ASID_SNP] : m->n_asids[class];
+}
+
+int sim_asid_take(struct sim_machine *m, enum sim_asid class)
+{
+	if (asid_room(m, class) == 0)
+		return -ENOTTY;
+	if (asid_used(m, class) >= asid_room(m, class))
+		return -EBUSY;
+	m->n_asids[class]++;
+	return 0;
+}
+
+void sim_asid_give(struct sim_machine *m, enum sim_asid class)
+{
+	m->n_asids[class]--;
+}
