@@ -172,6 +172,17 @@ int sim_cpuid_load(
 	return 0;
 }
 
+void sim_cpuid_set_part(struct sim_cpuid_profile *profile, uint32_t fms)
+{
+	static const uint32_t leaves[] = { 0x1, 0x80000001 };
+
+	for (size_t i = 0; i < ARRAY_LEN(leaves); i++) {
+		struct sim_cpuid_row *row = row_find(profile, leaves[i], 0);
+		if (row != NULL)
+			row->reg[EAX] = fms;
+	}
+}
+
 static const struct check *check_find(uint32_t leaf, uint32_t sub)
 {
 	for (size_t i = 0; i < ARRAY_LEN(checks); i++)

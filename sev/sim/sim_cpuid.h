@@ -39,6 +39,9 @@ void sim_cpuid_set_c_bit(uint32_t position);
 MUST_USE int sim_cpuid_load(
 	struct sim_cpuid_profile *ret, const struct sim_host *host, int kvm_fd, struct why *why);
 
+/* The part this CPU is (CPUID 1 EAX): the platform's, whatever CPU runs the KVM underneath. */
+void sim_cpuid_set_part(struct sim_cpuid_profile *profile, uint32_t fms);
+
 /*
  * Check the page; what is wrong is corrected in place. True: nothing was wrong. *ret_is_fixable is
  * false when the header is wrong, which has no correction.

@@ -410,6 +410,7 @@ static MUST_USE int platform_load(struct sim_machine *m, struct why *why)
 		err = sim_identity_load(&m->identity, m->platform.identity.p, why);
 	if (err == 0 && m->platform.has_sev)
 		err = sim_cpuid_load(&m->cpuid, m->host, m->kvm_fd, why);
+	sim_cpuid_set_part(&m->cpuid, m->platform.fms);
 	return err;
 }
 
