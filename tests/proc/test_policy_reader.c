@@ -141,8 +141,8 @@ static void reader_names_file_line_and_column_of_what_is_wrong(void **state)
 	assert_int_equal(opts_exit_status(-(int)le32_get(answer.failed.err)), EXIT_INPUT);
 }
 
-/* The policy is right, and appraises evidence; there is nothing here that could launch it. */
-static void reader_refuses_to_launch_a_tdx_guest(void **state)
+/* The policy is right, and appraises evidence; it does not say in which firmware a TD starts. */
+static void reader_refuses_to_launch_without_firmware(void **state)
 {
 	size_t len = 0;
 	uint8_t *bytes = NULL;
@@ -150,11 +150,12 @@ static void reader_refuses_to_launch_a_tdx_guest(void **state)
 	assert_int_equal(fd_read_path(IMAGING, LIMIT_POLICY_BYTES, &bytes, &len, NULL), 0);
 	memcpy(strstr((char *)bytes, "2026-11-10"), "2001-11-10", 10);
 	memcpy(strstr((char *)bytes, "2027-02-10"), "2037-02-10", 10);
+	memcpy(strstr((char *)bytes, "\"firmware\""), "\"x-rmware\"", 10);
 	reader_run(file_of((char *)bytes, len), "p.jsonc", sizeof "p.jsonc");
 	free(bytes);
 	assert_int_equal(answer.type, SUP_MSG_FAILED);
-	assert_int_equal(le32_get(answer.failed.err), EPROTONOSUPPORT);
-	assert_non_null(strstr(answer.failed.text, "can be used to appraise evidence"));
+	assert_int_equal(le32_get(answer.failed.err), EBADMSG);
+	assert_non_null(strstr(answer.failed.text, "can only appraise evidence"));
 	assert_int_equal(opts_exit_status(-(int)le32_get(answer.failed.err)), EXIT_INPUT);
 }
 
@@ -202,7 +203,7 @@ int main(void)
 		cmocka_unit_test(reader_answers_with_the_plan_of_the_library),
 		cmocka_unit_test(reader_refuses_a_policy_outside_its_validity),
 		cmocka_unit_test(reader_names_file_line_and_column_of_what_is_wrong),
-		cmocka_unit_test(reader_refuses_to_launch_a_tdx_guest),
+		cmocka_unit_test(reader_refuses_to_launch_without_firmware),
 		cmocka_unit_test(reader_refuses_every_broken_file_without_dying),
 		cmocka_unit_test(reader_refuses_a_config_that_is_no_file_name),
 	};

@@ -16,6 +16,8 @@
 #define PAYMENTS    SOURCE_ROOT "/policy/examples/payments.policy.jsonc"
 #define DEVELOPMENT SOURCE_ROOT "/policy/examples/development.policy.jsonc"
 #define IMAGING     SOURCE_ROOT "/policy/examples/imaging.policy.jsonc"
+#define PAYROLL     SOURCE_ROOT "/policy/examples/payroll.policy.jsonc"
+#define GENOMICS    SOURCE_ROOT "/policy/examples/genomics.policy.jsonc"
 #define NOW         1795478400 /* 2026-11-24T00:00:00Z */
 
 static struct policy policy;
@@ -1138,7 +1140,7 @@ static char *formatted(const char *s, size_t len, size_t *ret_len)
 
 static void fmt_keeps_examples_and_every_comment(void **state)
 {
-	static const char *const paths[] = { PAYMENTS, IMAGING, DEVELOPMENT };
+	static const char *const paths[] = { PAYMENTS, IMAGING, DEVELOPMENT, PAYROLL, GENOMICS };
 	static const char messy[] =
 		"// one\n{ // two\n\n\n  \"x-a\" : // three\n [ 1,2 ,{ } ] , // four\n"
 		"// five\n" SMALL_HEAD TEE_NONE SMALL_TAIL "// six\n\n// seven";
@@ -1193,24 +1195,41 @@ static const struct lint_finding *finding(const char *rule, const char *path)
 
 static void lint_lets_the_examples_pass(void **state)
 {
+	static const char *const paths[] = { PAYMENTS, IMAGING, PAYROLL, GENOMICS, DEVELOPMENT };
+	struct why why = { 0 };
 	size_t len;
-	char *s = example_read(PAYMENTS, &len);
 
-	lint(s);
-	assert_int_equal(report.n_errors, 0);
-	assert_int_equal(report.n_warnings, 1);
-	assert_non_null(finding("AUD-002", "audit"));
-	free(s);
-	s = example_read(IMAGING, &len);
-	lint(s);
-	assert_int_equal(report.n_errors, 0);
-	assert_int_equal(report.n_warnings, 1);
-	assert_non_null(finding("AUD-002", "audit"));
-	free(s);
-	s = example_read(DEVELOPMENT, &len);
-	lint(s);
-	assert_int_equal(report.n, 0);
-	free(s);
+	for (size_t i = 0; i < ARRAY_LEN(paths); i++) {
+		char *s = example_read(paths[i], &len);
+		bool is_plain = strcmp(paths[i], DEVELOPMENT) == 0;
+		lint(s);
+		assert_int_equal(report.n_errors, 0);
+		assert_int_equal(report.n_warnings, is_plain ? 0 : 1);
+		assert_true(is_plain || finding("AUD-002", "audit") != NULL);
+		free(s);
+		/* And each says enough to launch. */
+		if (policy_plan(&policy, &plan, &why) < 0)
+			fail_msg("%s: %s", paths[i], why.text);
+	}
+}
+
+static void lint_finds_what_is_unwise_about_firmware(void **state)
+{
+	lint(LAUNCH("\"type\":\"sw\"", KERNEL, ""));
+	assert_non_null(finding("TEE-012", "tee.type"));
+	lint(LAUNCH(SEV("sev", "0x9", ""), FIRMWARE, DISK));
+	assert_non_null(finding("TEE-013", "tee.sev"));
+	assert_non_null(finding("BOOT-001", "boot.firmware"));
+	assert_non_null(finding("BOOT-005", "boot"));
+	assert_null(finding("BOOT-003", "boot"));
+	lint(LAUNCH(SEV("sev", "0x9", SESSION), FIRMWARE "," KERNEL, ""));
+	assert_non_null(finding("TEE-013", "tee.sev"));
+	assert_null(finding("BOOT-005", "boot"));
+	lint(LAUNCH(SEV("sev", "0x9", SESSION OWNER), FIRMWARE "," KERNEL, ""));
+	assert_null(finding("TEE-013", "tee.sev"));
+	/* Who only appraises launches nothing. */
+	lint(TEE(SEV("sev", "0x9", "")));
+	assert_null(finding("TEE-013", "tee.sev"));
 }
 
 static void lint_finds_each_rule_at_its_key(void **state)
@@ -1546,6 +1565,7 @@ int main(void)
 		cmocka_unit_test(lint_lets_the_examples_pass),
 		cmocka_unit_test(lint_finds_each_rule_at_its_key),
 		cmocka_unit_test(lint_finds_what_is_unwise_about_tdx),
+		cmocka_unit_test(lint_finds_what_is_unwise_about_firmware),
 		cmocka_unit_test(waivers_count_until_they_expire_and_only_where_they_may),
 		cmocka_unit_test(reader_failures_name_their_lint_rule),
 		cmocka_unit_test(explain_says_what_is_not_protected),
