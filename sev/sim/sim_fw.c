@@ -375,21 +375,20 @@ static int fault_step(enum sim_command call)
 static MUST_USE int sim_ioctl(int fd, unsigned long request, unsigned long arg)
 {
 	struct sim_vcpu vcpu = { .fd = -1 };
-	bool is_launched = false;
 
 	(void)pthread_mutex_lock(&lock);
 	struct thing t = thing_find(fd);
 	int ret = fault_step(SIM_IOCTL);
 	if (ret == 0)
 		ret = thing_ioctl(&t, request, arg);
-	if (t.kind == THING_VCPU) {
+	if (ret == SIM_PASS && request == ABI_PRE_FAULT_MEMORY)
+		ret = sim_vm_prefault(t.vm, (void *)arg);
+	if (t.kind == THING_VCPU)
 		vcpu = *t.vcpu;
-		is_launched = t.vm->is_launched;
-	}
 	(void)pthread_mutex_unlock(&lock);
 	/* Without the lock: an ioctl waits while its vCPU runs. */
 	if (ret == SIM_PASS)
-		return sim_vcpu_ioctl(host, &vcpu, is_launched, request, arg);
+		return sim_vcpu_ioctl(host, &vcpu, request, arg);
 	return ret == SIM_BELOW ? host->ioctl(fd, request, arg) : ret;
 }
 
@@ -432,6 +431,7 @@ static void machine_done(struct sim_machine *m)
 {
 	sim_crypto_done(&m->crypto);
 	sim_identity_done(&m->identity);
+	sim_ec_free(m->vlek);
 	if (m->file != NULL)
 		explicit_bzero(m->file, m->file_len); /* holds the VCEK's key */
 	free(m->file);

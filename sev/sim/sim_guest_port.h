@@ -20,6 +20,24 @@
  *                      entry, DER certificates (ABI 3.5)
  *      Reading past the end gives zeros. After SIM_CMD_BEGIN the next request may follow.
  *
+ *   Other commands of SEV-ES (TERMINATE only) and SNP guests, with the bytes before each and the
+ *   answer (u32 unless said otherwise); where there is an exit to the monitor, the answer is there
+ *   when the vCPU runs again:
+ *        SIM_CMD_EXTENDED   the 96 bytes, u64 address and u64 pages for certificates: the report with
+ *                           KVM_EXIT_SNP_REQ_CERTS first if the monitor enabled that: status, u64
+ *                           error of the monitor (ABI 3.5), u64 pages, length, report
+ *        SIM_CMD_SECRETS    nothing: status, length, the secrets page (never in the guest's memory)
+ *        SIM_CMD_MESSAGE    an encrypted guest message (ABI 3.5): status, length, the answer
+ *        SIM_CMD_CONVERT    u64 address, u64 pages, u64 attributes: a page state change through
+ *                           KVM_EXIT_HYPERCALL; 0, or 0x100
+ *        SIM_CMD_TOUCH      u64 address, u8 1 private or 0 shared: an access that ends in
+ *                           KVM_EXIT_MEMORY_FAULT as long as the page is the other way; 0
+ *        SIM_CMD_TERMINATE  u8 set, u8 code: KVM_EXIT_SYSTEM_EVENT SEV_TERM; no answer
+ *        SIM_CMD_CREATE_AP  u32 APIC id, u32 request, u64 SEV_FEATURES, u64 VMSA address: AP
+ *                           creation (ABI 3.3); 0, or 1. The processors of the guest underneath
+ *                           start by SIPI; this only judges.
+ *   Malformed bytes give status 4 or 0x16 and nothing else.
+ *
  *   A simulated TD uses other commands instead of SIM_CMD_EXECUTE, each written by a single OUT,
  *   with these bytes before it (integers u64 unless said otherwise):
  *        SIM_CMD_TD_QUERY   nothing. Ready: this is a TD; still collecting: it is none
@@ -54,6 +72,15 @@
 #define SIM_CMD_BEGIN   0x01u
 #define SIM_CMD_EXECUTE 0x02u
 
+/* the same, of AMD guests: to 0x1f */
+#define SIM_CMD_EXTENDED  0x03u
+#define SIM_CMD_SECRETS   0x04u
+#define SIM_CMD_MESSAGE   0x05u
+#define SIM_CMD_CONVERT   0x06u
+#define SIM_CMD_TOUCH     0x07u
+#define SIM_CMD_TERMINATE 0x08u
+#define SIM_CMD_CREATE_AP 0x09u
+
 /* the same, of TDs only: 0x40 to 0x5f */
 #define SIM_CMD_TD_QUERY  0x40u
 #define SIM_CMD_TD_REPORT 0x41u
@@ -71,6 +98,7 @@
 #define SIM_STATE_COLLECTING 0x54u
 #define SIM_STATE_READY      0x55u
 
-#define SIM_REQUEST_BYTES    96u /* struct snp_report_req */
+#define SIM_MESSAGE_MAX      4096u /* a guest message is one page at most */
+#define SIM_REQUEST_BYTES    96u   /* struct snp_report_req */
 #define SIM_REPORT_BYTES     0x4A0u
 #define SIM_TABLE_BYTES_MAX  16384u /* ABI 3.5: 16 KiB in practice */

@@ -21,6 +21,31 @@ int sim_psp_result(uint32_t status, uint32_t *ret_error)
 	return status == FW_SUCCESS ? 0 : -EIO;
 }
 
+/* Early stops, the same ones for the same seed. */
+static uint64_t random_step(uint64_t *state)
+{
+	uint64_t x = *state;
+
+	x ^= x << 13;
+	x ^= x >> 7;
+	x ^= x << 17;
+	*state = x;
+	return x;
+}
+
+uint64_t sim_pages_to_do(struct sim_machine *m, uint64_t n)
+{
+	if (m->platform.seed == 0)
+		return n;
+	uint64_t r = random_step(&m->seed);
+	return (r & 3) == 0 ? 1 + (r >> 8) % n : n;
+}
+
+bool sim_is_signal(struct sim_machine *m)
+{
+	return (m->platform.flags & SIM_FLAG_SIGNALS) != 0 && (random_step(&m->seed) & 3) == 0;
+}
+
 /* How many guests the class can have beside those of the class it shares with. ABI 2.4. */
 static uint32_t asid_room(const struct sim_machine *m, enum sim_asid class)
 {

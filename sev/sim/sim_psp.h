@@ -8,6 +8,7 @@
  */
 #pragma once
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "base/cdefs.h"
@@ -21,6 +22,11 @@ uint32_t sim_psp_step(struct sim_machine *m, enum sim_command command);
 
 /* What the ioctl gives for it: 0; -EIO and the status in *ret_error; or -errno, *ret_error as it is. */
 MUST_USE int sim_psp_result(uint32_t status, uint32_t *ret_error);
+
+/* How many of n pages a call does, at random by the platform's seed: any number but 0. ABI 7.1.10. */
+uint64_t sim_pages_to_do(struct sim_machine *m, uint64_t n);
+/* Does a signal come in now? Only if the platform wants any (SIM_FLAG_SIGNALS). */
+bool sim_is_signal(struct sim_machine *m);
 
 /* An ASID of the class: -ENOTTY: the class is empty on this host; -EBUSY: none is free. */
 MUST_USE int sim_asid_take(struct sim_machine *m, enum sim_asid class);

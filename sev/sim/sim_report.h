@@ -8,16 +8,18 @@
  */
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 #include "base/cdefs.h"
 #include "sev/abi_snp.h"
-#include "sev/sim/sim_vm.h"
+#include "sev/sim/sim_snp.h"
 
-/* Firmware status: 0 and the signed report in *ret, INVALID_PARAM or INVALID_KEY. */
-uint32_t sim_report_make(
-	const struct sim_vm *vm, const struct snp_report_req *req, struct snp_report *ret);
+/* Firmware status: 0 and the signed report in *ret, INVALID_GUEST_STATE, INVALID_PARAM, INVALID_KEY. */
+uint32_t sim_report_make(const struct sim_machine *m, const struct sim_snp *snp,
+	const struct snp_report_req *req, struct snp_report *ret);
 
-/* VCEK, ASK, ARK in DER; -EMSGSIZE when size is too small. */
-MUST_USE int sim_table_write(const struct sim_platform *p, void *buf, size_t size, size_t *ret_len);
+/* VCEK, ASK, ARK, or VLEK, ASVK, ARK, in DER; -EMSGSIZE when size is too small. */
+MUST_USE int sim_table_write(
+	const struct sim_platform *p, bool is_vlek, void *buf, size_t size, size_t *ret_len);

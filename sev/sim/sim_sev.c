@@ -6,7 +6,9 @@
 
 #include "base/num.h"
 #include "sev/fw_error.h"
+#include "sev/sim/sim_amd_port.h"
 #include "sev/sim/sim_kind.h"
+#include "sev/sim/sim_port.h"
 #include "sev/sim/sim_psp.h"
 #include "sev/sim/sim_vmsa.h"
 
@@ -167,8 +169,10 @@ static MUST_USE int asid_bind(struct sim_vm *vm, struct abi_sev_cmd *cmd)
 	if (status != FW_SUCCESS)
 		return sim_psp_result(status, &cmd->error);
 	int err = sim_asid_take(vm->m, vm->sev->class);
-	if (err == 0)
+	if (err == 0) {
 		vm->sev->is_init = true;
+		vm->m->is_sev_reset = false; /* KVM initialises the platform */
+	}
 	return err;
 }
 
@@ -720,6 +724,11 @@ static int sev_run_check(struct sim_vm *vm, struct sim_vcpu *vcpu)
 	return vm->is_launched && (!is_es(vm) || vcpu->is_protected) ? 0 : -EINVAL;
 }
 
+static int es_run_end(struct sim_vm *vm, struct sim_vcpu *vcpu)
+{
+	return sim_port_owns(vcpu->run) ? sim_amd_port_step(vm, vcpu) : 0;
+}
+
 static void sev_digest(const struct sim_vm *vm, uint8_t ret[SNP_DIGEST_BYTES])
 {
 	memset(ret, 0, SNP_DIGEST_BYTES);
@@ -745,6 +754,7 @@ const struct sim_kind sim_kind_sev_es = {
 	.release = sev_release,
 	.vm_ioctl = sev_vm_ioctl,
 	.run_check = sev_run_check,
+	.run_end = es_run_end,
 	.digest = sev_digest,
 };
 

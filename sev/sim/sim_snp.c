@@ -6,6 +6,7 @@
 
 #include "base/num.h"
 #include "sev/fw_error.h"
+#include "sev/sim/sim_amd_port.h"
 #include "sev/sim/sim_digest.h"
 #include "sev/sim/sim_id.h"
 #include "sev/sim/sim_kind.h"
@@ -88,6 +89,8 @@ static MUST_USE int launch_start(struct sim_vm *vm, struct abi_sev_cmd *cmd)
 	uint32_t status = sim_psp_step(vm->m, SIM_SNP_LAUNCH_START);
 	if (status == FW_SUCCESS)
 		status = policy_judge(&vm->m->platform, start.policy);
+	if (status == FW_SUCCESS)
+		status = sim_psp_step(vm->m, SIM_ACTIVATE);
 	if (status != FW_SUCCESS)
 		return firmware_says(cmd, status);
 	vm->snp->policy = start.policy;
@@ -146,27 +149,6 @@ static uint32_t page_load(
 	return FW_SUCCESS;
 }
 
-/* Early stops, the same ones for the same seed. */
-static uint64_t random_step(uint64_t *state)
-{
-	uint64_t x = *state;
-
-	x ^= x << 13;
-	x ^= x >> 7;
-	x ^= x << 17;
-	*state = x;
-	return x;
-}
-
-/* How many of n pages this call does. ABI 2.6, 7.1.10: any number but none. */
-static uint64_t pages_to_do(struct sim_machine *m, uint64_t n)
-{
-	if (m->platform.seed == 0)
-		return n;
-	uint64_t r = random_step(&m->seed);
-	return (r & 3) == 0 ? 1 + (r >> 8) % n : n;
-}
-
 static MUST_USE int update_check(const struct sim_vm *vm, const struct abi_snp_update *u)
 {
 	if (u->flags != 0 || u->len == 0 || !num_is_aligned(u->len, PAGE_BYTES))
@@ -214,9 +196,11 @@ static MUST_USE int launch_update(struct sim_vm *vm, struct abi_sev_cmd *cmd)
 					      : sim_vm_find_slot(vm, u.gfn_start * PAGE_BYTES);
 	if (slot == NULL)
 		return -EINVAL;
+	if (sim_is_signal(vm->m)) /* EIO with error 0: nothing was done. ABI 2.6 */
+		return cmd->error = 0, -EIO;
 	uint64_t gpa = u.gfn_start * PAGE_BYTES;
 	uint64_t in_slot = slot->size - (gpa - slot->gpa);
-	uint64_t n = pages_to_do(vm->m, MIN(u.len, in_slot) / PAGE_BYTES);
+	uint64_t n = sim_pages_to_do(vm->m, MIN(u.len, in_slot) / PAGE_BYTES);
 	uint64_t done = 0;
 	for (; done < n; done++) {
 		err = update_page(vm, slot, &u, gpa + done * PAGE_BYTES, cmd);
@@ -256,41 +240,56 @@ static MUST_USE int vmsas_load(struct sim_vm *vm, struct abi_sev_cmd *cmd)
 	return 0;
 }
 
-static MUST_USE int identity_load(
-	struct sim_vm *vm, const struct abi_snp_finish *f, struct abi_sev_cmd *cmd)
-{
+/* What FINISH is about, as KVM copies it before it asks the firmware. */
+struct identity {
+	struct snp_id_block block;
 	struct snp_id_auth auth;
-	struct sim_launch launch = { .policy = vm->snp->policy };
+};
 
+static MUST_USE int identity_read(const struct abi_snp_finish *f, struct identity *ret)
+{
 	if (f->id_block_en == 0)
 		return 0;
 	if (f->id_block_uaddr == 0 || f->id_auth_uaddr == 0)
 		return -EFAULT;
-	memcpy(&vm->snp->id_block, user_pointer(f->id_block_uaddr), sizeof vm->snp->id_block);
-	memcpy(&auth, user_pointer(f->id_auth_uaddr), sizeof auth);
-	memcpy(launch.ld, vm->snp->ld, sizeof launch.ld);
-	uint32_t status = sim_id_check(&launch, &vm->snp->id_block, &auth, f->auth_key_en != 0);
-	if (status != FW_SUCCESS)
-		return firmware_says(cmd, status);
-	vm->snp->has_id_block = true;
-	vm->snp->has_author_key = f->auth_key_en != 0;
-	sim_sha384(&vm->m->crypto, &auth.id_pubkey, sizeof auth.id_pubkey, vm->snp->id_key_digest);
-	if (vm->snp->has_author_key)
-		sim_sha384(&vm->m->crypto, &auth.author_pubkey, sizeof auth.author_pubkey,
-			vm->snp->author_key_digest);
+	memcpy(&ret->block, user_pointer(f->id_block_uaddr), sizeof ret->block);
+	memcpy(&ret->auth, user_pointer(f->id_auth_uaddr), sizeof ret->auth);
 	return 0;
+}
+
+static void identity_keep(struct sim_vm *vm, const struct identity *id, bool has_author)
+{
+	struct sim_snp *snp = vm->snp;
+
+	snp->has_id_block = true;
+	snp->has_author_key = has_author;
+	snp->id_block = id->block;
+	sim_sha384(
+		&vm->m->crypto, &id->auth.id_pubkey, sizeof id->auth.id_pubkey, snp->id_key_digest);
+	if (has_author)
+		sim_sha384(&vm->m->crypto, &id->auth.author_pubkey, sizeof id->auth.author_pubkey,
+			snp->author_key_digest);
 }
 
 static MUST_USE int firmware_finish(
 	struct sim_vm *vm, const struct abi_snp_finish *f, struct abi_sev_cmd *cmd)
 {
-	uint32_t status = sim_psp_step(vm->m, SIM_SNP_LAUNCH_FINISH);
+	struct sim_launch launch = { .policy = vm->snp->policy };
+	struct identity id;
+	bool has_author = f->auth_key_en != 0; /* without an ID block: ignored */
+	int err = identity_read(f, &id);
 
+	if (err < 0)
+		return err;
+	uint32_t status = sim_psp_step(vm->m, SIM_SNP_LAUNCH_FINISH);
+	memcpy(launch.ld, vm->snp->ld, sizeof launch.ld);
+	if (status == FW_SUCCESS && f->id_block_en != 0)
+		status = sim_id_check(&launch, &id.block, &id.auth, has_author);
 	if (status == FW_SUCCESS && sim_random(vm->snp->report_id, sizeof vm->snp->report_id) < 0)
 		status = FW_HWSEV_RET_PLATFORM;
-	if (status != FW_SUCCESS)
-		return firmware_says(cmd, status);
-	return identity_load(vm, f, cmd);
+	if (status == FW_SUCCESS && f->id_block_en != 0)
+		identity_keep(vm, &id, has_author);
+	return firmware_says(cmd, status);
 }
 
 static MUST_USE int launch_finish(struct sim_vm *vm, struct abi_sev_cmd *cmd)
@@ -329,11 +328,22 @@ static MUST_USE int launch_finish(struct sim_vm *vm, struct abi_sev_cmd *cmd)
 	return firmware_says(cmd, FW_SUCCESS);
 }
 
+/* Before any vCPU. ABI 3.5. */
+static MUST_USE int certs_enable(struct sim_vm *vm)
+{
+	if (vm->n_vcpus > 0 || (vm->m->platform.flags & SIM_FLAG_NO_CERTS) != 0)
+		return -EINVAL;
+	vm->snp->has_certs = true;
+	return 0;
+}
+
 static MUST_USE int snp_command(struct sim_vm *vm, struct abi_sev_cmd *cmd)
 {
 	/* ABI 2.3: an initialised SNP VM takes no command of the older kinds, INIT2 included. */
 	if (vm->snp->is_init && cmd->id < SNP_ID_FIRST)
 		return -EPERM;
+	if (cmd->id == ABI_SNP_ENABLE_REQ_CERTS)
+		return certs_enable(vm);
 	if ((int)cmd->sev_fd != vm->m->sev_fd && cmd->id != ABI_SEV_INIT2)
 		return -EBADF;
 	switch (cmd->id) {
@@ -389,16 +399,14 @@ static int snp_vm_ioctl(struct sim_vm *vm, unsigned long request, unsigned long 
 
 static int snp_run_check(struct sim_vm *vm, struct sim_vcpu *vcpu)
 {
-	return vcpu->is_protected && vm->is_launched ? 0 : -EINVAL;
+	if (!vcpu->is_protected || !vm->is_launched)
+		return -EINVAL;
+	return sim_amd_port_complete(vm, vcpu);
 }
 
 static int snp_run_end(struct sim_vm *vm, struct sim_vcpu *vcpu)
 {
-	bool is_ours = sim_port_owns(vcpu->run);
-
-	if (is_ours)
-		sim_port_step(vm, vcpu->run);
-	return is_ours ? SIM_RUN_ON : 0;
+	return sim_port_owns(vcpu->run) ? sim_amd_port_step(vm, vcpu) : 0;
 }
 
 static void snp_digest(const struct sim_vm *vm, uint8_t ret[SNP_DIGEST_BYTES])

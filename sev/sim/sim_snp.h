@@ -20,6 +20,7 @@ enum sim_guest_state {
 
 struct sim_snp {
 	bool is_init;      /* INIT2 */
+	bool has_certs;    /* SNP_ENABLE_REQ_CERTS */
 	uint64_t features; /* SEV_FEATURES of the VMSAs */
 	enum sim_guest_state state;
 	uint64_t policy;
@@ -33,4 +34,5 @@ struct sim_snp {
 	uint8_t author_key_digest[SNP_DIGEST_BYTES];
 	uint8_t report_id[32];
 	struct snp_secrets_page secrets; /* never in memory the monitor maps: ABI 7.2.18 */
+	uint64_t n_messages[4];          /* sequence numbers under each VMPCK */
 };

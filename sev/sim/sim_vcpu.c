@@ -2,8 +2,6 @@
 
 #include <errno.h>
 
-#include "base/num.h"
-
 /* Refused once the vCPU's state is encrypted. ABI 5.1. */
 static const unsigned long register_requests[] = {
 	KVM_GET_REGS,
@@ -59,22 +57,8 @@ static MUST_USE int msrs_pass(
 	return done;
 }
 
-static MUST_USE int prefault(bool is_launched, uint64_t *arg)
-{
-	/* {gpa, size, flags, padding}: ABI 1.6 */
-	if (arg == NULL)
-		return -EFAULT;
-	if (arg[2] != 0 || !num_is_aligned(arg[0] | arg[1], PAGE_BYTES))
-		return -EINVAL;
-	if (!is_launched)
-		return -EOPNOTSUPP;
-	arg[0] += arg[1];
-	arg[1] = 0;
-	return 0;
-}
-
-int sim_vcpu_ioctl(const struct sim_host *host, const struct sim_vcpu *vcpu, bool is_launched,
-	unsigned long request, unsigned long arg)
+int sim_vcpu_ioctl(const struct sim_host *host, const struct sim_vcpu *vcpu, unsigned long request,
+	unsigned long arg)
 {
 	if (vcpu->is_protected) {
 		for (size_t i = 0; i < ARRAY_LEN(register_requests); i++)
@@ -85,7 +69,5 @@ int sim_vcpu_ioctl(const struct sim_host *host, const struct sim_vcpu *vcpu, boo
 	}
 	if (request == KVM_SET_CPUID2 && vcpu->has_run)
 		return -EINVAL;
-	if (request == ABI_PRE_FAULT_MEMORY)
-		return prefault(is_launched, (void *)arg);
 	return host->ioctl(vcpu->fd, request, arg);
 }

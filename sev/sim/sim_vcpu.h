@@ -1,5 +1,5 @@
 /*
- * sim_vcpu: what KVM refuses on a vCPU whose state is encrypted, whatever the kind. ABI 1.6, 5.1.
+ * sim_vcpu: what KVM refuses on a vCPU whose state is encrypted, whatever the kind. ABI 5.1.
  *
  * Trust:   the arguments are the monitor's.
  * Owns:    nothing.
@@ -12,4 +12,4 @@
 
 /* An ioctl of a vCPU: refused, answered, or passed to the KVM underneath. vcpu is a copy. */
 MUST_USE int sim_vcpu_ioctl(const struct sim_host *host, const struct sim_vcpu *vcpu,
-	bool is_launched, unsigned long request, unsigned long arg);
+	unsigned long request, unsigned long arg);

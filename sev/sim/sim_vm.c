@@ -7,6 +7,7 @@
 
 #include "base/num.h"
 #include "sev/sim/sim_kind.h"
+#include "sev/sim/sim_psp.h"
 
 /*
  * A guest_memfd can be neither mapped, read, written nor resized. An epoll descriptor cannot
@@ -293,4 +294,26 @@ void sim_vm_erase_rest(struct sim_vm *vm)
 			at = until;
 		}
 	}
+}
+
+int sim_vm_prefault(struct sim_vm *vm, struct sim_prefault *arg)
+{
+	struct sim_machine *m = vm->m;
+
+	if (arg == NULL)
+		return -EFAULT;
+	if (arg->flags != 0 || arg->size == 0 || !num_is_aligned(arg->gpa | arg->size, PAGE_BYTES))
+		return -EINVAL;
+	if (!vm->kind->has_gmem || !vm->is_launched)
+		return -EOPNOTSUPP;
+	if (sim_is_signal(m))
+		return sim_is_signal(m) ? -EINTR : -EAGAIN;
+	const struct sim_slot *s = sim_vm_find_slot(vm, arg->gpa);
+	if (s == NULL)
+		return -ENOENT;
+	uint64_t room = MIN(arg->size, s->size - (arg->gpa - s->gpa));
+	uint64_t done = sim_pages_to_do(m, room / PAGE_BYTES) * PAGE_BYTES;
+	arg->gpa += done;
+	arg->size -= done;
+	return 0;
 }

@@ -46,6 +46,21 @@ struct sim_slot {
 	uint64_t gmem_offset;
 };
 
+/* What an AMD guest waits for, that the monitor is to do. */
+enum sim_pending {
+	SIM_PENDING_NOTHING,
+	SIM_PENDING_CERTS,   /* KVM_EXIT_SNP_REQ_CERTS */
+	SIM_PENDING_CONVERT, /* KVM_EXIT_HYPERCALL */
+	SIM_PENDING_TOUCH,   /* KVM_EXIT_MEMORY_FAULT */
+};
+
+/* What an SNP vCPU runs with. */
+enum sim_vmsa {
+	SIM_VMSA_LAUNCHED, /* the one that was measured */
+	SIM_VMSA_GUEST,    /* one the guest made, at vmsa_gpa */
+	SIM_VMSA_NONE,     /* AP DESTROY */
+};
+
 struct sim_vcpu {
 	int fd;            /* -1: unused or closed */
 	bool is_debugged;  /* KVM_SET_GUEST_DEBUG is on */
@@ -53,17 +68,25 @@ struct sim_vcpu {
 	bool has_run;
 	bool has_hypercall; /* the last run ended in one whose ret is to be checked */
 	struct kvm_run *run;
+	enum sim_pending pending;
+	uint64_t touch_gpa;
+	bool touch_is_private;
+	enum sim_vmsa vmsa;
+	uint64_t vmsa_gpa;
 };
 
 /* The guest's conversation with the firmware. sim_guest_port.h. */
 struct sim_port {
 	uint8_t state;
 	uint32_t n_in;
-	uint8_t in[SIM_REQUEST_BYTES];
+	uint8_t in[SIM_MESSAGE_MAX];
 	uint32_t n_out;
 	uint32_t at_out;
 	uint8_t out[4 + 4 + SIM_REPORT_BYTES + 4 + SIM_TABLE_BYTES_MAX];
 };
+
+#define SIM_MASK_CHIP_ID  1u
+#define SIM_MASK_CHIP_KEY 2u
 
 enum sim_asid { SIM_ASID_SEV, SIM_ASID_ES, SIM_ASID_SNP, SIM_ASID_COUNT };
 
@@ -79,6 +102,9 @@ struct sim_machine {
 	struct sim_cpuid_profile cpuid;
 	struct sim_identity identity;
 	uint64_t memlock_bytes;           /* of registered memory; UINT64_MAX: any */
+	bool is_sev_reset;                /* FACTORY_RESET, and nothing since */
+	void *vlek;                       /* the key that VLEK_LOAD brought, or NULL */
+	uint32_t snp_masks;               /* SIM_MASK_... of SNP_SET_CONFIG */
 	bool is_sev_writable;             /* sev_fd is open for writing */
 	bool is_psp_dead;                 /* a command timed out: ABI 7.2.15 */
 	uint32_t n_asids[SIM_ASID_COUNT]; /* in use */
@@ -86,6 +112,15 @@ struct sim_machine {
 	uint32_t n_handles;               /* given to them, ever */
 	uint64_t seed;                    /* state of the generator of early stops */
 };
+
+/* struct kvm_pre_fault_memory. ABI 1.6. */
+struct sim_prefault {
+	uint64_t gpa;
+	uint64_t size;
+	uint64_t flags;
+	uint64_t padding[5];
+};
+WIRE_SIZE(struct sim_prefault, 64);
 
 struct sim_kind;
 
@@ -118,6 +153,9 @@ MUST_USE int sim_vm_set_region(struct sim_vm *vm, const struct abi_region2 *arg)
 
 /* ABI 1.5, 7.1.6. */
 MUST_USE int sim_vm_set_attributes(struct sim_vm *vm, const struct abi_attributes *arg);
+
+/* ABI 1.6: KVM_PRE_FAULT_MEMORY: some pages, at random all of them. */
+MUST_USE int sim_vm_prefault(struct sim_vm *vm, struct sim_prefault *arg);
 
 /* fallocate(PUNCH_HOLE|KEEP_SIZE) on a guest_memfd. ABI 1.3. */
 MUST_USE int sim_vm_punch(struct sim_vm *vm, struct sim_gmem *gmem, uint64_t offset, uint64_t len);

@@ -279,7 +279,8 @@ static void text_replace(char *text, size_t size, const char *old, const char *n
 
 /* A guest that a policy of its own describes: what its firmware reports, whatever it asks. */
 struct guest {
-	struct sim_vm *vm;
+	const struct sim_machine *m;
+	struct sim_snp *snp; /* what its firmware knows of it */
 	char digest_hex[97];
 	char hash_hex[65];
 };
@@ -302,7 +303,7 @@ static void policy_put(struct guest *g, const char *old, const char *new, bool i
 	assert_int_equal(policy_hash(text, strlen(text), hash), 0);
 	wr_hex(&hex, hash, sizeof hash);
 	assert_int_equal(wr_end_str(&hex), 0);
-	memcpy(g->vm->host_data, hash, sizeof hash);
+	memcpy(g->snp->host_data, hash, sizeof hash);
 	if (!is_stored)
 		return;
 	file_write("policy.jsonc", text, strlen(text));
@@ -317,20 +318,20 @@ static void guest_make(struct guest *g)
 	static uint8_t next;
 	struct wr hex = wr_of(g->digest_hex, sizeof g->digest_hex);
 
-	g->vm = calloc(1, sizeof *g->vm);
-	assert_non_null(g->vm);
-	g->vm->m = &w.machine;
-	g->vm->state = SIM_GUEST_RUNNING;
-	g->vm->policy = 0x30000 | 1 << 8 | 55; /* what the example's guest_policy says */
-	memset(g->vm->ld, 0x40 + ++next, sizeof g->vm->ld);
-	assert_int_equal(sim_random(g->vm->report_id, sizeof g->vm->report_id), 0);
-	wr_hex(&hex, g->vm->ld, sizeof g->vm->ld);
+	g->snp = calloc(1, sizeof *g->snp);
+	assert_non_null(g->snp);
+	g->m = &w.machine;
+	g->snp->state = SIM_GUEST_RUNNING;
+	g->snp->policy = 0x30000 | 1 << 8 | 55; /* what the example's guest_policy says */
+	memset(g->snp->ld, 0x40 + ++next, sizeof g->snp->ld);
+	assert_int_equal(sim_random(g->snp->report_id, sizeof g->snp->report_id), 0);
+	wr_hex(&hex, g->snp->ld, sizeof g->snp->ld);
 	assert_int_equal(wr_end_str(&hex), 0);
 }
 
 static void guest_auto(struct guest *g)
 {
-	free(g->vm);
+	free(g->snp);
 }
 
 static void guest_report(
@@ -340,12 +341,12 @@ static void guest_report(
 	struct snp_report report;
 
 	memcpy(req.report_data, report_data, 64);
-	assert_int_equal(sim_report_make(g->vm, &req, &report), 0);
+	assert_int_equal(sim_report_make(g->m, g->snp, &req, &report), 0);
 	ret->kind = EV_SNP;
 	ret->len = sizeof report;
 	memcpy(ret->bytes, &report, sizeof report);
 	assert_int_equal(
-		sim_table_write(&w.minted.platform, ret->table, sizeof ret->table, &ret->table_len),
+		sim_table_write(&w.minted.platform, false, ret->table, sizeof ret->table, &ret->table_len),
 		0);
 }
 
@@ -493,7 +494,7 @@ static void genuine_evidence_is_kept_and_no_other(void **state)
 	talk_begin(&t, &g);
 	assert_int_equal(talk_prove(&t), 0);
 	assert_true(evidence_is_kept(&t.evidence));
-	g.vm->ld[0] ^= 1;
+	g.snp->ld[0] ^= 1;
 	talk_begin(&refused, &g);
 	assert_int_equal(talk_prove(&refused), -EACCES);
 	assert_true(evidence_is_kept(&refused.evidence));
@@ -531,7 +532,7 @@ static void another_boot_may_have_the_key_again(void **state)
 	talk_begin(&t, &g);
 	assert_int_equal(talk_prove(&t), 0);
 	assert_int_equal(talk_fetch(&t, KEY_PATH), 0);
-	assert_int_equal(sim_random(g.vm->report_id, sizeof g.vm->report_id), 0);
+	assert_int_equal(sim_random(g.snp->report_id, sizeof g.snp->report_id), 0);
 	talk_begin(&second, &g);
 	assert_int_equal(talk_prove(&second), 0);
 	assert_int_equal(talk_fetch(&second, KEY_PATH), 0);
@@ -658,7 +659,7 @@ static void policy_of_another_time(void **state)
 static void wrong_measurement(void **state)
 {
 	BEGIN(NULL, NULL);
-	g.vm->ld[47] ^= 1;
+	g.snp->ld[47] ^= 1;
 	talk_begin(&t, &g);
 	assert_refused(&t, "measurement");
 }
@@ -679,7 +680,7 @@ static void no_launch_digest_at_all(void **state)
 	assert_int_equal(
 		broker_run(NULL, "policy", "put", in_folder("policy.jsonc"), NULL, NULL, NULL, 0),
 		0);
-	assert_int_equal(policy_hash(text, strlen(text), g.vm->host_data), 0);
+	assert_int_equal(policy_hash(text, strlen(text), g.snp->host_data), 0);
 	talk_begin(&t, &g);
 	assert_refused(&t, "measurement");
 }
@@ -687,7 +688,7 @@ static void no_launch_digest_at_all(void **state)
 static void debug_bit(void **state)
 {
 	BEGIN(NULL, NULL);
-	g.vm->policy |= POLICY_SNP_DEBUG;
+	g.snp->policy |= POLICY_SNP_DEBUG;
 	talk_begin(&t, &g);
 	assert_refused(&t, "debug");
 }
@@ -695,7 +696,7 @@ static void debug_bit(void **state)
 static void migration_bit(void **state)
 {
 	BEGIN(NULL, NULL);
-	g.vm->policy |= POLICY_SNP_MIGRATE_MA;
+	g.snp->policy |= POLICY_SNP_MIGRATE_MA;
 	talk_begin(&t, &g);
 	assert_refused(&t, "migration");
 }
@@ -733,11 +734,11 @@ static void another_platform(void **state)
 	assert_int_equal(sim_mint(&other, SIM_GENOA, 3, SIM_RSA_BITS, &why), 0);
 	machine.platform = other.platform;
 	assert_int_equal(sim_crypto_init(&machine.crypto, &other.platform, &why), 0);
-	g.vm->m = &machine;
+	g.m = &machine;
 	talk_begin(&t, &g);
 	assert_int_equal(kbs_bind_report_data(t.nonce, t.pub, data), 0);
 	guest_report(&g, data, &t.evidence);
-	assert_int_equal(sim_table_write(&other.platform, t.evidence.table, sizeof t.evidence.table,
+	assert_int_equal(sim_table_write(&other.platform, false, t.evidence.table, sizeof t.evidence.table,
 				 &t.evidence.table_len),
 		0);
 	assert_refused(&t, "chain");

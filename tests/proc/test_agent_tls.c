@@ -44,7 +44,7 @@ static struct world {
 	char folder[64];
 	struct sim_minted minted;
 	struct sim_machine machine;
-	struct sim_vm vm;
+	struct sim_snp snp;
 	char digest_hex[97];
 	struct policy policy;
 	pid_t serve, connect;
@@ -85,7 +85,7 @@ static bool tsm_serve_one(unsigned int generation)
 	free(in);
 	(void)snprintf(text, sizeof text, "%u\n", generation);
 	(void)snprintf(path, sizeof path, "%s/" ENTRY "/generation", w.folder);
-	if (sim_report_make(&w.vm, &req, &report) != 0 ||
+	if (sim_report_make(&w.machine, &w.snp, &req, &report) != 0 ||
 		fd_replace_file(AT_FDCWD, path, text, strlen(text), 0600, NULL) < 0)
 		return false;
 	(void)snprintf(path, sizeof path, "%s/" ENTRY "/outblob", w.folder);
@@ -117,7 +117,7 @@ static void tree_make(void)
 	assert_int_equal(mkdir(path, 0700), 0);
 	file_write(ENTRY "/provider", "sev_guest\n", 10);
 	file_write(ENTRY "/generation", "0\n", 2);
-	assert_int_equal(sim_table_write(&w.minted.platform, table, sizeof table, &len), 0);
+	assert_int_equal(sim_table_write(&w.minted.platform, false, table, sizeof table, &len), 0);
 	file_write(ENTRY "/auxblob", table, sizeof table); /* a page more than is used */
 	assert_int_equal(mkfifo(in_folder(ENTRY "/inblob"), 0600), 0);
 	assert_int_equal(mkfifo(in_folder(ENTRY "/outblob"), 0600), 0);
@@ -153,7 +153,7 @@ static void policies_make(void)
 	text_replace(text, sizeof text, VALID, "");
 	file_write("policy.jsonc", text, strlen(text));
 	assert_int_equal(policy_read(in_folder("policy.jsonc"), &w.policy, NULL), 0);
-	memcpy(w.vm.host_data, w.policy.hash, 32);
+	memcpy(w.snp.host_data, w.policy.hash, 32);
 	text_replace(text, sizeof text, "\"serial\": 1,", "\"serial\": 7,");
 	file_write("other.jsonc", text, strlen(text));
 }
@@ -343,11 +343,10 @@ static int world_make(void **state)
 	assert_int_equal(
 		sim_mint_pem(w.minted.platform.blob[SIM_BLOB_ARK], pem, sizeof pem, &len), 0);
 	file_write("ark.pem", pem, len);
-	w.vm.m = &w.machine;
-	w.vm.state = SIM_GUEST_RUNNING;
-	w.vm.policy = 0x30000 | 1 << 8 | 55; /* what the example's guest_policy says */
-	memset(w.vm.ld, 0x44, sizeof w.vm.ld);
-	wr_hex(&hex, w.vm.ld, sizeof w.vm.ld);
+	w.snp.state = SIM_GUEST_RUNNING;
+	w.snp.policy = 0x30000 | 1 << 8 | 55; /* what the example's guest_policy says */
+	memset(w.snp.ld, 0x44, sizeof w.snp.ld);
+	wr_hex(&hex, w.snp.ld, sizeof w.snp.ld);
 	assert_int_equal(wr_end_str(&hex), 0);
 	policies_make();
 	tree_make();
