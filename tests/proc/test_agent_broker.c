@@ -345,8 +345,8 @@ static void guest_report(
 	ret->kind = EV_SNP;
 	ret->len = sizeof report;
 	memcpy(ret->bytes, &report, sizeof report);
-	assert_int_equal(
-		sim_table_write(&w.minted.platform, false, ret->table, sizeof ret->table, &ret->table_len),
+	assert_int_equal(sim_table_write(&w.minted.platform, false, ret->table, sizeof ret->table,
+				 &ret->table_len),
 		0);
 }
 
@@ -738,8 +738,8 @@ static void another_platform(void **state)
 	talk_begin(&t, &g);
 	assert_int_equal(kbs_bind_report_data(t.nonce, t.pub, data), 0);
 	guest_report(&g, data, &t.evidence);
-	assert_int_equal(sim_table_write(&other.platform, false, t.evidence.table, sizeof t.evidence.table,
-				 &t.evidence.table_len),
+	assert_int_equal(sim_table_write(&other.platform, false, t.evidence.table,
+				 sizeof t.evidence.table, &t.evidence.table_len),
 		0);
 	assert_refused(&t, "chain");
 	sim_crypto_done(&machine.crypto);
