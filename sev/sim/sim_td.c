@@ -36,7 +36,11 @@ void sim_td_init(struct sim_td *td, const struct sim_tdx_platform *p, struct sim
 	const struct sim_tdx_crypto *crypto, struct sim_ranges *added)
 {
 	*td = (struct sim_td){
-		.platform = p, .script = script, .crypto = crypto, .no_entropy = p->no_entropy
+		.platform = p,
+		.script = script,
+		.crypto = crypto,
+		.no_entropy = p->no_entropy,
+		.added = added,
 	};
 }
 

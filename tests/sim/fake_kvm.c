@@ -195,6 +195,7 @@ static int vm_request(unsigned long request)
 		return vcpu_new();
 	case KVM_SET_USER_MEMORY_REGION:
 	case KVM_CHECK_EXTENSION:
+	case KVM_ENABLE_CAP:
 		return 0;
 	default:
 		return -ENOTTY;
@@ -235,6 +236,8 @@ static int vcpu_request(struct vcpu *v, unsigned long request, void *arg)
 		return msrs_get(v, arg);
 	if (request == KVM_SET_CPUID2)
 		return 0;
+	if (request == KVM_SET_MSRS)
+		return (int)((struct kvm_msrs *)arg)->nmsrs;
 	if (request == KVM_GET_XCRS) {
 		*(struct kvm_xcrs *)arg =
 			(struct kvm_xcrs){ .nr_xcrs = 1, .xcrs = { { .value = 1 } } };
