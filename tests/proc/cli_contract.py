@@ -158,11 +158,14 @@ def lists_of_guests(h):
 
 @test
 def host_check_has_a_fix_beside_every_no(h):
-    for tee in ("none", "snp"):
+    for tee in ("none", "sw", "sev", "sev-es", "snp", "tdx"):
         r = h.run("host", "check", "--tee", tee)
         o = object_of(h, r.status, "host", "check", "--tee", tee, "--json")
         assert o["ready"] == (r.status == 0) == all(x["ok"] or not x["needed"] for x in o["rows"])
         assert all(x["ok"] or x["fix"] for x in o["rows"]), o
+        assert all(x["ok"] == (x["state"] == "yes") and x["state"] in ("yes", "no", "unknown") for x in o["rows"]), o
+        assert all(x["observed"] and x["wanted"] and x["source"] for x in o["rows"]), o
+        assert o["schema"] == "casemate/host/2" and len({x["id"] for x in o["rows"]}) == len(o["rows"])
         assert r.out.count("needed") >= sum(not x["ok"] for x in o["rows"])
         assert r.status in (0, 1) and r.err == ""
 
