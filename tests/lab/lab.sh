@@ -34,14 +34,14 @@ die() { # STATUS MESSAGE
 	exit "$1"
 }
 
-# built NAME: the program of NAME.c, compiled once for each of its texts.
+# built NAME [FLAG]...: the program (or library) of NAME.c, compiled once for each of its texts.
 built() {
 	local sum program
 	sum=$(sha256sum <"$here/$1.c")
 	program=$cache/lab/$1-${sum:0:16}
 	if [ ! -x "$program" ]; then
 		mkdir -p "$cache/lab"
-		"${CC:-gcc}" -O2 -o "$program.$$" "$here/$1.c" || return
+		"${CC:-gcc}" -O2 -D_GNU_SOURCE "${@:2}" -o "$program.$$" "$here/$1.c" || return
 		mv "$program.$$" "$program"
 	fi
 	echo "$program"
@@ -111,11 +111,11 @@ cpu=EPYC,+svm,-rdseed,-sha-ni,-fxsr-opt,-misalignsse,-3dnowprefetch,-osvw,-topoe
 
 # find_emulator: the better one if it can be had, else the one installed.
 find_emulator() {
-	local folder
-	if folder=$("$here/qemu.sh"); then
-		emulator=("$folder/qemu-system-x86_64" -L "$folder/data" -L /usr/share/seabios)
+	local folder mend
+	if folder=$("$here/qemu.sh") && mend=$(built qemu_cr8 -shared -fPIC); then
+		emulator=(env "LD_PRELOAD=$mend" "$folder/qemu-system-x86_64" -L "$folder/data" -L /usr/share/seabios)
 	else
-		echo 'lab.sh: with the installed QEMU instead: guest kernels after 6.1 may crash' >&2
+		echo 'lab.sh: with the installed QEMU instead: guest kernels after 6.1 and firmware may crash' >&2
 		emulator=(qemu-system-x86_64)
 	fi
 }

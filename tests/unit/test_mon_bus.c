@@ -81,7 +81,7 @@ static void pci_bars_size_and_move_within_the_window(void **state)
 	struct pci_func f;
 	uint64_t base;
 
-	assert_int_equal(mon_pci_init(&pci, &bus), 0);
+	assert_int_equal(mon_pci_init(&pci, &bus, PCI_WINDOW_START), 0);
 	pci_func_init(&f, 0x1af4, 0x1042, 0x018000, 0x42);
 	pci_func_set_bar(&f, 0, 0xc0000000, 0x4000);
 	assert_int_equal(mon_pci_add(&pci, &f), 0);
@@ -104,7 +104,7 @@ static void pci_ids_cannot_be_written_and_empty_slots_read_ones(void **state)
 	struct bus bus = { 0 };
 	struct pci pci;
 
-	assert_int_equal(mon_pci_init(&pci, &bus), 0);
+	assert_int_equal(mon_pci_init(&pci, &bus, PCI_WINDOW_START), 0);
 	config_put(&bus, 0, 0, 0);
 	assert_int_equal(config_get(&bus, 0, 0), 0x00011af4);
 	assert_int_equal(config_get(&bus, 5, 0), 0xffffffff);

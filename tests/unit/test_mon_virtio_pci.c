@@ -70,7 +70,7 @@ static int rig_open_with(struct rig *g, uint64_t features, struct why *why)
 	if (ram < 0 || ftruncate(ram, RAM_BYTES) < 0 || loop_open(&g->loop) < 0 ||
 		socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds) < 0 ||
 		mon_memory_open(&g->memory, ram, RAM_BYTES, NULL) < 0 ||
-		mon_pci_init(&g->pci, &g->bus) < 0)
+		mon_pci_init(&g->pci, &g->bus, PCI_WINDOW_START) < 0)
 		return -EIO;
 	g->kvm.vm_fd = -1; /* interrupts and kicks go nowhere; KVM's part is tested with guests */
 	g->kvm.routes = calloc(1, sizeof *g->kvm.routes + 8 * sizeof(struct kvm_irq_routing_entry));

@@ -216,7 +216,7 @@ int mon_boot_build(struct boot *b, const struct boot_config *config, struct why 
 }
 
 /* Read once into memory of our own: the file may change under us, the copy does not. */
-static MUST_USE int image_read(
+int mon_boot_read_file(
 	int fd, size_t max, const char *name, uint8_t **ret, size_t *ret_len, struct why *why)
 {
 	struct stat st;
@@ -248,11 +248,11 @@ int mon_boot_init(struct boot *ret, const struct boot_config *config, int kernel
 	struct why *why)
 {
 	*ret = (struct boot){ 0 };
-	int err = image_read(
+	int err = mon_boot_read_file(
 		kernel_fd, LIMIT_KERNEL_BYTES, "kernel", &ret->kernel, &ret->kernel_len, why);
 
 	if (err == 0)
-		err = image_read(initrd_fd, LIMIT_INITRD_BYTES, "initrd", &ret->initrd,
+		err = mon_boot_read_file(initrd_fd, LIMIT_INITRD_BYTES, "initrd", &ret->initrd,
 			&ret->initrd_len, why);
 	if (err == 0)
 		err = mon_boot_build(ret, config, why);

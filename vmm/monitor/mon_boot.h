@@ -67,6 +67,13 @@ MUST_USE int mon_boot_init(struct boot *ret, const struct boot_config *config, i
 void mon_boot_done(struct boot *b);
 
 /*
+ * Read a file of at most max bytes, once, into pages of our own, which the caller gives back with
+ * munmap(*ret, *ret_len). An empty file leaves *ret as it is and sets *ret_len to 0.
+ */
+MUST_USE int mon_boot_read_file(
+	int fd, size_t max, const char *name, uint8_t **ret, size_t *ret_len, struct why *why);
+
+/*
  * Only the checks and the pages, for images that are in memory already (the fuzz target). The
  * caller has set kernel, kernel_len, initrd, initrd_len; nothing is copied or owned.
  */

@@ -11,8 +11,9 @@
 #include "vmm/monitor/mon_boot.h"
 
 #define CPUID_ENTRIES_MAX 256u        /* KVM_MAX_CPUID_ENTRIES */
-#define TSS_ADDRESS       0xfffbd000u /* three pages nobody else uses; Intel without unrestricted guest */
-#define IDENTITY_ADDRESS  0xfffbc000u
+#define TSS_ADDRESS       0xfeffd000u /* three pages nobody else uses; Intel without unrestricted guest */
+#define IDENTITY_ADDRESS  0xfeffc000u
+#define SLOT_ROM          16u /* above those of RAM */
 #define IOAPIC_PINS       24u
 #define MSR_MTRR_DEF_TYPE 0x2ffu
 #define MTRR_WRITE_BACK   0xc06u /* enabled, fixed enabled, write-back */
@@ -303,6 +304,19 @@ static void kvm_call(struct mon_kvm *k, const char *name, unsigned long request,
 
 	if (err < 0)
 		log_warn("%s: %s", name, strerrordesc_np(-err));
+}
+
+int mon_kvm_set_rom(struct mon_kvm *k, unsigned int rom, uint64_t gpa, size_t size, void *host)
+{
+	struct kvm_userspace_memory_region region = {
+		.slot = SLOT_ROM + rom,
+		.flags = KVM_MEM_READONLY,
+		.guest_phys_addr = gpa,
+		.memory_size = host != NULL ? size : 0,
+		.userspace_addr = (uintptr_t)host,
+	};
+
+	return fw_ioctl(k->vm_fd, KVM_SET_USER_MEMORY_REGION, &region);
 }
 
 void mon_kvm_set_irq(struct mon_kvm *k, unsigned int gsi, bool is_high)

@@ -46,6 +46,13 @@ MUST_USE int mon_kvm_open(struct mon_kvm *ret, const struct mon_kvm_config *conf
 	int sev_fd, const struct mon_memory *memory, struct why *why);
 void mon_kvm_close(struct mon_kvm *k);
 
+/*
+ * Let the guest read size bytes at host as memory at gpa, without writing there; host NULL: no
+ * longer. rom is 0 or 1. size and gpa are whole pages. The mapping must outlive the guest.
+ */
+MUST_USE int mon_kvm_set_rom(
+	struct mon_kvm *k, unsigned int rom, uint64_t gpa, size_t size, void *host);
+
 /* Drive an I/O APIC pin. */
 void mon_kvm_set_irq(struct mon_kvm *k, unsigned int gsi, bool is_high);
 

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/stat.h>
 
 #include "base/fd.h"
 #include "base/log.h"
@@ -129,6 +130,7 @@ static MUST_USE int config_take(struct machine *m, struct why *why)
 
 	memcpy(&m->config, msg->buf, sizeof m->config);
 	const struct wire_mon_config *c = &m->config;
+	struct stat firmware;
 	uint32_t vcpus = le32_get(c->vcpus);
 	uint64_t bytes = le64_get(c->memory_bytes);
 	m->n_devices = le32_get(c->n_devices);
@@ -141,6 +143,9 @@ static MUST_USE int config_take(struct machine *m, struct why *why)
 		return why_set(why, -EBADMSG, "configuration: a number is outside its range");
 	for (unsigned int i = 0; i < MON_FD_FIRST_DEVICE; i++)
 		m->fds[i] = msg_take_fd(msg, i);
+	if (fstat(m->fds[MON_FD_FIRMWARE], &firmware) < 0)
+		return why_set(why, -errno, "the firmware's file cannot be examined");
+	m->has_firmware = firmware.st_size > 0;
 	return 0;
 }
 
@@ -171,6 +176,23 @@ static MUST_USE int kind_of(const struct wire_mon_config *c, enum guest_kind *re
 	}
 }
 
+static MUST_USE int firmware_machine_open(struct machine *m, struct why *why)
+{
+	const struct pc_config config = {
+		.vcpus = m->kvm.n_vcpus,
+		.is_protected = guest_kind(m->kvm.guest) != GUEST_NONE,
+		.cmdline = m->config.cmdline,
+		.firmware_fd = m->fds[MON_FD_FIRMWARE],
+		.vars_fd = m->fds[MON_FD_FLASH_VARS],
+		.kernel_fd = m->fds[MON_FD_KERNEL],
+		.initrd_fd = m->fds[MON_FD_INITRD],
+		.end = power_end,
+		.owner = m,
+	};
+
+	return mon_pc_open(&m->pc, &config, &m->bus, &m->pci, &m->kvm, &m->memory, why);
+}
+
 static MUST_USE int devices_open(struct machine *m, struct why *why)
 {
 	int err = mon_serial_init(&m->serial, &m->bus, &m->loop, serial_emit, serial_irq, m);
@@ -178,7 +200,10 @@ static MUST_USE int devices_open(struct machine *m, struct why *why)
 	if (err == 0)
 		err = mon_power_init(&m->power, &m->bus, power_end, m);
 	if (err == 0)
-		err = mon_pci_init(&m->pci, &m->bus);
+		err = mon_pci_init(&m->pci, &m->bus,
+			m->has_firmware ? mon_pc_window_start(&m->memory) : PCI_WINDOW_START);
+	if (err == 0 && m->has_firmware)
+		err = firmware_machine_open(m, why);
 	for (unsigned int i = 0; err == 0 && i < m->n_devices; i++)
 		err = mon_virtio_pci_init(&m->devices[i], i, le32_get(m->config.devices[i]),
 			msg_take_fd(m->chan.in, MON_FD_FIRST_DEVICE + i), &m->bus, &m->pci, &m->kvm,
@@ -206,6 +231,7 @@ int machine_open(struct machine *m, struct why *why)
 		return err;
 	kvm_config.vcpus = le32_get(m->config.vcpus);
 	kvm_config.vmsa_features = le64_get(m->config.vmsa_features);
+	kvm_config.starts_in_firmware = m->has_firmware;
 	err = mon_kvm_open(
 		&m->kvm, &kvm_config, m->fds[MON_FD_KVM], m->fds[MON_FD_SEV], &m->memory, why);
 	if (err == 0)
@@ -215,11 +241,24 @@ int machine_open(struct machine *m, struct why *why)
 	return err;
 }
 
+/* A plain guest with firmware: its flash is there already, and nothing is put into RAM. */
+static MUST_USE int firmware_launch(struct machine *m, struct wire_launched *ret, struct why *why)
+{
+	const struct guest_identity nobody = { 0 };
+	int err = guest_start_launch(m->kvm.guest, 0, why);
+
+	*ret = (struct wire_launched){ 0 };
+	return err == 0 ? guest_finish_launch(m->kvm.guest, &nobody, why) : err;
+}
+
 int machine_launch(struct machine *m, struct why *why)
 {
 	struct wire_launched launched;
-	int err = mon_launch(
-		&m->kvm, &m->config, m->fds[MON_FD_KERNEL], m->fds[MON_FD_INITRD], &launched, why);
+	bool is_plain = guest_kind(m->kvm.guest) == GUEST_NONE;
+	int err = m->has_firmware && is_plain
+			  ? firmware_launch(m, &launched, why)
+			  : mon_launch(&m->kvm, &m->config, m->fds[MON_FD_KERNEL],
+				    m->fds[MON_FD_INITRD], &launched, why);
 
 	fd_drop(&m->fds[MON_FD_KERNEL]);
 	fd_drop(&m->fds[MON_FD_INITRD]);
@@ -250,6 +289,7 @@ void machine_close(struct machine *m)
 	mon_kvm_close(&m->kvm);
 	if (m->serial.emit != NULL)
 		mon_serial_done(&m->serial, &m->loop);
+	mon_pc_close(&m->pc);
 	mon_memory_close(&m->memory);
 	for (unsigned int i = 0; i < MON_FD_FIRST_DEVICE; i++)
 		fd_drop(&m->fds[i]);

@@ -14,6 +14,7 @@
 #include "vmm/monitor/mon_bus.h"
 #include "vmm/monitor/mon_kvm.h"
 #include "vmm/monitor/mon_memory.h"
+#include "vmm/monitor/mon_pc.h"
 #include "vmm/monitor/mon_pci.h"
 #include "vmm/monitor/mon_power.h"
 #include "vmm/monitor/mon_serial.h"
@@ -36,6 +37,8 @@ struct machine {
 	struct vcpus vcpus;
 	struct bus bus;
 	struct pci pci;
+	bool has_firmware;
+	struct pc pc; /* has_firmware */
 	struct serial serial;
 	struct mon_power power;
 	struct vdev devices[LIMIT_DEVICES];

@@ -1,12 +1,14 @@
 #include "vmm/monitor/mon_memory.h"
 
 #include <errno.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 
 #include "base/fd.h"
 #include "base/num.h"
 #include "vmm/monitor/mon_boot.h"
+#include "vmm/virtio/mem.h"
 
 int mon_memory_open(struct mon_memory *ret, int fd, uint64_t size, struct why *why)
 {
@@ -37,11 +39,48 @@ void mon_memory_close(struct mon_memory *m)
 	fd_drop(&m->fd);
 }
 
+/* Where [gpa, gpa + len) is in the mapping; NULL: not RAM, or not within one range. */
+static uint8_t *memory_at(const struct mon_memory *m, uint64_t gpa, uint64_t len)
+{
+	for (unsigned int i = 0; i < m->n; i++) {
+		const struct mem_range *r = &m->ranges[i];
+		if (gpa >= r->gpa && num_fits(gpa - r->gpa, len, r->size))
+			return m->map + r->offset + (gpa - r->gpa);
+	}
+	return NULL;
+}
+
 bool mon_memory_has(const struct mon_memory *m, uint64_t gpa, uint64_t len)
 {
-	for (unsigned int i = 0; i < m->n; i++)
-		if (gpa >= m->ranges[i].gpa &&
-			num_fits(gpa - m->ranges[i].gpa, len, m->ranges[i].size))
-			return true;
-	return false;
+	return memory_at(m, gpa, len) != NULL;
+}
+
+int mon_memory_read(const struct mon_memory *m, uint64_t gpa, void *ret, size_t len)
+{
+	const uint8_t *from = memory_at(m, gpa, len);
+
+	if (from == NULL)
+		return -EFAULT;
+	copy_once(ret, from, len);
+	return 0;
+}
+
+int mon_memory_write(const struct mon_memory *m, uint64_t gpa, const void *src, size_t len)
+{
+	uint8_t *to = memory_at(m, gpa, len);
+
+	if (to == NULL)
+		return -EFAULT;
+	memcpy(to, src, len);
+	return 0;
+}
+
+int mon_memory_zero(const struct mon_memory *m, uint64_t gpa, size_t len)
+{
+	uint8_t *to = memory_at(m, gpa, len);
+
+	if (to == NULL)
+		return -EFAULT;
+	memset(to, 0, len);
+	return 0;
 }

@@ -9,6 +9,7 @@
 #pragma once
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "base/cdefs.h"
@@ -36,3 +37,9 @@ void mon_memory_close(struct mon_memory *m);
 
 /* Is [gpa, gpa + len) RAM, within one range? */
 bool mon_memory_has(const struct mon_memory *m, uint64_t gpa, uint64_t len);
+
+/* Copy out of RAM, once; into it; zero it. -EFAULT: [gpa, gpa + len) is not RAM within one range. */
+MUST_USE int mon_memory_read(const struct mon_memory *m, uint64_t gpa, void *ret, size_t len);
+MUST_USE int mon_memory_write(
+	const struct mon_memory *m, uint64_t gpa, const void *src, size_t len);
+MUST_USE int mon_memory_zero(const struct mon_memory *m, uint64_t gpa, size_t len);

@@ -10,6 +10,8 @@
 #define PORT_ADDRESS    0xcf8u
 #define PORT_DATA       0xcfcu
 #define ADDRESS_ENABLE  0x80000000u
+#define RESET_OFFSET    1u /* port 0xcf9 lies within the address; it is a byte */
+#define RESET_CPU       0x4u
 #define PCI_STATUS      0x06u
 #define PCI_STATUS_CAPS 0x10u
 #define CAPS_START      0x40u
@@ -83,7 +85,7 @@ bool pci_func_get_bar(const struct pci_func *f, unsigned int bar, uint64_t *ret_
 	uint64_t base = pci_get32(f, PCI_BAR0 + 4 * bar) & ~(uint64_t)15;
 
 	if ((f->config[PCI_COMMAND] & PCI_COMMAND_MEM) == 0 || f->bar_size[bar] == 0 ||
-		base < PCI_WINDOW_START || base > PCI_WINDOW_END - f->bar_size[bar])
+		base < f->window_start || base > PCI_WINDOW_END - f->bar_size[bar])
 		return false;
 	*ret_base = base;
 	return true;
@@ -102,19 +104,19 @@ static void address_write(struct bus_dev *dev, uint64_t offset, unsigned int len
 
 	if (len == 4)
 		pci->address = (uint32_t)v;
+	else if (len == 1 && offset == RESET_OFFSET && (v & RESET_CPU) != 0 && pci->reset != NULL)
+		pci->reset(pci->owner);
 }
 
 /* The function and register the address names; NULL: nobody there. */
 static struct pci_func *pci_target(const struct pci *pci, uint64_t offset, unsigned int *ret_at)
 {
 	unsigned int bus = pci->address >> 16 & 0xff;
-	unsigned int slot = pci->address >> 11 & 0x1f;
-	unsigned int func = pci->address >> 8 & 7;
 
-	if ((pci->address & ADDRESS_ENABLE) == 0 || bus != 0 || func != 0)
+	if ((pci->address & ADDRESS_ENABLE) == 0 || bus != 0)
 		return NULL;
 	*ret_at = (pci->address & 0xfc) + (unsigned int)offset;
-	return pci->slots[slot];
+	return pci->funcs[pci->address >> 8 & 0xff];
 }
 
 static uint64_t data_read(struct bus_dev *dev, uint64_t offset, unsigned int len)
@@ -148,24 +150,34 @@ static void data_write(struct bus_dev *dev, uint64_t offset, unsigned int len, u
 		f->wrote(f, at, len);
 }
 
-int mon_pci_init(struct pci *pci, struct bus *bus)
+int mon_pci_init(struct pci *pci, struct bus *bus, uint32_t window_start)
 {
 	memset(pci, 0, sizeof *pci);
 	pci->address_dev = (struct bus_dev){ address_read, address_write };
 	pci->data_dev = (struct bus_dev){ data_read, data_write };
 	pci_func_init(&pci->bridge, 0x1af4, 0x0001, 0x060000, 0); /* a host bridge of no maker's */
-	pci->slots[0] = &pci->bridge;
+	pci->window_start = window_start;
+	mon_pci_put(pci, 0, 0, &pci->bridge);
 	int err = bus_add(bus, BUS_IO, PORT_ADDRESS, 4, &pci->address_dev);
 	if (err == 0)
 		err = bus_add(bus, BUS_IO, PORT_DATA, 4, &pci->data_dev);
 	return err;
 }
 
+void mon_pci_put(struct pci *pci, unsigned int slot, unsigned int func, struct pci_func *f)
+{
+	unsigned int at = slot * PCI_SLOT_FUNCS + func;
+
+	assert(slot < PCI_SLOTS && func < PCI_SLOT_FUNCS && pci->funcs[at] == NULL);
+	f->window_start = pci->window_start;
+	pci->funcs[at] = f;
+}
+
 int mon_pci_add(struct pci *pci, struct pci_func *f)
 {
 	for (unsigned int i = 0; i < PCI_SLOTS; i++) {
-		if (pci->slots[i] == NULL) {
-			pci->slots[i] = f;
+		if (pci->funcs[i * PCI_SLOT_FUNCS] == NULL) {
+			mon_pci_put(pci, i, 0, f);
 			return 0;
 		}
 	}

@@ -1,6 +1,6 @@
 /*
- * mon_pci: a PCI bus of one level: configuration mechanism 1, a host bridge at slot 0, one
- *          function a slot (PCI Local Bus 3.0, chapter 6).
+ * mon_pci: a PCI bus of one level: configuration mechanism 1, a host bridge at slot 0 (PCI Local
+ *          Bus 3.0, chapter 6).
  *
  * Trust:   the guest writes configuration space as it likes; only the bits of the write mask
  *          change.
@@ -18,11 +18,14 @@
 #define PCI_SLOTS        32u
 #define PCI_CONFIG_BYTES 256u
 #define PCI_BARS         2u
+#define PCI_SLOT_FUNCS   8u
 #define PCI_WINDOW_START 0xc0000000u /* memory window of the host bridge (docs/launch.md) */
 #define PCI_WINDOW_END   0xfec00000u
 
 #define PCI_COMMAND      0x04u
 #define PCI_COMMAND_MEM  0x2u
+#define PCI_HEADER_TYPE  0x0eu
+#define PCI_HEADER_MULTI 0x80u
 #define PCI_BAR0         0x10u
 #define PCI_CAP_POINTER  0x34u
 
@@ -30,6 +33,7 @@ struct pci_func {
 	uint8_t config[PCI_CONFIG_BYTES];
 	uint8_t writable[PCI_CONFIG_BYTES]; /* mask: bits the guest may change */
 	uint32_t bar_size[PCI_BARS];        /* power of two, 0: not there */
+	uint32_t window_start;              /* the bus's; nothing answers below it */
 	/* After a write to [at, at + len): the function takes notice (BARs moved, MSI-X enabled). */
 	void (*wrote)(struct pci_func *f, unsigned int at, unsigned int len);
 };
@@ -38,11 +42,18 @@ struct pci {
 	struct bus_dev address_dev;
 	struct bus_dev data_dev;
 	uint32_t address;
-	struct pci_func *slots[PCI_SLOTS];
+	uint32_t window_start;
+	struct pci_func *funcs[PCI_SLOTS * PCI_SLOT_FUNCS];
 	struct pci_func bridge;
+	void (*reset)(void *owner); /* the guest wrote "reset" to port 0xcf9; NULL: nobody cares */
+	void *owner;
 };
 
-MUST_USE int mon_pci_init(struct pci *pci, struct bus *bus);
+/* BARs decode in [window_start, PCI_WINDOW_END), where no RAM is. */
+MUST_USE int mon_pci_init(struct pci *pci, struct bus *bus, uint32_t window_start);
+
+/* Put a function where the machine's layout says; the place must be free. */
+void mon_pci_put(struct pci *pci, unsigned int slot, unsigned int func, struct pci_func *f);
 
 /* Put a function into the next free slot; -ENOSPC when there is none. */
 MUST_USE int mon_pci_add(struct pci *pci, struct pci_func *f);
