@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #define THINGS_MAX  64
@@ -60,7 +61,8 @@ static int thing_new(enum kind kind)
 
 static void thing_drop(struct thing *t)
 {
-	free(t->vcpu.run);
+	if (t->vcpu.run != NULL)
+		(void)munmap(t->vcpu.run, RUN_BYTES);
 	(void)close(t->fd);
 	*t = (struct thing){ .kind = KIND_NONE };
 }
@@ -178,7 +180,9 @@ static int vcpu_new(void)
 	if (fd < 0)
 		return fd;
 	struct vcpu *v = &thing_find(fd)->vcpu;
-	v->run = calloc(1, RUN_BYTES);
+	v->run = mmap(NULL, RUN_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	if (v->run == MAP_FAILED)
+		abort();
 	v->dbg.dr6 = 0xFFFF0FF0;
 	v->dbg.dr7 = 0x400;
 	v->fpu[0] = 0x37F;  /* FCW */
@@ -196,6 +200,12 @@ static int vm_request(unsigned long request)
 	case KVM_SET_USER_MEMORY_REGION:
 	case KVM_CHECK_EXTENSION:
 	case KVM_ENABLE_CAP:
+	case KVM_CREATE_IRQCHIP:
+	case KVM_SET_GSI_ROUTING:
+	case KVM_SET_IDENTITY_MAP_ADDR:
+	case KVM_SET_TSS_ADDR:
+	case KVM_SIGNAL_MSI:
+	case KVM_IRQ_LINE:
 		return 0;
 	default:
 		return -ENOTTY;
@@ -277,7 +287,11 @@ static int fake_map_run(int vcpu_fd, size_t size, struct kvm_run **ret)
 
 	if (t == NULL || t->kind != KIND_VCPU || size != RUN_BYTES)
 		return -EINVAL;
-	*ret = (void *)t->vcpu.run;
+	/* The same pages a second time: the caller gives them back with munmap(2), as KVM's. */
+	void *p = mremap(t->vcpu.run, 0, RUN_BYTES, MREMAP_MAYMOVE);
+	if (p == MAP_FAILED)
+		return -errno;
+	*ret = p;
 	return 0;
 }
 

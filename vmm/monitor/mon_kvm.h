@@ -16,6 +16,9 @@
 #include "base/limits.h"
 #include "base/why.h"
 #include "sev/guest.h"
+#include "vmm/monitor/mon_bus.h"
+#include "vmm/monitor/mon_fwimage.h"
+#include "vmm/monitor/mon_ioapic.h"
 #include "vmm/monitor/mon_memory.h"
 
 #define KVM_ROUTES_MAX 72u /* I/O APIC pins and four vectors a device */
@@ -29,13 +32,15 @@ struct mon_kvm {
 	size_t run_size;
 	struct kvm_cpuid2 *cpuid; /* of vCPU 0 */
 	struct kvm_irq_routing *routes;
+	struct ioapic ioapic; /* TDX: KVM has none */
 };
 
 struct mon_kvm_config {
 	enum guest_kind kind;
-	unsigned int vcpus;
-	uint64_t vmsa_features;
 	bool starts_in_firmware; /* all vCPUs in the reset state of a PC; else as docs/launch.md */
+	uint32_t cpu_signature;  /* CPUID leaf 1 EAX, in RDX at reset; 0: the host's, and RDX 0 */
+	const struct fwimage *firmware; /* of a protected guest, as memory; NULL: none */
+	struct guest_setup setup;       /* but for what is known here: descriptors, CPUID table */
 };
 
 /*
@@ -52,6 +57,9 @@ void mon_kvm_close(struct mon_kvm *k);
  */
 MUST_USE int mon_kvm_set_rom(
 	struct mon_kvm *k, unsigned int rom, uint64_t gpa, size_t size, void *host);
+
+/* TDX: put the I/O APIC on the bus, which KVM does not have then. Errors of bus_add(). */
+MUST_USE int mon_kvm_init_ioapic(struct mon_kvm *k, struct bus *bus);
 
 /* Drive an I/O APIC pin. */
 void mon_kvm_set_irq(struct mon_kvm *k, unsigned int gsi, bool is_high);

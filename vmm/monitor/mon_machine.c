@@ -75,9 +75,10 @@ static void serial_irq(void *owner, bool is_high)
 static void vcpu_exited(void *owner, struct vcpu *v)
 {
 	struct machine *m = owner;
-	const struct exit_ops ops = { &m->bus, m->kvm.guest, machine_crash, m };
+	const struct exit_ops ops = { &m->bus, m->kvm.guest, &m->memory, &m->certs, &m->quotes,
+		machine_crash, m };
 
-	mon_exit_serve(&ops, v->id, v->run, v->run_err);
+	mon_exit_serve(&ops, v);
 }
 
 /* --- messages ------------------------------------------------------------------------------------ */
@@ -200,6 +201,8 @@ static MUST_USE int devices_open(struct machine *m, struct why *why)
 	if (err == 0)
 		err = mon_power_init(&m->power, &m->bus, power_end, m);
 	if (err == 0)
+		err = mon_kvm_init_ioapic(&m->kvm, &m->bus);
+	if (err == 0)
 		err = mon_pci_init(&m->pci, &m->bus,
 			m->has_firmware ? mon_pc_window_start(&m->memory) : PCI_WINDOW_START);
 	if (err == 0 && m->has_firmware)
@@ -212,9 +215,25 @@ static MUST_USE int devices_open(struct machine *m, struct why *why)
 		       : 0;
 }
 
+static void quote_signal(void *owner, uint64_t address, uint32_t data)
+{
+	struct machine *m = owner;
+
+	mon_kvm_signal_msi(&m->kvm, address, data);
+}
+
+/* What a guest may ask of the host about itself: certificates, quotes. */
+static MUST_USE int requests_open(struct machine *m, struct why *why)
+{
+	mon_certs_init(&m->certs, fd_take(&m->fds[MON_FD_SNP_CERTS]));
+	return mon_quote_open(&m->quotes, fd_take(&m->fds[MON_FD_QUOTE]), &m->loop, m->kvm.guest,
+		&m->memory, quote_signal, m, why);
+}
+
 int machine_open(struct machine *m, struct why *why)
 {
 	struct mon_kvm_config kvm_config = { 0 };
+	enum guest_kind kind = GUEST_NONE;
 	int err = loop_open(&m->loop);
 
 	m->chan_src = (struct src){ m->chan.fd, chan_fire };
@@ -226,16 +245,16 @@ int machine_open(struct machine *m, struct why *why)
 		err = mon_memory_open(&m->memory, fd_take(&m->fds[MON_FD_MEMORY]),
 			le64_get(m->config.memory_bytes), why);
 	if (err == 0)
-		err = kind_of(&m->config, &kvm_config.kind, why);
-	if (err < 0)
-		return err;
-	kvm_config.vcpus = le32_get(m->config.vcpus);
-	kvm_config.vmsa_features = le64_get(m->config.vmsa_features);
-	kvm_config.starts_in_firmware = m->has_firmware;
-	err = mon_kvm_open(
-		&m->kvm, &kvm_config, m->fds[MON_FD_KVM], m->fds[MON_FD_SEV], &m->memory, why);
+		err = kind_of(&m->config, &kind, why);
+	if (err == 0)
+		err = mon_launch_open(&m->launch, &kvm_config, kind, &m->config, m->fds, why);
+	if (err == 0)
+		err = mon_kvm_open(&m->kvm, &kvm_config, m->fds[MON_FD_KVM], m->fds[MON_FD_SEV],
+			&m->memory, why);
 	if (err == 0)
 		err = devices_open(m, why);
+	if (err == 0)
+		err = requests_open(m, why);
 	if (err == 0)
 		err = mon_vcpu_start(&m->vcpus, &m->kvm, &m->loop, vcpu_exited, m, why);
 	return err;
@@ -253,12 +272,19 @@ static MUST_USE int firmware_launch(struct machine *m, struct wire_launched *ret
 
 int machine_launch(struct machine *m, struct why *why)
 {
+	const struct launch_source source = {
+		.kernel_fd = m->fds[MON_FD_KERNEL],
+		.initrd_fd = m->fds[MON_FD_INITRD],
+		.boot = { m->pc.kernel, m->pc.kernel_len, m->pc.initrd, m->pc.initrd_len,
+			m->config.cmdline },
+		.memory = &m->memory,
+		.chan = &m->chan,
+	};
 	struct wire_launched launched;
 	bool is_plain = guest_kind(m->kvm.guest) == GUEST_NONE;
 	int err = m->has_firmware && is_plain
 			  ? firmware_launch(m, &launched, why)
-			  : mon_launch(&m->kvm, &m->config, m->fds[MON_FD_KERNEL],
-				    m->fds[MON_FD_INITRD], &launched, why);
+			  : mon_launch(&m->launch, &m->kvm, &m->config, &source, &launched, why);
 
 	fd_drop(&m->fds[MON_FD_KERNEL]);
 	fd_drop(&m->fds[MON_FD_INITRD]);
@@ -286,7 +312,10 @@ void machine_close(struct machine *m)
 	for (unsigned int i = 0; i < m->n_devices; i++)
 		if (m->devices[i].bus != NULL)
 			mon_virtio_pci_done(&m->devices[i], &m->loop);
+	mon_quote_close(&m->quotes);
+	mon_certs_done(&m->certs);
 	mon_kvm_close(&m->kvm);
+	mon_launch_close(&m->launch);
 	if (m->serial.emit != NULL)
 		mon_serial_done(&m->serial, &m->loop);
 	mon_pc_close(&m->pc);

@@ -12,11 +12,14 @@
 #include "base/chan.h"
 #include "base/loop.h"
 #include "vmm/monitor/mon_bus.h"
+#include "vmm/monitor/mon_certs.h"
 #include "vmm/monitor/mon_kvm.h"
+#include "vmm/monitor/mon_launch.h"
 #include "vmm/monitor/mon_memory.h"
 #include "vmm/monitor/mon_pc.h"
 #include "vmm/monitor/mon_pci.h"
 #include "vmm/monitor/mon_power.h"
+#include "vmm/monitor/mon_quote.h"
 #include "vmm/monitor/mon_serial.h"
 #include "vmm/monitor/mon_vcpu.h"
 #include "vmm/monitor/mon_virtio_pci.h"
@@ -33,6 +36,7 @@ struct machine {
 	int fds[MON_FD_FIRST_DEVICE];
 	unsigned int n_devices;
 	struct mon_memory memory;
+	struct launch launch;
 	struct mon_kvm kvm;
 	struct vcpus vcpus;
 	struct bus bus;
@@ -41,6 +45,8 @@ struct machine {
 	struct pc pc; /* has_firmware */
 	struct serial serial;
 	struct mon_power power;
+	struct certs certs;
+	struct quotes quotes;
 	struct vdev devices[LIMIT_DEVICES];
 };
 

@@ -34,7 +34,7 @@ static void *vcpu_main(void *arg)
 	resume_wait(v);
 	while (!atomic_load(&v->all->is_ending)) {
 		v->run_err = fw_run(v->fd);
-		if (v->run_err == -EINTR || v->run_err == -EAGAIN)
+		if ((v->run_err == -EINTR || v->run_err == -EAGAIN) && !v->is_completing)
 			continue;
 		atomic_store(&v->is_waiting, true);
 		(void)eventfd_write(v->all->exits.fd, 1);

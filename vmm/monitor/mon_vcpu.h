@@ -28,7 +28,8 @@ struct vcpu {
 	unsigned int id;
 	int fd;
 	struct kvm_run *run;
-	int run_err;            /* of the last fw_run() */
+	int run_err;        /* of the last fw_run() */
+	bool is_completing; /* immediate_exit was set to complete an exit: that is one of its own */
 	atomic_bool is_waiting; /* an exit wants the loop thread */
 	int resume_fd;          /* the loop thread lets the vCPU go on */
 	pthread_t thread;
