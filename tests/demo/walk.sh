@@ -50,7 +50,7 @@ mkdir -m 700 store
 cp keys/host-ledger.pem ledger-key.pem
 
 step '1 the machine'
-"$casemate" host check --tee none | indent
+"$casemate" host check --tee none | grep -e ^yes -e ^NO -e ready | indent
 step '2 the policy, and what it would start (nothing is opened yet)'
 must 'the policy has no lint error' "$casemate" policy lint "$policy"
 "$casemate" run "$policy" --plan | grep -v '^$' | indent
