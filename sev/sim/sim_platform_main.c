@@ -1,9 +1,11 @@
 /*
- * casemate-sim-platform: makes the file that stands for a machine with an AMD secure processor.
+ * casemate-sim-platform: makes the file that stands for a machine with an AMD secure processor, or for
+ * one with Intel TDX.
  * Built with -Dsimulator=true only; what it makes attests nothing.
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -14,8 +16,10 @@
 #include "base/opts.h"
 #include "base/wr.h"
 #include "sev/sim/sim_mint.h"
+#include "sev/sim/sim_tdx_mint.h"
 
-#define PEM_MAX 8192 /* an RSA-4096 certificate is 2.3 KiB in PEM */
+#define PRODUCT_TDX "TDX"
+#define PEM_MAX     8192 /* an RSA-4096 certificate is 2.3 KiB in PEM */
 
 struct args {
 	const char *ark_dir;
@@ -26,6 +30,9 @@ struct args {
 	const char *sev_asids;
 	const char *hidden_asids;
 	const char *memlock;
+	const char *quote_version;
+	const char *tdx_keys;
+	const char *no_entropy;
 	struct opt_list flags;
 	struct opt_list faults;
 };
@@ -38,7 +45,7 @@ static MUST_USE int product_parse(const char *name, enum sim_product *ret, struc
 		*ret = (enum sim_product)i;
 		return 0;
 	}
-	return why_set(why, -EINVAL, "--product %s: want Milan, Genoa or Turin", name);
+	return why_set(why, -EINVAL, "--product %s: want Milan, Genoa, Turin or TDX", name);
 }
 
 static MUST_USE int number_parse(
@@ -207,6 +214,78 @@ static MUST_USE int platform_create(const char *path, const struct args *args, s
 	return err;
 }
 
+/* --- Intel TDX --------------------------------------------------------------------------------- */
+
+/* The module's faults and those of a call itself come in one list. */
+static MUST_USE int tdx_script_parse(
+	const struct opt_list *faults, struct sim_platform *ret, struct why *why)
+{
+	struct sim_tdx_script *tdx = &ret->tdx.script;
+	struct sim_script *calls = &ret->script;
+
+	if (faults->n > LIMIT_SIM_FAULTS)
+		return why_set(why, -EINVAL, "at most %u faults", LIMIT_SIM_FAULTS);
+	for (size_t i = 0; i < faults->n; i++) {
+		if (sim_fault_parse(faults->at[i], &calls->fault[calls->n], NULL) == 0) {
+			calls->n++;
+			continue;
+		}
+		int err = sim_tdx_fault_parse(faults->at[i], &tdx->fault[tdx->n++], why);
+		if (err < 0)
+			return err;
+	}
+	return 0;
+}
+
+static MUST_USE int tdx_values_parse(
+	const struct args *args, struct sim_platform *ret, struct why *why)
+{
+	int err = number_parse("--seed", args->seed, UINT32_MAX, &ret->tdx.seed, why);
+
+	if (err == 0)
+		err = number_parse("--tdx-keys", args->tdx_keys, 64, &ret->tdx.keys, why);
+	if (err == 0)
+		err = number_parse(
+			"--no-entropy", args->no_entropy, 10000, &ret->tdx.no_entropy, why);
+	return err == 0 ? tdx_script_parse(&args->faults, ret, why) : err;
+}
+
+static MUST_USE int tdx_files_write(
+	const char *path, const struct sim_tdx_minted *m, struct why *why)
+{
+	AUTO(fd) int dir = -1;
+
+	if (mkdir(path, 0755) < 0 && errno != EEXIST)
+		return why_set(why, -errno, "cannot make %s", path);
+	dir = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (dir < 0)
+		return why_set(why, -errno, "cannot open %s", path);
+	return sim_tdx_mint_write(m, dir, why);
+}
+
+static MUST_USE int tdx_create(const char *path, const struct args *args, struct why *why)
+{
+	uint32_t version = 4;
+	struct sim_platform p = { 0 };
+	struct sim_tdx_minted m;
+	int err = number_parse("--quote-version", args->quote_version, 5, &version, why);
+
+	if (err == 0 && version != 4 && version != 5)
+		err = why_set(why, -EINVAL, "--quote-version %u: want 4 or 5", version);
+	if (err == 0)
+		err = sim_tdx_mint(&m, version, why);
+	if (err < 0)
+		return err;
+	p.tdx = m.platform;
+	err = tdx_values_parse(args, &p, why);
+	if (err == 0)
+		err = tdx_files_write(args->ark_dir, &m, why);
+	if (err == 0)
+		err = platform_write(path, &p, why);
+	sim_tdx_mint_done(&m);
+	return err;
+}
+
 int main(int argc, char **argv)
 {
 	struct why why = { 0 };
@@ -217,10 +296,12 @@ int main(int argc, char **argv)
 		{ "ark-dir", OPT_TEXT, &args.ark_dir, "DIR",
 			"where ark.pem, ask.pem, vcek.pem, chain.pem, those of the VLEK, the SEV "
 			"CA "
-			"(sev-ca.cert) and vlek.hashstick go" },
+			"(sev-ca.cert) and vlek.hashstick go; TDX: tdx-root.pem and "
+			"tdx-collateral" },
 		{ "report-version", OPT_TEXT, &args.version, "3|5",
 			"of the reports; 3 if not given" },
-		{ "product", OPT_TEXT, &args.product, "Milan|Genoa|Turin", "Milan if not given" },
+		{ "product", OPT_TEXT, &args.product, "Milan|Genoa|Turin|TDX",
+			"Milan if not given" },
 		{ "seed", OPT_TEXT, &args.seed, "N",
 			"of the early stops of page measurements; 0 for none" },
 		{ "fault", OPT_LIST, &args.faults, "'COMMAND N STATUS'",
@@ -231,12 +312,17 @@ int main(int argc, char **argv)
 			"ciphertext hiding: that many of --asids for SNP alone" },
 		{ "memlock", OPT_TEXT, &args.memlock, "KIB",
 			"limit of registered memory; the process's own if not given" },
+		{ "quote-version", OPT_TEXT, &args.quote_version, "4|5",
+			"TDX: of the quotes; 4 if not given" },
+		{ "tdx-keys", OPT_TEXT, &args.tdx_keys, "N", "TDX: guests at a time; 8" },
+		{ "no-entropy", OPT_TEXT, &args.no_entropy, "N",
+			"TDX: the first N INIT_VM of each guest find none; 2" },
 		{ "set", OPT_LIST, &args.flags, "FLAG", "no-snp, no-certs, contiguous or signals" },
 		{ 0 },
 	};
 	const struct opt_spec spec = {
 		.usage = "casemate-sim-platform create FILE --ark-dir DIR",
-		.about = "Make a simulated AMD platform. What it signs proves nothing.",
+		.about = "Make a simulated AMD or Intel machine. What it signs proves nothing.",
 		.options = options,
 		.min_args = 2,
 		.max_args = 2,
@@ -252,7 +338,8 @@ int main(int argc, char **argv)
 		log_err("%s", why_text(&why, err));
 		return EXIT_USAGE;
 	}
-	err = platform_create(names[1], &args, &why);
+	bool is_tdx = args.product != NULL && strcmp(args.product, PRODUCT_TDX) == 0;
+	err = is_tdx ? tdx_create(names[1], &args, &why) : platform_create(names[1], &args, &why);
 	if (err < 0)
 		log_err("%s", why_text(&why, err));
 	return err == -EINVAL ? EXIT_USAGE : err < 0 ? opts_exit_status(err) : EXIT_YES;

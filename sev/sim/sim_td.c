@@ -287,7 +287,7 @@ int sim_td_init_vm(struct sim_td *td, const struct abi_tdx_init_vm *arg,
 
 int sim_td_create_vcpu(const struct sim_td *td, bool has_split_irqchip)
 {
-	if (td->state == SIM_TD_UNINITIALIZED)
+	if (td->state != SIM_TD_INITIALIZED) /* the module makes them only now: ABI 4.13 */
 		return -EIO;
 	return has_split_irqchip ? 0 : -EINVAL;
 }

@@ -79,7 +79,7 @@ MUST_USE int sim_td_capabilities(const struct sim_tdx_platform *p, struct abi_td
 MUST_USE int sim_td_init_vm(struct sim_td *td, const struct abi_tdx_init_vm *arg,
 	const struct abi_tdx_cpuid *entries, bool has_key, uint64_t *ret_hw_error);
 
-/* KVM_CREATE_VCPU. -EIO before INIT_VM, -EINVAL without split irqchip. ABI 4.4. */
+/* KVM_CREATE_VCPU. -EIO before INIT_VM and after FINALIZE, -EINVAL without split irqchip. ABI 4.4. */
 MUST_USE int sim_td_create_vcpu(const struct sim_td *td, bool has_split_irqchip);
 
 /* May a command of a vCPU be given now? -EINVAL before INIT_VM and after FINALIZE. ABI 4.1. */
