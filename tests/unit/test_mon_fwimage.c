@@ -19,6 +19,7 @@
 #include "base/sha256.h"
 #include "base/wr.h"
 #include "tests/unit/cm.h"
+#include "tests/unit/fw_maker.h"
 #include "vmm/monitor/mon_fwimage.h"
 #include "vmm/monitor/mon_hob.h"
 
@@ -338,104 +339,10 @@ static void debians_firmware_for_tdx_agrees(void **state)
 
 /* --- images made here ----------------------------------------------------------------------------- */
 
-#define IMAGE_BYTES 8192u
-
-struct maker {
-	uint8_t image[IMAGE_BYTES];
-	size_t end; /* of the next table entry */
-};
-
-static const uint8_t guids[][16] = {
-	{ 0xde, 0x82, 0xb5, 0x96, 0xb2, 0x1f, 0xf7, 0x45, 0xba, 0xea, 0xa3, 0x66, 0xc5, 0x5a, 0x08,
-		0x2d },
-	{ 0xde, 0x71, 0xf7, 0x00, 0x7e, 0x1a, 0xcb, 0x4f, 0x89, 0x0e, 0x68, 0xc7, 0x7e, 0x2f, 0xb4,
-		0x4e },
-	{ 0x61, 0xb3, 0x2e, 0x4c, 0x9b, 0x7d, 0xc3, 0x4c, 0x80, 0x81, 0x12, 0x7c, 0x90, 0xd3, 0xd2,
-		0x94 },
-	{ 0x1f, 0x37, 0x55, 0x72, 0x3b, 0x3a, 0x04, 0x4b, 0x92, 0x7b, 0x1d, 0xa6, 0xef, 0xa8, 0xd4,
-		0x54 },
-	{ 0x66, 0x65, 0x88, 0xdc, 0x4a, 0x98, 0x98, 0x47, 0xa7, 0x5e, 0x55, 0x85, 0xa7, 0xbf, 0x67,
-		0xcc },
-	{ 0x35, 0x65, 0x7a, 0xe4, 0x4a, 0x98, 0x98, 0x47, 0x86, 0x5e, 0x46, 0x85, 0xa7, 0xbf, 0x8e,
-		0xc2 },
-};
-enum { G_FOOTER, G_RESET, G_SECRET, G_HASHES, G_SEV, G_TDX };
-
-static void entry_put(struct maker *m, int guid, const uint32_t *data, size_t n)
-{
-	size_t len = 4 * n + 18;
-	struct wr w = wr_of(m->image + m->end - len, len);
-
-	for (size_t i = 0; i < n; i++)
-		wr_le32(&w, data[i]);
-	wr_le16(&w, (uint16_t)len);
-	wr_copy(&w, guids[guid], 16);
-	m->end -= len;
-}
-
-static const uint32_t sev_sections[][3] = {
-	{ 0x800000, 0x9000, 1 },
-	{ 0x80d000, 0x1000, 2 },
-	{ 0x80e000, 0x1000, 3 },
-	{ 0x80f000, 0x1000, 4 },
-	{ 0x810000, 0x1000, 0x10 },
-};
-#define SEV_AT 0x1000u
-#define TDX_AT 0x1800u
-
-/* An image that is good for everything. */
-static void image_make(struct maker *m)
-{
-	const struct {
-		uint32_t offset, raw;
-		uint64_t gpa, size;
-		uint32_t type, attributes;
-	} td[] = {
-		{ 0, 0x2000, 0xffffe000, 0x2000, 0, 1 },
-		{ 0, 0x1000, 0x7ff00000, 0x2000, 1, 0 },
-		{ 0, 0, 0x809000, 0x2000, 2, 0 },
-		{ 0, 0, 0x80b000, 0x2000, 3, 0 },
-	};
-
-	memset(m->image, 0, sizeof m->image);
-	for (size_t i = 0; i < 0x1000; i++)
-		m->image[i] = (uint8_t)(i * 5);
-	struct wr w = wr_of(m->image + SEV_AT, 0x200);
-	wr_str(&w, "ASEV");
-	wr_le32(&w, 16 + 12 * ARRAY_LEN(sev_sections));
-	wr_le32(&w, 1);
-	wr_le32(&w, ARRAY_LEN(sev_sections));
-	for (size_t i = 0; i < ARRAY_LEN(sev_sections); i++)
-		for (size_t j = 0; j < 3; j++)
-			wr_le32(&w, sev_sections[i][j]);
-	w = wr_of(m->image + TDX_AT, 0x200);
-	wr_str(&w, "TDVF");
-	wr_le32(&w, 16 + 32 * ARRAY_LEN(td));
-	wr_le32(&w, 1);
-	wr_le32(&w, ARRAY_LEN(td));
-	for (size_t i = 0; i < ARRAY_LEN(td); i++) {
-		wr_le32(&w, td[i].offset);
-		wr_le32(&w, td[i].raw);
-		wr_le64(&w, td[i].gpa);
-		wr_le64(&w, td[i].size);
-		wr_le32(&w, td[i].type);
-		wr_le32(&w, td[i].attributes);
-	}
-	m->end = IMAGE_BYTES - 32 - 18;
-	entry_put(m, G_RESET, &(uint32_t){ 0xfffff004 }, 1);
-	entry_put(m, G_SECRET, (uint32_t[]){ 0x810000, 0xc00 }, 2);
-	entry_put(m, G_HASHES, (uint32_t[]){ 0x810c00, 0x400 }, 2);
-	entry_put(m, G_SEV, &(uint32_t){ IMAGE_BYTES - SEV_AT }, 1);
-	entry_put(m, G_TDX, &(uint32_t){ IMAGE_BYTES - TDX_AT }, 1);
-	w = wr_of(m->image + IMAGE_BYTES - 32 - 18, 18);
-	wr_le16(&w, (uint16_t)(IMAGE_BYTES - 32 - m->end));
-	wr_copy(&w, guids[G_FOOTER], 16);
-}
-
-static struct fwimage parsed(struct maker *m, enum guest_kind kind, int want)
+static struct fwimage parsed(struct fw_maker *m, enum guest_kind kind, int want)
 {
 	struct fwimage f = {
-		.map = m->image, .size = IMAGE_BYTES, .gpa = (1ull << 32) - IMAGE_BYTES
+		.map = m->image, .size = FW_IMAGE_BYTES, .gpa = (1ull << 32) - FW_IMAGE_BYTES
 	};
 	struct why why = { 0 };
 	int err = mon_fwimage_parse(&f, kind, &why);
@@ -447,9 +354,9 @@ static struct fwimage parsed(struct maker *m, enum guest_kind kind, int want)
 
 static void an_image_says_where_everything_is(void **state)
 {
-	static struct maker m;
+	static struct fw_maker m;
 
-	image_make(&m);
+	fw_make(&m);
 	struct fwimage f = parsed(&m, GUEST_SNP, 0);
 	assert_true(f.has_ap_reset && f.has_hashes && f.has_secret && f.has_sev && f.has_tdvf);
 	assert_int_equal(f.ap_reset, 0xfffff004);
@@ -459,16 +366,16 @@ static void an_image_says_where_everything_is(void **state)
 	f = parsed(&m, GUEST_TDX, 0);
 	assert_int_equal(f.n_sections, 4);
 	assert_int_equal(f.hob_gpa, 0x809000);
-	assert_int_equal(kinds_of(m.image, IMAGE_BYTES), K_SEV | K_ES | K_SNP | K_TDX);
+	assert_int_equal(kinds_of(m.image, FW_IMAGE_BYTES), K_SEV | K_ES | K_SNP | K_TDX);
 }
 
 static void an_image_without_a_table_is_for_plain_sev_alone(void **state)
 {
-	static struct maker m;
+	static struct fw_maker m;
 
-	image_make(&m);
-	memset(m.image + IMAGE_BYTES - 48, 0, 16); /* the footer's GUID */
-	assert_int_equal(kinds_of(m.image, IMAGE_BYTES), K_SEV_NO);
+	fw_make(&m);
+	memset(m.image + FW_IMAGE_BYTES - 48, 0, 16); /* the footer's GUID */
+	assert_int_equal(kinds_of(m.image, FW_IMAGE_BYTES), K_SEV_NO);
 	(void)parsed(&m, GUEST_SNP, -EOPNOTSUPP);
 	(void)parsed(&m, GUEST_TDX, -EOPNOTSUPP);
 	(void)parsed(&m, GUEST_SEV_ES, -EOPNOTSUPP);
@@ -481,49 +388,49 @@ static const struct {
 	enum guest_kind kind;
 	int err;
 } wrongs[] = {
-	{ "SEV signature", SEV_AT, 0, GUEST_SNP, -EBADMSG },
-	{ "SEV length", SEV_AT + 4, 16, GUEST_SNP, -EBADMSG },
-	{ "SEV version", SEV_AT + 8, 2, GUEST_SNP, -EPROTONOSUPPORT },
-	{ "SEV number of sections", SEV_AT + 12, 0x10000001, GUEST_SNP, -EBADMSG },
-	{ "SEV section not on a page", SEV_AT + 16, 0x800800, GUEST_SNP, -EBADMSG },
-	{ "a secrets page of no pages", SEV_AT + 32, 0, GUEST_SNP, -EBADMSG },
-	{ "SEV section of all memory", SEV_AT + 20, 0xfffff000, GUEST_SNP, -EMSGSIZE },
-	{ "SEV section of unknown type", SEV_AT + 24, 5, GUEST_SNP, -EPROTONOSUPPORT },
-	{ "two secrets pages in one", SEV_AT + 32, 0x2000, GUEST_SNP, -EBADMSG },
-	{ "TDVF signature", TDX_AT, 0, GUEST_TDX, -EBADMSG },
-	{ "TDVF length", TDX_AT + 4, 0, GUEST_TDX, -EBADMSG },
-	{ "TDVF version", TDX_AT + 8, 0, GUEST_TDX, -EPROTONOSUPPORT },
-	{ "TDVF number of sections", TDX_AT + 12, 1, GUEST_TDX, -EBADMSG },
-	{ "TDVF contents outside the image", TDX_AT + 16, 0x1000, GUEST_TDX, -EBADMSG },
-	{ "TDVF contents wrap", TDX_AT + 16, 0xfffff000, GUEST_TDX, -EBADMSG },
-	{ "TDVF contents longer than memory", TDX_AT + 32, 0x1000, GUEST_TDX, -EBADMSG },
-	{ "TDVF volume without contents", TDX_AT + 20, 0, GUEST_TDX, -EBADMSG },
-	{ "TDVF address not on a page", TDX_AT + 24, 0xffffe001, GUEST_TDX, -EBADMSG },
-	{ "TDVF address beyond 2^52", TDX_AT + 28, 0x00100000, GUEST_TDX, -EBADMSG },
-	{ "TDVF type", TDX_AT + 40, 5, GUEST_TDX, -EPROTONOSUPPORT },
-	{ "TDVF attributes", TDX_AT + 44, 2, GUEST_TDX, -EPROTONOSUPPORT },
-	{ "TD HOB with contents", TDX_AT + 16 + 68, 0x1000, GUEST_TDX, -EBADMSG },
-	{ "no TD HOB", TDX_AT + 16 + 88, 3, GUEST_TDX, -EBADMSG },
-	{ "two TD HOBs", TDX_AT + 16 + 96 + 24, 2, GUEST_TDX, -EBADMSG },
-	{ "huge temporary memory", TDX_AT + 16 + 96 + 20, 1, GUEST_TDX, -EMSGSIZE },
-	{ "table longer than the image", IMAGE_BYTES - 50, 0x82deffff, GUEST_SEV, -EBADMSG },
-	{ "table shorter than its footer", IMAGE_BYTES - 50, 0x82de0011, GUEST_SEV, -EBADMSG },
-	{ "odd bytes in the table", IMAGE_BYTES - 50, 0x82de0013, GUEST_SEV, -EBADMSG },
-	{ "entry longer than the table", IMAGE_BYTES - 68, 0x71de4000, GUEST_SEV, -EBADMSG },
-	{ "entry shorter than its GUID", IMAGE_BYTES - 68, 0x71de0001, GUEST_SEV, -EBADMSG },
-	{ "SEV metadata outside the image", IMAGE_BYTES - 68 - 22 - 26 - 26 + 18 - 22,
-		IMAGE_BYTES + 1, GUEST_SNP, -EBADMSG },
+	{ "SEV signature", FW_SEV_AT, 0, GUEST_SNP, -EBADMSG },
+	{ "SEV length", FW_SEV_AT + 4, 16, GUEST_SNP, -EBADMSG },
+	{ "SEV version", FW_SEV_AT + 8, 2, GUEST_SNP, -EPROTONOSUPPORT },
+	{ "SEV number of sections", FW_SEV_AT + 12, 0x10000001, GUEST_SNP, -EBADMSG },
+	{ "SEV section not on a page", FW_SEV_AT + 16, 0x800800, GUEST_SNP, -EBADMSG },
+	{ "a secrets page of no pages", FW_SEV_AT + 32, 0, GUEST_SNP, -EBADMSG },
+	{ "SEV section of all memory", FW_SEV_AT + 20, 0xfffff000, GUEST_SNP, -EMSGSIZE },
+	{ "SEV section of unknown type", FW_SEV_AT + 24, 5, GUEST_SNP, -EPROTONOSUPPORT },
+	{ "two secrets pages in one", FW_SEV_AT + 32, 0x2000, GUEST_SNP, -EBADMSG },
+	{ "TDVF signature", FW_TDX_AT, 0, GUEST_TDX, -EBADMSG },
+	{ "TDVF length", FW_TDX_AT + 4, 0, GUEST_TDX, -EBADMSG },
+	{ "TDVF version", FW_TDX_AT + 8, 0, GUEST_TDX, -EPROTONOSUPPORT },
+	{ "TDVF number of sections", FW_TDX_AT + 12, 1, GUEST_TDX, -EBADMSG },
+	{ "TDVF contents outside the image", FW_TDX_AT + 16, 0x3000, GUEST_TDX, -EBADMSG },
+	{ "TDVF contents wrap", FW_TDX_AT + 16, 0xfffff000, GUEST_TDX, -EBADMSG },
+	{ "TDVF contents longer than memory", FW_TDX_AT + 32, 0x1000, GUEST_TDX, -EBADMSG },
+	{ "TDVF volume without contents", FW_TDX_AT + 20, 0, GUEST_TDX, -EBADMSG },
+	{ "TDVF address not on a page", FW_TDX_AT + 24, 0xffffe001, GUEST_TDX, -EBADMSG },
+	{ "TDVF address beyond 2^52", FW_TDX_AT + 28, 0x00100000, GUEST_TDX, -EBADMSG },
+	{ "TDVF type", FW_TDX_AT + 40, 5, GUEST_TDX, -EPROTONOSUPPORT },
+	{ "TDVF attributes", FW_TDX_AT + 44, 2, GUEST_TDX, -EPROTONOSUPPORT },
+	{ "TD HOB with contents", FW_TDX_AT + 16 + 68, 0x1000, GUEST_TDX, -EBADMSG },
+	{ "no TD HOB", FW_TDX_AT + 16 + 88, 3, GUEST_TDX, -EBADMSG },
+	{ "two TD HOBs", FW_TDX_AT + 16 + 96 + 24, 2, GUEST_TDX, -EBADMSG },
+	{ "huge temporary memory", FW_TDX_AT + 16 + 96 + 20, 1, GUEST_TDX, -EMSGSIZE },
+	{ "table longer than the image", FW_IMAGE_BYTES - 50, 0x82deffff, GUEST_SEV, -EBADMSG },
+	{ "table shorter than its footer", FW_IMAGE_BYTES - 50, 0x82de0011, GUEST_SEV, -EBADMSG },
+	{ "odd bytes in the table", FW_IMAGE_BYTES - 50, 0x82de0013, GUEST_SEV, -EBADMSG },
+	{ "entry longer than the table", FW_IMAGE_BYTES - 68, 0x71de4000, GUEST_SEV, -EBADMSG },
+	{ "entry shorter than its GUID", FW_IMAGE_BYTES - 68, 0x71de0001, GUEST_SEV, -EBADMSG },
+	{ "SEV metadata outside the image", FW_IMAGE_BYTES - 68 - 22 - 26 - 26 + 18 - 22,
+		FW_IMAGE_BYTES + 1, GUEST_SNP, -EBADMSG },
 };
 
 static void one_wrong_number_is_refused(void **state)
 {
-	static struct maker m;
+	static struct fw_maker m;
 
 	for (size_t i = 0; i < ARRAY_LEN(wrongs); i++) {
-		image_make(&m);
+		fw_make(&m);
 		struct wr w = wr_of(m.image + wrongs[i].at, 4);
 		wr_le32(&w, wrongs[i].value);
-		struct fwimage f = { .map = m.image, .size = IMAGE_BYTES };
+		struct fwimage f = { .map = m.image, .size = FW_IMAGE_BYTES };
 		struct why why = { 0 };
 		int err = mon_fwimage_parse(&f, wrongs[i].kind, &why);
 		if (err != wrongs[i].err)
@@ -535,13 +442,13 @@ static void one_wrong_number_is_refused(void **state)
 
 static void an_entry_that_comes_twice_is_refused(void **state)
 {
-	static struct maker m;
+	static struct fw_maker m;
 
-	image_make(&m);
+	fw_make(&m);
 	size_t before = m.end;
-	entry_put(&m, G_SECRET, (uint32_t[]){ 0x900000, 0x1000 }, 2);
-	struct wr w = wr_of(m.image + IMAGE_BYTES - 50, 2);
-	wr_le16(&w, (uint16_t)(IMAGE_BYTES - 32 - m.end));
+	fw_put_entry(&m, FW_SECRET, (uint32_t[]){ 0x900000, 0x1000 }, 2);
+	struct wr w = wr_of(m.image + FW_IMAGE_BYTES - 50, 2);
+	wr_le16(&w, (uint16_t)(FW_IMAGE_BYTES - 32 - m.end));
 	assert_true(m.end < before);
 	(void)parsed(&m, GUEST_SEV, -EBADMSG);
 }
@@ -549,10 +456,10 @@ static void an_entry_that_comes_twice_is_refused(void **state)
 static void a_kernel_needs_a_place_for_its_hashes(void **state)
 {
 	struct fwimage_piece pieces[FWIMAGE_PIECES];
-	static struct maker m;
+	static struct fw_maker m;
 	unsigned int n = 0;
 
-	image_make(&m);
+	fw_make(&m);
 	struct fwimage f = parsed(&m, GUEST_SNP, 0);
 	f.has_hashes = false;
 	assert_int_equal(mon_fwimage_list(&f, GUEST_SNP, &with_kernel, &memory, pieces, &n, NULL),
@@ -575,19 +482,19 @@ static void a_kernel_needs_a_place_for_its_hashes(void **state)
 
 static void a_file_is_taken_whole_or_not_at_all(void **state)
 {
-	static struct maker m;
+	static struct fw_maker m;
 	struct fwimage f;
 	int fd = memfd_create("test", MFD_CLOEXEC);
 
-	image_make(&m);
+	fw_make(&m);
 	assert_int_equal(mon_fwimage_open(&f, fd, GUEST_SNP, NULL), 0);
 	assert_null(f.map); /* empty: none */
-	assert_int_equal(fd_pwrite_all(fd, m.image, IMAGE_BYTES, 0), 0);
+	assert_int_equal(fd_pwrite_all(fd, m.image, FW_IMAGE_BYTES, 0), 0);
 	assert_int_equal(mon_fwimage_open(&f, fd, GUEST_SNP, NULL), 0);
-	assert_int_equal(f.gpa, 0xffffe000);
-	assert_memory_equal(f.map, m.image, IMAGE_BYTES);
+	assert_int_equal(f.gpa, FW_IMAGE_GPA);
+	assert_memory_equal(f.map, m.image, FW_IMAGE_BYTES);
 	mon_fwimage_close(&f);
-	assert_int_equal(ftruncate(fd, IMAGE_BYTES - 1), 0);
+	assert_int_equal(ftruncate(fd, FW_IMAGE_BYTES - 1), 0);
 	assert_int_equal(mon_fwimage_open(&f, fd, GUEST_SNP, NULL), -EBADMSG);
 	assert_int_equal(ftruncate(fd, LIMIT_FIRMWARE_BYTES + PAGE_BYTES), 0);
 	assert_int_equal(mon_fwimage_open(&f, fd, GUEST_SNP, NULL), -EMSGSIZE);
