@@ -244,7 +244,7 @@ static int vcpu_request(struct vcpu *v, unsigned long request, void *arg)
 	}
 	if (request == KVM_GET_MSRS)
 		return msrs_get(v, arg);
-	if (request == KVM_SET_CPUID2)
+	if (request == KVM_SET_CPUID2 || request == KVM_SET_GUEST_DEBUG)
 		return 0;
 	if (request == KVM_SET_MSRS)
 		return (int)((struct kvm_msrs *)arg)->nmsrs;

@@ -19,28 +19,18 @@
  *
  * Any line may end in `expect -ERRNO` and `says WORD` (a word that `why` must hold). # is a comment.
  */
-#include <ctype.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/fd.h"
 #include "base/opts.h"
 #include "sev/fw.h"
 #include "sev/sim/sim_state.h"
+#include "tests/sim/scn.h"
 #include "tests/sim/simkit.h"
 
-#define LINE_WORDS_MAX 12
-#define SCN_BYTES_MAX  65536
-#define DEFAULT_RAM    (16ull << 20)
-
-struct line {
-	size_t n;
-	char *word[LINE_WORDS_MAX];
-	int expect;
-	const char *says;
-};
+#define DEFAULT_RAM (16ull << 20)
 
 struct scenario {
 	struct kit kit;
@@ -49,90 +39,34 @@ struct scenario {
 	struct why why;
 };
 
-static const struct {
-	const char *name;
-	int err;
-} errnos[] = {
-	{ "-EPROTO", -EPROTO },
-	{ "-EREMOTEIO", -EREMOTEIO },
-	{ "-EINVAL", -EINVAL },
-	{ "-EFAULT", -EFAULT },
-	{ "-ENOTCONN", -ENOTCONN },
-	{ "-ERANGE", -ERANGE },
-	{ "-EIO", -EIO },
-	{ "-EBUSY", -EBUSY },
-	{ "-EEXIST", -EEXIST },
-	{ "-ENOTTY", -ENOTTY },
-	{ "-EOPNOTSUPP", -EOPNOTSUPP },
-	{ "-ELOOP", -ELOOP },
-	{ "-EPERM", -EPERM },
-};
-
-static void bad_scenario(const char *what)
-{
-	fprintf(stderr, "scenario: %s\n", what);
-	exit(2);
-}
-
-static int errno_parse(const char *name)
-{
-	for (size_t i = 0; i < ARRAY_LEN(errnos); i++)
-		if (strcmp(errnos[i].name, name) == 0)
-			return errnos[i].err;
-	bad_scenario(name);
-	return 0;
-}
-
-/* The text behind "key=", or NULL. */
-static const char *text_of(const struct line *l, const char *key)
-{
-	size_t len = strlen(key);
-
-	for (size_t i = 1; i < l->n; i++)
-		if (strncmp(l->word[i], key, len) == 0 && l->word[i][len] == '=')
-			return l->word[i] + len + 1;
-	return NULL;
-}
-
-static bool is_text(const struct line *l, const char *key, const char *value)
-{
-	const char *text = text_of(l, key);
-
-	return text != NULL && strcmp(text, value) == 0;
-}
-
-static uint64_t number_of(const struct line *l, const char *key, uint64_t otherwise)
-{
-	const char *text = text_of(l, key);
-
-	return text != NULL ? strtoull(text, NULL, 0) : otherwise;
-}
-
 /* --- steps ----------------------------------------------------------------------------------- */
 
-static int on_platform(struct scenario *s, const struct line *l)
+static int on_platform(void *world, const struct scn_line *l)
 {
+	struct scenario *s = world;
 	struct sim_platform *p = &s->kit.minted.platform;
 
-	p->seed = (uint32_t)number_of(l, "seed", p->seed);
-	p->asids = (uint32_t)number_of(l, "asids", p->asids);
-	p->flags = (uint32_t)number_of(l, "flags", p->flags);
+	p->seed = (uint32_t)scn_number(l, "seed", p->seed);
+	p->asids = (uint32_t)scn_number(l, "asids", p->asids);
+	p->flags = (uint32_t)scn_number(l, "flags", p->flags);
 	return 0;
 }
 
-static int on_fault(struct scenario *s, const struct line *l)
+static int on_fault(void *world, const struct scn_line *l)
 {
+	struct scenario *s = world;
 	struct sim_script *script = &s->kit.minted.platform.script;
 	char text[128];
 
 	if (l->n != 4)
-		bad_scenario("fault COMMAND N STATUS");
+		scn_bad("fault COMMAND N STATUS");
 	(void)snprintf(text, sizeof text, "%s %s %s", l->word[1], l->word[2], l->word[3]);
 	return sim_fault_parse(text, &script->fault[script->n++], &s->why);
 }
 
-static int on_backend(struct scenario *s, const struct line *l)
+static int on_backend(void *world, const struct scn_line *l)
 {
+	struct scenario *s = world;
 	enum guest_kind kind = strcmp(l->word[1], "none") == 0 ? GUEST_NONE : GUEST_SNP;
 	int err = kit_open(&s->kit, &s->why);
 
@@ -142,25 +76,27 @@ static int on_backend(struct scenario *s, const struct line *l)
 	const struct guest_setup setup = {
 		.kvm_fd = s->kit.kvm_fd,
 		.sev_fd = s->kit.sev_fd,
-		.vmsa_features = number_of(l, "features", 0),
+		.vmsa_features = scn_number(l, "features", 0),
 	};
 	return guest_open(kind, &setup, &s->kit.guest, &s->why);
 }
 
-static int on_memory(struct scenario *s, const struct line *l)
+static int on_memory(void *world, const struct scn_line *l)
 {
+	struct scenario *s = world;
 	return kit_add_memory(
-		&s->kit, number_of(l, "gpa", 0), number_of(l, "size", DEFAULT_RAM), &s->why);
+		&s->kit, scn_number(l, "gpa", 0), scn_number(l, "size", DEFAULT_RAM), &s->why);
 }
 
-static int on_start(struct scenario *s, const struct line *l)
+static int on_start(void *world, const struct scn_line *l)
 {
+	struct scenario *s = world;
 	int err = 0;
 
-	s->policy = number_of(l, "policy", 0x30000);
+	s->policy = scn_number(l, "policy", 0x30000);
 	if (s->kit.n_ram == 0)
 		err = kit_add_memory(&s->kit, 0, DEFAULT_RAM, &s->why);
-	if (err == 0 && !is_text(l, "attributes", "shared"))
+	if (err == 0 && !scn_is(l, "attributes", "shared"))
 		err = guest_set_private(s->kit.guest, &s->why);
 	return err == 0 ? guest_start_launch(s->kit.guest, s->policy, &s->why) : err;
 }
@@ -178,52 +114,56 @@ static enum page_type type_parse(const char *name)
 	for (unsigned int i = 0; name != NULL && i < PAGE_TYPE_COUNT; i++)
 		if (strcmp(names[i], name) == 0)
 			return (enum page_type)i;
-	bad_scenario("type=");
+	scn_bad("type=");
 	return PAGE_NORMAL;
 }
 
-static int on_update(struct scenario *s, const struct line *l)
+static int on_update(void *world, const struct scn_line *l)
 {
-	enum page_type type = type_parse(text_of(l, "type"));
-	size_t size = number_of(l, "size", 4096);
+	struct scenario *s = world;
+	enum page_type type = type_parse(scn_text(l, "type"));
+	size_t size = scn_number(l, "size", 4096);
 	uint8_t *bytes = malloc(size + 1);
 
 	if (bytes == NULL)
-		bad_scenario("memory");
-	memset(bytes, is_text(l, "data", "f4") ? 0xF4 : 0, size + 1);
+		scn_bad("memory");
+	memset(bytes, scn_is(l, "data", "f4") ? 0xF4 : 0, size + 1);
 	/* An odd address: the back end takes any. */
 	const void *src = type == PAGE_ZERO || type == PAGE_SECRETS ? NULL : bytes + 1;
-	int err =
-		guest_measure_pages(s->kit.guest, type, number_of(l, "gpa", 0), src, size, &s->why);
+	int err = guest_measure_pages(
+		s->kit.guest, type, scn_number(l, "gpa", 0), src, size, &s->why);
 	free(bytes);
 	return err;
 }
 
-static int on_cpuid(struct scenario *s, const struct line *l)
+static int on_cpuid(void *world, const struct scn_line *l)
 {
+	struct scenario *s = world;
 	union fake_cpuid table;
 
 	fake_kvm_cpuid(&table);
-	if (is_text(l, "bad", "yes"))
+	if (scn_is(l, "bad", "yes"))
 		table.head.entries[1].ecx |= 1u << 8; /* a feature the fake CPU lacks */
-	return guest_measure_cpuid(s->kit.guest, number_of(l, "gpa", 0), &table.head, &s->why);
+	return guest_measure_cpuid(s->kit.guest, scn_number(l, "gpa", 0), &table.head, &s->why);
 }
 
-static int on_vcpu(struct scenario *s, const struct line *l)
+static int on_vcpu(void *world, const struct scn_line *l)
 {
-	int fd = kit_add_vcpu(&s->kit, number_of(l, "rdx", 0));
-	struct kvm_debugregs dbg = { .dr6 = 0xFFFF0FF0, .dr7 = number_of(l, "dr7", 0x400) };
+	struct scenario *s = world;
+	int fd = kit_add_vcpu(&s->kit, scn_number(l, "rdx", 0));
+	struct kvm_debugregs dbg = { .dr6 = 0xFFFF0FF0, .dr7 = scn_number(l, "dr7", 0x400) };
 
 	return fd < 0 ? fd : fw_ioctl(fd, KVM_SET_DEBUGREGS, &dbg);
 }
 
-static int on_finish(struct scenario *s, const struct line *l)
+static int on_finish(void *world, const struct scn_line *l)
 {
+	struct scenario *s = world;
 	struct guest_identity id = { .host_data = { 0xAB } };
 	struct snp_id_block block;
 	struct snp_id_auth auth;
 	uint8_t ld[SNP_DIGEST_BYTES] = { 0 };
-	const char *kind = text_of(l, "id");
+	const char *kind = scn_text(l, "id");
 
 	if (kind != NULL) {
 		/* The digest as it will be: a scenario with an ID block has no vCPUs. */
@@ -244,8 +184,9 @@ static int on_finish(struct scenario *s, const struct line *l)
 	return guest_finish_launch(s->kit.guest, &id, &s->why);
 }
 
-static int on_digest(struct scenario *s, const struct line *l)
+static int on_digest(void *world, const struct scn_line *l)
 {
+	struct scenario *s = world;
 	uint8_t want[SNP_DIGEST_BYTES], got[SNP_DIGEST_BYTES];
 	int err = opts_parse_hex(l->word[1], want, sizeof want);
 
@@ -257,41 +198,45 @@ static int on_digest(struct scenario *s, const struct line *l)
 	return err;
 }
 
-static int on_convert(struct scenario *s, const struct line *l)
+static int on_convert(void *world, const struct scn_line *l)
 {
-	return guest_convert(s->kit.guest, number_of(l, "gpa", 0), number_of(l, "size", 4096),
-		is_text(l, "to", "private"));
+	struct scenario *s = world;
+	return guest_convert(s->kit.guest, scn_number(l, "gpa", 0), scn_number(l, "size", 4096),
+		scn_is(l, "to", "private"));
 }
 
-static int on_byte(struct scenario *s, const struct line *l)
+static int on_byte(void *world, const struct scn_line *l)
 {
-	uint64_t gpa = number_of(l, "gpa", 0);
+	struct scenario *s = world;
+	uint64_t gpa = scn_number(l, "gpa", 0);
 
 	if (gpa >= s->kit.ram_size[0])
-		bad_scenario("byte: only in the first memory slot, at 0");
-	return s->kit.ram[0][gpa] == number_of(l, "is", 0)
+		scn_bad("byte: only in the first memory slot, at 0");
+	return s->kit.ram[0][gpa] == scn_number(l, "is", 0)
 		       ? 0
 		       : why_set(&s->why, -EBADMSG, "the byte is 0x%x", s->kit.ram[0][gpa]);
 }
 
-static int on_registers(struct scenario *s, const struct line *l)
+static int on_registers(void *world, const struct scn_line *l)
 {
+	struct scenario *s = world;
 	struct kvm_regs regs;
 
 	(void)l;
 	return fw_ioctl(s->kit.vcpu[0], KVM_GET_REGS, &regs);
 }
 
-static int on_report(struct scenario *s, const struct line *l)
+static int on_report(void *world, const struct scn_line *l)
 {
+	struct scenario *s = world;
 	struct snp_report_req req = {
 		.report_data = { 1, 2, 3 },
-		.vmpl = le32_of((uint32_t)number_of(l, "vmpl", 0)),
-		.key_sel = le32_of((uint32_t)number_of(l, "key", 0)),
+		.vmpl = le32_of((uint32_t)scn_number(l, "vmpl", 0)),
+		.key_sel = le32_of((uint32_t)scn_number(l, "key", 0)),
 	};
 	struct kit_answer a;
 	uint8_t ld[SNP_DIGEST_BYTES];
-	uint32_t want = (uint32_t)number_of(l, "status", 0);
+	uint32_t want = (uint32_t)scn_number(l, "status", 0);
 	int err = kit_ask(&s->kit, &req, sizeof req, &a);
 
 	if (err == 0)
@@ -310,11 +255,7 @@ static int on_report(struct scenario *s, const struct line *l)
 	return 0;
 }
 
-static const struct {
-	const char *name;
-	int (*run)(struct scenario *s, const struct line *l);
-	size_t min_words;
-} steps[] = {
+static const struct scn_step steps[] = {
 	{ "platform", on_platform, 2 },
 	{ "fault", on_fault, 4 },
 	{ "backend", on_backend, 2 },
@@ -331,79 +272,33 @@ static const struct {
 	{ "report", on_report, 1 },
 };
 
-/* --- files ----------------------------------------------------------------------------------- */
-
-static void line_parse(char *text, struct line *ret)
+static void *scenario_begin(void)
 {
-	char *save = NULL;
+	static struct scenario s;
 
-	*ret = (struct line){ 0 };
-	text[strcspn(text, "#")] = 0;
-	for (char *w = strtok_r(text, " \t", &save); w != NULL; w = strtok_r(NULL, " \t", &save)) {
-		if (strcmp(w, "expect") == 0 && (w = strtok_r(NULL, " \t", &save)) != NULL)
-			ret->expect = errno_parse(w);
-		else if (w != NULL && strcmp(w, "says") == 0)
-			ret->says = strtok_r(NULL, " \t", &save);
-		else if (w != NULL && ret->n < LINE_WORDS_MAX)
-			ret->word[ret->n++] = w;
-		else
-			bad_scenario("a line is malformed");
-	}
-}
-
-/* 0: as promised. */
-static int line_run(struct scenario *s, const struct line *l, const char *path, unsigned int at)
-{
-	why_clear(&s->why);
-	for (size_t i = 0; i < ARRAY_LEN(steps); i++) {
-		if (strcmp(steps[i].name, l->word[0]) != 0 || l->n < steps[i].min_words)
-			continue;
-		int err = steps[i].run(s, l);
-		if (err == l->expect && (l->says == NULL || strstr(s->why.text, l->says) != NULL))
-			return 0;
-		printf("# %s:%u: %s gave %d (%s), want %d\n", path, at, l->word[0], err,
-			why_text(&s->why, err), l->expect);
-		return 1;
-	}
-	bad_scenario(l->word[0]);
-	return 1;
-}
-
-static int file_run(const char *path)
-{
-	uint8_t *bytes = NULL;
-	size_t len = 0;
-	struct scenario s = { 0 };
-	unsigned int at = 0;
-	int failed = 0;
-
-	if (fd_read_path(path, SCN_BYTES_MAX, &bytes, &len, NULL) < 0)
-		bad_scenario(path);
+	s = (struct scenario){ 0 };
 	kit_init(&s.kit, SIM_MILAN, 3);
-	char *rest = (char *)bytes;
-	while (failed == 0 && rest != NULL) {
-		struct line l;
-		char *text = strsep(&rest, "\n");
-		at++;
-		line_parse(text, &l);
-		if (l.n > 0)
-			failed = line_run(&s, &l, path, at);
-	}
-	kit_done(&s.kit);
-	free(bytes);
-	return failed;
+	return &s;
+}
+
+static void scenario_end(void *world)
+{
+	struct scenario *s = world;
+
+	kit_done(&s->kit);
+}
+
+static struct why *scenario_why(void *world)
+{
+	struct scenario *s = world;
+
+	return &s->why;
 }
 
 int main(int argc, char **argv)
 {
-	int failed = 0;
+	const struct scn_program program = { steps, ARRAY_LEN(steps), scenario_begin, scenario_end,
+		scenario_why };
 
-	printf("1..%d\n", argc - 1);
-	for (int i = 1; i < argc; i++) {
-		const char *slash = strrchr(argv[i], '/');
-		int is_bad = file_run(argv[i]);
-		printf("%sok %d - %s\n", is_bad ? "not " : "", i, slash ? slash + 1 : argv[i]);
-		failed |= is_bad;
-	}
-	return failed;
+	return scn_main(&program, argc, argv);
 }

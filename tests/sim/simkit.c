@@ -35,7 +35,7 @@ void kit_init(struct kit *k, enum sim_product product, uint32_t report_version)
 		must(sim_mint(m, product, report_version, TEST_RSA_BITS, NULL) == 0);
 	memset(k, 0, sizeof *k);
 	k->kvm_fd = k->sev_fd = -1;
-	k->minted.platform = m->platform;
+	k->minted = *m;
 	k->minted.platform.report_version = report_version;
 }
 
@@ -74,7 +74,7 @@ static struct kvm_segment segment(uint16_t selector, unsigned int attrib, uint64
 	};
 }
 
-int kit_add_vcpu(struct kit *k, uint64_t rdx)
+int kit_make_vcpu(int kvm_fd, int vm_fd, unsigned int id, uint64_t rdx, struct kvm_run **ret_run)
 {
 	const struct kvm_segment ds = segment(0, 0x93, 0);
 	struct kvm_regs regs = { .rflags = 2, .rip = 0xFFF0, .rdx = rdx };
@@ -91,14 +91,24 @@ int kit_add_vcpu(struct kit *k, uint64_t rdx)
 		.idt = { .limit = 0xFFFF },
 		.cr0 = 0x60000010, /* caches off, as after reset: KVM turns them on */
 	};
-	int fd = fw_ioctl_int(guest_vm_fd(k->guest), KVM_CREATE_VCPU, k->n_vcpus);
+	int fd = fw_ioctl_int(vm_fd, KVM_CREATE_VCPU, id);
 
 	if (fd < 0)
 		return fd;
 	must(fw_ioctl(fd, KVM_SET_REGS, &regs) == 0 && fw_ioctl(fd, KVM_SET_SREGS, &sregs) == 0);
+	must(fw_map_run(fd, (size_t)fw_ioctl_int(kvm_fd, KVM_GET_VCPU_MMAP_SIZE, 0), ret_run) == 0);
+	return fd;
+}
+
+int kit_add_vcpu(struct kit *k, uint64_t rdx)
+{
+	struct kvm_run *run = NULL;
+	int fd = kit_make_vcpu(k->kvm_fd, guest_vm_fd(k->guest), k->n_vcpus, rdx, &run);
+
+	if (fd < 0)
+		return fd;
 	if (k->n_vcpus == 0)
-		must(fw_map_run(fd, (size_t)fw_ioctl_int(k->kvm_fd, KVM_GET_VCPU_MMAP_SIZE, 0),
-			     &k->run) == 0);
+		k->run = run;
 	k->vcpu[k->n_vcpus++] = fd;
 	return fd;
 }

@@ -42,6 +42,10 @@ MUST_USE int kit_add_memory(struct kit *k, uint64_t gpa, uint64_t size, struct w
 /* A vCPU in the state QEMU gives its first one (ABI 2.9), with this RDX. Its descriptor or -errno. */
 MUST_USE int kit_add_vcpu(struct kit *k, uint64_t rdx);
 
+/* The same for a VM of the caller's own; the caller closes it. *ret_run is mapped for good. */
+MUST_USE int kit_make_vcpu(
+	int kvm_fd, int vm_fd, unsigned int id, uint64_t rdx, struct kvm_run **ret_run);
+
 void kit_done(struct kit *k);
 
 /* What the guest asked and what came back. */
