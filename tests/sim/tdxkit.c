@@ -32,7 +32,7 @@ void tdxkit_init(struct tdxkit *k, uint32_t quote_version)
 	k->platform.tdx = m->platform;
 }
 
-int tdxkit_open(struct tdxkit *k, struct why *why)
+static void file_make(struct tdxkit *k)
 {
 	static uint8_t file[LIMIT_SIM_PLATFORM_BYTES];
 	size_t len = 0;
@@ -40,6 +40,20 @@ int tdxkit_open(struct tdxkit *k, struct why *why)
 	must(sim_platform_print(&k->platform, file, sizeof file, &len) == 0);
 	k->sev_fd = memfd_create("platform", MFD_CLOEXEC);
 	must(k->sev_fd >= 0 && fd_pwrite_all(k->sev_fd, file, len, 0) == 0);
+}
+
+int tdxkit_open_kvm(struct tdxkit *k, int kvm_fd, struct why *why)
+{
+	file_make(k);
+	sim_set_host(NULL);
+	k->kvm_fd = kvm_fd;
+	k->is_real = true;
+	return fw_open(k->kvm_fd, k->sev_fd, why);
+}
+
+int tdxkit_open(struct tdxkit *k, struct why *why)
+{
+	file_make(k);
 	sim_set_host(&fake_kvm);
 	k->kvm_fd = fake_kvm_open();
 	return fw_open(k->kvm_fd, k->sev_fd, why);
@@ -162,9 +176,18 @@ int tdxkit_vcpu(struct tdxkit *k)
 
 int tdxkit_cpuid(const struct tdxkit *k, unsigned int vcpu, bool has_x2apic)
 {
-	union fake_cpuid table;
+	static union {
+		struct kvm_cpuid2 head;
+		uint8_t room[sizeof(struct kvm_cpuid2) + 256 * sizeof(struct kvm_cpuid_entry2)];
+	} table;
+	union fake_cpuid fake;
 
-	fake_kvm_cpuid(&table);
+	fake_kvm_cpuid(&fake);
+	memcpy(table.room, fake.room, sizeof fake);
+	if (k->is_real) {
+		table.head.nent = 256;
+		must(fw_ioctl(k->kvm_fd, KVM_GET_SUPPORTED_CPUID, &table.head) == 0);
+	}
 	for (uint32_t i = 0; i < table.head.nent; i++)
 		if (table.head.entries[i].function == 1) {
 			table.head.entries[i].ecx &= ~(1u << 21);

@@ -34,6 +34,7 @@ struct tdxkit_init {
 struct tdxkit {
 	struct sim_platform platform; /* its TDX part is a copy: the bytes are shared */
 	const struct sim_tdx_minted *minted;
+	bool is_real; /* over the machine's KVM */
 	int kvm_fd;
 	int sev_fd;
 	int vm;
@@ -50,6 +51,8 @@ struct tdxkit {
 void tdxkit_init(struct tdxkit *k, uint32_t quote_version);
 /* Write the platform file and open the seam over the fake KVM. */
 MUST_USE int tdxkit_open(struct tdxkit *k, struct why *why);
+/* The same over the machine's own KVM; takes the descriptor. */
+MUST_USE int tdxkit_open_kvm(struct tdxkit *k, int kvm_fd, struct why *why);
 void tdxkit_done(struct tdxkit *k);
 
 /* KVM_CREATE_VM of type 5 into k->vm: 0 or -errno. */
