@@ -1,16 +1,21 @@
 /* The simulator at its own boundary: requests as a careless monitor might make them. ABI 7.1, 7.2. */
 #include <errno.h>
+#include <linux/psp-sev.h>
 #include <openssl/evp.h>
+#include <openssl/x509.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
 #include "base/fd.h"
+#include "base/opts.h"
 #include "sev/fw.h"
 #include "sev/fw_error.h"
 #include "sev/sim/sim_digest.h"
 #include "sev/sim/sim_guest_port.h"
 #include "sev/sim/sim_ranges.h"
+#include "sev/sim/sim_report.h"
+#include "sev/sim/sim_session.h"
 #include "sev/sim/sim_state.h"
 #include "sev/sim/sim_vmsa.h"
 #include "tests/sim/simkit.h"
@@ -891,6 +896,206 @@ static void faults_are_parsed_strictly(void **state)
 		assert_int_equal(sim_fault_parse(bad[i], &f, NULL), -EINVAL);
 	assert_int_equal(sim_fault_parse("SNP_LAUNCH_FINISH 2 0x1A", &f, NULL), 0);
 	assert_int_equal(f.status, FW_INVALID_PAGE_STATE);
+	assert_int_equal(sim_fault_parse("IOCTL 7 EIO", &f, NULL), 0);
+	assert_int_equal(f.status, SIM_FAULT_ERRNO | EIO);
+	assert_int_equal(sim_fault_parse("LAUNCH_START 1 ETIMEDOUT", &f, NULL), 0);
+	/* No firmware, no status. */
+	assert_int_equal(sim_fault_parse("IOCTL 1 INVALID_LEN", &f, NULL), -EINVAL);
+	assert_int_equal(sim_fault_parse("RUN 1 4", &f, NULL), -EINVAL);
+	assert_int_equal(sim_fault_parse("PUNCH 1 EWHAT", &f, NULL), -EINVAL);
+}
+
+/* Print, parse; what comes of a platform with this change. */
+static int platform_reread(const struct sim_platform *p)
+{
+	static uint8_t buf[LIMIT_SIM_PLATFORM_BYTES];
+	struct sim_platform again;
+	size_t len = 0;
+
+	assert_int_equal(sim_platform_print(p, buf, sizeof buf, &len), 0);
+	return sim_platform_parse(&again, buf, len, NULL);
+}
+
+static void values_of_a_platform_are_checked(void **state)
+{
+	const struct sim_platform good = raw.kit.minted.platform;
+	struct sim_platform p = good;
+
+	(void)state;
+	assert_int_equal(platform_reread(&p), 0);
+	p.kinds = 8;
+	assert_int_equal(platform_reread(&p), -ERANGE);
+	p = good;
+	p.hidden_asids = p.asids + 1;
+	assert_int_equal(platform_reread(&p), -ERANGE);
+	p = good;
+	p.sev_asids = 100000;
+	assert_int_equal(platform_reread(&p), -ERANGE);
+	p = good;
+	p.flags = 1u << 31;
+	assert_int_equal(platform_reread(&p), -ERANGE);
+	p = good;
+	p.identity.len--;
+	assert_int_equal(platform_reread(&p), -EBADMSG);
+	p = good;
+	p.vlek[SIM_VLEK_ASVK].len = 0;
+	assert_int_equal(platform_reread(&p), -EBADMSG);
+	p = (struct sim_platform){ 0 };
+	assert_int_equal(platform_reread(&p), -EBADMSG); /* a machine of nobody's */
+}
+
+static void an_identity_must_fit_its_certificates(void **state)
+{
+	static uint8_t bytes[SIM_IDENTITY_BYTES];
+	struct sim_identity id;
+
+	(void)state;
+	memcpy(bytes, raw.kit.minted.platform.identity.p, sizeof bytes);
+	assert_int_equal(sim_identity_load(&id, bytes, NULL), 0);
+	sim_identity_done(&id);
+	bytes[SIM_EC_BYTES + 8] ^= 1; /* the CEK's usage */
+	assert_int_equal(sim_identity_load(&id, bytes, NULL), -EBADMSG);
+	bytes[SIM_EC_BYTES + 8] ^= 1;
+	bytes[SIM_EC_BYTES + 30] ^= 1; /* its public key is no point any more */
+	assert_int_equal(sim_identity_load(&id, bytes, NULL), -EBADMSG);
+}
+
+/* --- owners ------------------------------------------------------------------------------------ */
+
+static struct sim_crypto crypto_open(void)
+{
+	struct sim_crypto c;
+
+	assert_int_equal(sim_crypto_init(&c, &raw.kit.minted.platform, NULL), 0);
+	return c;
+}
+
+static void measurement_matches_vector_v6(void **state)
+{
+	struct sim_crypto c = crypto_open();
+	struct sim_measured m = { .api = { 1, 55, 21 }, .policy = 1 };
+	uint8_t tik[16], page[4096], want[32], got[32];
+	void *sha = sim_sha256_new(&c);
+
+	(void)state;
+	for (unsigned int i = 0; i < 16; i++) {
+		tik[i] = (uint8_t)i;
+		m.nonce[i] = (uint8_t)(16 + i);
+	}
+	memset(page, 0xF4, sizeof page);
+	sim_sha256_add(sha, page, sizeof page);
+	sim_sha256_get(sha, m.digest);
+	sim_sha256_free(sha);
+	assert_int_equal(opts_parse_hex("99918ae5b833c834f5b0e9cd98557fb8"
+					"2123c3025ac3bc2d4fb124a28f0950ee",
+				 want, sizeof want),
+		0);
+	sim_session_measure(&c, tik, &m, got);
+	assert_memory_equal(want, got, sizeof want);
+	sim_crypto_done(&c);
+}
+
+static int sev_issue(uint32_t cmd, void *arg)
+{
+	uint64_t addr = (uintptr_t)arg;
+	struct abi_sev_issue issue = { .cmd = cmd,
+		.data_lo = (uint32_t)addr,
+		.data_hi = (uint32_t)(addr >> 32),
+		.error = ABI_SEV_NO_FW_CALL };
+	int err = fw_ioctl(raw.kit.sev_fd, ABI_SEV_ISSUE_CMD, &issue);
+
+	raw.error = issue.error;
+	return err;
+}
+
+/* Into slot 0, by an authority of the test's own. */
+static void cert_sign(struct sim_sev_cert *c, void *key)
+{
+	c->sig[0].usage = le32_of(SIM_USAGE_OCA);
+	c->sig[0].algo = le32_of(SIM_ALGO_ECDSA_SHA256);
+	assert_int_equal(sim_ec_sign(key, SIM_SHA256, c, SIM_SEV_CERT_SIGNED, &c->sig[0].ec), 0);
+}
+
+static void an_owner_can_take_the_platform_once(void **state)
+{
+	struct sim_sev_cert pek, pdh, chain[3];
+	struct sim_sev_cert oca = { .version = le32_of(1),
+		.usage = le32_of(SIM_USAGE_OCA),
+		.algo = le32_of(SIM_ALGO_ECDSA_SHA256) };
+	void *key = sim_ec_new();
+	struct sev_user_data_pek_csr csr = { (uintptr_t)&pek, sizeof pek };
+	struct sev_user_data_pek_cert_import import = { (uintptr_t)&pek, sizeof pek,
+		(uintptr_t)&oca, sizeof oca };
+	struct sev_user_data_pdh_cert_export pdh_export = { (uintptr_t)&pdh, sizeof pdh,
+		(uintptr_t)chain, sizeof chain };
+	struct sev_user_data_status status;
+
+	(void)state;
+	assert_int_equal(sim_ec_get(key, NULL, &oca.key), 0);
+	cert_sign(&oca, key);
+	assert_int_equal(sev_issue(SEV_PEK_CSR, &csr), 0);
+	assert_int_equal(le32_get(pek.sig[0].usage), 0); /* unsigned, as requests are */
+	assert_int_equal(sev_issue(SEV_PEK_CERT_IMPORT, &import), -EIO);
+	assert_int_equal(raw.error, FW_BAD_SIGNATURE);
+	cert_sign(&pek, key);
+	pek.key.qx[0] ^= 1;
+	assert_int_equal(sev_issue(SEV_PEK_CERT_IMPORT, &import), -EIO);
+	assert_int_equal(raw.error, FW_INVALID_CERTIFICATE);
+	pek.key.qx[0] ^= 1;
+	assert_int_equal(sev_issue(SEV_PEK_CERT_IMPORT, &import), 0);
+	assert_int_equal(sev_issue(SEV_PEK_CERT_IMPORT, &import), -EIO);
+	assert_int_equal(raw.error, FW_ALREADY_OWNED);
+	assert_int_equal(sev_issue(SEV_PLATFORM_STATUS, &status), 0);
+	assert_int_equal(status.flags & 1, 1);
+	assert_int_equal(sev_issue(SEV_PDH_CERT_EXPORT, &pdh_export), 0);
+	assert_memory_equal(&chain[1], &oca, sizeof oca);
+	/* The PEK is signed by the owner and, still, by the chip. */
+	assert_true(sim_ec_verify(
+		&oca.key, &chain[0].sig[0].ec, SIM_SHA256, &chain[0], SIM_SEV_CERT_SIGNED));
+	assert_true(sim_ec_verify(
+		&chain[2].key, &chain[0].sig[1].ec, SIM_SHA256, &chain[0], SIM_SEV_CERT_SIGNED));
+	assert_int_equal(sev_issue(SEV_FACTORY_RESET, NULL), 0);
+	assert_int_equal(sev_issue(SEV_PLATFORM_STATUS, &status), 0);
+	assert_int_equal(status.flags & 1, 0);
+	sim_ec_free(key);
+}
+
+static X509 *der_load(struct sim_bytes der)
+{
+	const unsigned char *p = der.p;
+	X509 *x = d2i_X509(NULL, &p, (long)der.len);
+
+	assert_non_null(x);
+	return x;
+}
+
+static void a_loaded_vlek_signs_and_is_certified(void **state)
+{
+	const struct sim_platform *p = &raw.kit.minted.platform;
+	X509 *vlek = der_load(p->vlek[SIM_VLEK_CERT]);
+	X509 *asvk = der_load(p->vlek[SIM_VLEK_ASVK]);
+	X509 *ark = der_load(p->blob[SIM_BLOB_ARK]);
+	struct sim_crypto c = crypto_open();
+	struct snp_public_key key;
+	void *loaded = NULL;
+	uint8_t table[SIM_TABLE_BYTES_MAX];
+	size_t len = 0;
+
+	(void)state;
+	assert_int_equal(X509_verify(vlek, X509_get0_pubkey(asvk)), 1);
+	assert_int_equal(X509_verify(asvk, X509_get0_pubkey(ark)), 1);
+	assert_int_equal(X509_verify(vlek, X509_get0_pubkey(ark)), 0);
+	assert_int_equal(sim_vlek_open(&c, p, &raw.kit.minted.hashstick, &loaded), 0);
+	assert_int_equal(sim_ec_get(loaded, NULL, &key), 0);
+	assert_int_equal(EVP_PKEY_eq(loaded, X509_get0_pubkey(vlek)), 1);
+	assert_int_equal(sim_table_write(p, true, table, sizeof table, &len), 0);
+	assert_memory_equal(table, ((uint8_t[])SNP_GUID_VLEK), 16);
+	assert_int_equal(sim_table_write(p, true, table, 100, &len), -EMSGSIZE);
+	sim_ec_free(loaded);
+	sim_crypto_done(&c);
+	X509_free(vlek);
+	X509_free(asvk);
+	X509_free(ark);
 }
 
 static void ranges_agree_with_a_plain_array(void **state)
@@ -963,6 +1168,11 @@ int main(void)
 		T(platform_file_survives_the_round_trip),
 		T(a_key_that_is_not_the_certificates_is_refused),
 		T(faults_are_parsed_strictly),
+		T(values_of_a_platform_are_checked),
+		T(an_identity_must_fit_its_certificates),
+		T(measurement_matches_vector_v6),
+		T(an_owner_can_take_the_platform_once),
+		T(a_loaded_vlek_signs_and_is_certified),
 		T(ranges_agree_with_a_plain_array),
 	};
 
