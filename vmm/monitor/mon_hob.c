@@ -1,7 +1,6 @@
 #include "vmm/monitor/mon_hob.h"
 
 #include <errno.h>
-#include <string.h>
 
 #include "base/limits.h"
 #include "base/num.h"
@@ -76,10 +75,10 @@ int mon_hob_build(uint8_t *ret, size_t size, uint64_t gpa, const struct mon_memo
 	unsigned int at = 0;
 	int err = n > ARRAY_LEN(sorted) ? -EMSGSIZE : 0;
 
-	if (err == 0) {
-		memcpy(sorted, added, n * sizeof *added);
+	for (unsigned int i = 0; err == 0 && i < n; i++)
+		sorted[i] = added[i];
+	if (err == 0)
 		ranges_sort(sorted, n);
-	}
 	header_write(&w, HOB_PHIT, HOB_PHIT_BYTES);
 	wr_le32(&w, HOB_PHIT_VERSION);
 	wr_le32(&w, 0);  /* boot mode: full configuration */
