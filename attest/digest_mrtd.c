@@ -58,8 +58,34 @@ static bool section_hash(EVP_MD_CTX *ctx, const struct ovmf *o, const struct tdv
 	return ok;
 }
 
+static MUST_USE int section_trace(
+	struct measured *trace, const struct ovmf *o, const struct tdvf_section *s)
+{
+	static const char *const names[TDVF_TYPE_MAX + 1] = { "boot-firmware", "configuration",
+		"td-hob", "temporary-memory", "permanent-memory", "payload", "payload-parameters",
+		"td-info", "td-parameters" };
+	const char *type = (s->attributes & TDVF_EXTEND) != 0 ? "extended" : "added";
+	bool is_extended = (s->attributes & TDVF_EXTEND) != 0;
+	int err = 0;
+	struct measured_piece *p = measured_add(trace, names[s->type], type, s->gpa,
+		is_extended ? o->image + s->offset : NULL, is_extended ? s->raw_size : s->size,
+		&err);
+
+	if (p != NULL) {
+		p->n_pages = s->size / PAGE_BYTES;
+		p->offset = s->raw_size > 0 ? s->offset : MEASURED_NO_GPA;
+	}
+	return err;
+}
+
 int digest_mrtd(
 	const struct ovmf *firmware, bool is_two_pass, uint8_t ret[SHA384_BYTES], struct why *why)
+{
+	return digest_mrtd_trace(firmware, is_two_pass, NULL, ret, why);
+}
+
+int digest_mrtd_trace(const struct ovmf *firmware, bool is_two_pass, struct measured *trace,
+	uint8_t ret[SHA384_BYTES], struct why *why)
 {
 	uint8_t digest[SHA384_BYTES];
 	struct tdvf tdvf;
@@ -76,7 +102,8 @@ int digest_mrtd(
 		bool is_extended = (s->attributes & TDVF_EXTEND) != 0;
 		if ((s->attributes & TDVF_PAGE_AUG) != 0)
 			continue;
-		ok = section_hash(ctx, firmware, s, true, is_extended && !is_two_pass);
+		err = section_trace(trace, firmware, s);
+		ok = err == 0 && section_hash(ctx, firmware, s, true, is_extended && !is_two_pass);
 		if (ok && is_extended && is_two_pass)
 			ok = section_hash(ctx, firmware, s, false, true);
 	}

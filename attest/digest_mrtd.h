@@ -11,6 +11,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "attest/measured.h"
 #include "attest/ovmf.h"
 #include "attest/sha384.h"
 #include "base/cdefs.h"
@@ -22,3 +23,7 @@
  */
 MUST_USE int digest_mrtd(
 	const struct ovmf *firmware, bool is_two_pass, uint8_t ret[SHA384_BYTES], struct why *why);
+
+/* The same, with what is measured added to trace (NULL: nowhere). */
+MUST_USE int digest_mrtd_trace(const struct ovmf *firmware, bool is_two_pass,
+	struct measured *trace, uint8_t ret[SHA384_BYTES], struct why *why);

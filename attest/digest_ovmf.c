@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <openssl/evp.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/limits.h"
@@ -11,16 +12,29 @@
 
 /* --- names ------------------------------------------------------------------------------------ */
 
+static const char *const vmm_names[VMM_COUNT] = {
+	[VMM_QEMU] = "qemu",
+	[VMM_EC2] = "ec2",
+	[VMM_EC2_RDX0] = "ec2-rdx0",
+	[VMM_GCE] = "gce",
+	[VMM_KRUN] = "krun",
+	[VMM_CASEMATE] = "casemate",
+	[VMM_CLOUD_HYPERVISOR] = "cloud-hypervisor",
+};
+
 int digest_vmm_parse(const char *name, enum digest_vmm *ret)
 {
-	static const char *const names[VMM_COUNT] = { "qemu", "ec2", "ec2-rdx0", "gce", "krun" };
-
-	for (size_t i = 0; i < ARRAY_LEN(names); i++)
-		if (strcmp(names[i], name) == 0) {
+	for (size_t i = 0; i < VMM_COUNT; i++)
+		if (strcmp(vmm_names[i], name) == 0) {
 			*ret = (enum digest_vmm)i;
 			return 0;
 		}
 	return -EINVAL;
+}
+
+const char *digest_vmm_name(enum digest_vmm vmm)
+{
+	return vmm < VMM_COUNT ? vmm_names[vmm] : "?";
 }
 
 /* --- vCPU state ------------------------------------------------------------------------------- */
@@ -37,6 +51,7 @@ static const struct {
 	[VMM_EC2_RDX0] = { 0x9A, 0x9B, 0x92, 0x83, 0, 0, 0, 0 },
 	[VMM_GCE] = { 0x9B, 0x9B, 0x93, 0x8B, 0, 0, 0x600, 0x00070106 },
 	[VMM_KRUN] = { 0x9A, 0x9A, 0x92, 0x83, 0, 0, 0, 0 },
+	[VMM_CASEMATE] = { 0x9B, 0x9B, 0x93, 0x8B, 0x37F, 0x1F80, 0, 0 },
 };
 
 struct vmsa digest_vmsa(const struct ovmf_launch *l, bool is_bsp)
@@ -48,7 +63,7 @@ struct vmsa digest_vmsa(const struct ovmf_launch *l, bool is_bsp)
 	v.tr.attrib = profiles[l->vmm].tr;
 	v.fcw = profiles[l->vmm].fcw;
 	v.mxcsr = profiles[l->vmm].mxcsr;
-	v.rdx = l->vmm == VMM_QEMU ? l->signature : profiles[l->vmm].rdx;
+	v.rdx = l->vmm == VMM_QEMU || l->vmm == VMM_CASEMATE ? l->signature : profiles[l->vmm].rdx;
 	if (profiles[l->vmm].g_pat != 0)
 		v.g_pat = profiles[l->vmm].g_pat;
 	if (l->vmm == VMM_KRUN && is_bsp) {
@@ -92,6 +107,9 @@ static MUST_USE int launch_check(const struct ovmf_launch *l, bool has_vcpus, st
 		return why_set(why, -EOPNOTSUPP,
 			"the firmware's table does not say where vCPUs start: it is not built for "
 			"encrypted registers");
+	if (l->vmm == VMM_CLOUD_HYPERVISOR)
+		return why_set(why, -EOPNOTSUPP,
+			"Cloud Hypervisor launches IGVM files, and this is a firmware image");
 	if (l->kernel != NULL && !l->firmware->has_hashes)
 		return why_set(why, -EOPNOTSUPP,
 			"the firmware has no room for a kernel's hashes: it would not check the "
@@ -117,22 +135,35 @@ int digest_kernel_hashes(const struct ovmf_launch *l, uint8_t ret[KERNEL_HASHES_
 {
 	const char *cmdline = l->cmdline == NULL ? "" : l->cmdline;
 	const struct {
-		const uint8_t *guid;
+		const char *name;
+		const uint8_t *guid, *sha256;
 		const void *p;
 		size_t len;
 	} entries[] = {
-		{ guid_cmdline, cmdline, strlen(cmdline) + 1 }, /* with its zero */
-		{ guid_initrd, l->initrd == NULL ? (const void *)"" : l->initrd, l->initrd_len },
-		{ guid_kernel, l->kernel, l->kernel_len },
+		{ "cmdline", guid_cmdline, NULL, cmdline, strlen(cmdline) + 1 }, /* with its zero */
+		{ "initrd", guid_initrd, l->initrd_sha256,
+			l->initrd == NULL ? (const void *)"" : l->initrd, l->initrd_len },
+		{ "kernel", guid_kernel, l->kernel_sha256, l->kernel, l->kernel_len },
 	};
+	int err = 0;
 	struct wr w = wr_of(ret, KERNEL_HASHES_BYTES);
 
 	wr_copy(&w, guid_table, sizeof guid_table);
 	wr_le16(&w, TABLE_BYTES);
 	for (size_t i = 0; i < ARRAY_LEN(entries); i++) {
 		uint8_t hash[32];
-		if (EVP_Digest(entries[i].p, entries[i].len, hash, NULL, EVP_sha256(), NULL) != 1)
+		if (entries[i].sha256 != NULL)
+			memcpy(hash, entries[i].sha256, sizeof hash);
+		else if (EVP_Digest(entries[i].p, entries[i].len, hash, NULL, EVP_sha256(), NULL) !=
+			 1)
 			return -EIO;
+		struct measured_piece *row = measured_add(l->trace, entries[i].name, "hashed",
+			MEASURED_NO_GPA, NULL, entries[i].len, &err);
+		if (row != NULL) {
+			row->n_pages = 0;
+			row->digest_len = sizeof hash;
+			memcpy(row->digest, hash, sizeof hash);
+		}
 		wr_copy(&w, entries[i].guid, 16);
 		wr_le16(&w, ENTRY_BYTES);
 		wr_copy(&w, hash, sizeof hash);
@@ -150,12 +181,16 @@ static MUST_USE int hashes_add(struct digest_snp *d, const struct ovmf_launch *l
 	uint32_t offset = l->firmware->hashes_gpa % PAGE_BYTES;
 	uint8_t page[PAGE_BYTES] = { 0 };
 
-	if (l->kernel == NULL)
+	int err = 0;
+	if (l->kernel == NULL) {
+		(void)measured_add(l->trace, "kernel-hashes", "zero", s->gpa, NULL, s->size, &err);
 		return digest_snp_add_empty(d, SNP_PAGE_ZERO, s->gpa, s->size / PAGE_BYTES);
+	}
 	if (s->size != PAGE_BYTES || offset > PAGE_BYTES - KERNEL_HASHES_BYTES)
 		return why_set(why, -EOPNOTSUPP,
 			"the firmware's place for a kernel's hashes is not inside one page");
-	int err = digest_kernel_hashes(l, page + offset);
+	err = digest_kernel_hashes(l, page + offset);
+	(void)measured_add(l->trace, "kernel-hashes", "normal", s->gpa, page, sizeof page, &err);
 	return err < 0 ? err : digest_snp_add(d, SNP_PAGE_NORMAL, s->gpa, page, sizeof page);
 }
 
@@ -165,12 +200,14 @@ static MUST_USE int section_add(struct digest_snp *d, const struct ovmf_launch *
 	static const struct {
 		uint32_t section;
 		enum snp_page_type page;
+		const char *name;
 	} types[] = {
-		{ OVMF_SNP_SEC_MEM, SNP_PAGE_ZERO },
-		{ OVMF_SNP_SECRETS, SNP_PAGE_SECRETS },
-		{ OVMF_CPUID, SNP_PAGE_CPUID },
-		{ OVMF_SVSM_CAA, SNP_PAGE_ZERO },
+		{ OVMF_SNP_SEC_MEM, SNP_PAGE_ZERO, "sec-mem" },
+		{ OVMF_SNP_SECRETS, SNP_PAGE_SECRETS, "secrets" },
+		{ OVMF_CPUID, SNP_PAGE_CPUID, "cpuid" },
+		{ OVMF_SVSM_CAA, SNP_PAGE_ZERO, "svsm-caa" },
 	};
+	int err = 0;
 
 	for (size_t i = 0; i < ARRAY_LEN(types); i++) {
 		enum snp_page_type page = types[i].page;
@@ -178,6 +215,8 @@ static MUST_USE int section_add(struct digest_snp *d, const struct ovmf_launch *
 			continue;
 		if (l->vmm == VMM_GCE && s->type == OVMF_SNP_SEC_MEM)
 			page = SNP_PAGE_UNMEASURED;
+		(void)measured_add(l->trace, types[i].name, snp_page_type_name(page), s->gpa, NULL,
+			s->size, &err);
 		return digest_snp_add_empty(d, page, s->gpa, s->size / PAGE_BYTES);
 	}
 	return hashes_add(d, l, s, why);
@@ -208,14 +247,38 @@ static MUST_USE int images_add(struct digest_snp *d, const struct ovmf_launch *l
 	const struct ovmf *o = l->firmware;
 	int err = 0;
 
+	(void)measured_add(l->trace, "firmware", "normal", o->gpa, o->image, o->len, &err);
 	if (l->firmware_ld != NULL)
 		memcpy(d->ld, l->firmware_ld, sizeof d->ld);
-	else
+	else if (err == 0)
 		err = digest_snp_add(d, SNP_PAGE_NORMAL, o->gpa, o->image, o->len);
 	if (err < 0 || l->svsm == NULL)
 		return err;
 	*ret_gpa = o->gpa - l->vars_size - l->svsm->len;
-	return digest_snp_add(d, SNP_PAGE_NORMAL, *ret_gpa, l->svsm->image, l->svsm->len);
+	(void)measured_add(
+		l->trace, "svsm", "normal", *ret_gpa, l->svsm->image, l->svsm->len, &err);
+	return err < 0 ? err
+		       : digest_snp_add(d, SNP_PAGE_NORMAL, *ret_gpa, l->svsm->image, l->svsm->len);
+}
+
+/* The first vCPU's page in a row of its own, the others, which are alike, in another. */
+static MUST_USE int vmsa_trace(const struct ovmf_launch *l, uint32_t index,
+	const uint8_t page[PAGE_BYTES], const char *type)
+{
+	char name[32] = "vmsa0";
+	int err = 0;
+
+	if (index > 1)
+		return 0;
+	if (index == 1 && l->vcpus > 2)
+		(void)snprintf(name, sizeof name, "vmsa1 to vmsa%u", l->vcpus - 1);
+	else if (index == 1)
+		(void)snprintf(name, sizeof name, "vmsa1");
+	struct measured_piece *p =
+		measured_add(l->trace, name, type, SNP_VMSA_GPA, page, PAGE_BYTES, &err);
+	if (p != NULL && index == 1)
+		p->n_pages = l->vcpus - 1;
+	return err;
 }
 
 int digest_ovmf_snp(const struct ovmf_launch *l, uint8_t ret[SHA384_BYTES], struct why *why)
@@ -234,7 +297,9 @@ int digest_ovmf_snp(const struct ovmf_launch *l, uint8_t ret[SHA384_BYTES], stru
 	for (uint32_t i = 0; i < l->vcpus && err == 0; i++) {
 		struct vmsa v = l->svsm == NULL ? digest_vmsa(l, i == 0) : svsm_vmsa(l, svsm_gpa);
 		vmsa_print(&v, page);
-		err = digest_snp_add(&d, SNP_PAGE_VMSA, SNP_VMSA_GPA, page, sizeof page);
+		err = vmsa_trace(l, i, page, "vmsa");
+		if (err == 0)
+			err = digest_snp_add(&d, SNP_PAGE_VMSA, SNP_VMSA_GPA, page, sizeof page);
 	}
 	if (err < 0)
 		return why_set(why, err, "the digest cannot be computed");
@@ -249,16 +314,23 @@ static MUST_USE int sev_hash(const struct ovmf_launch *l, bool is_es, EVP_MD_CTX
 	uint8_t hashes[KERNEL_HASHES_BYTES], page[PAGE_BYTES];
 	bool ok = EVP_DigestInit_ex2(ctx, EVP_sha256(), NULL) == 1 &&
 		  EVP_DigestUpdate(ctx, l->firmware->image, l->firmware->len) == 1;
+	int err = 0;
 
-	if (ok && l->kernel != NULL)
+	(void)measured_add(l->trace, "firmware", "data", l->firmware->gpa, l->firmware->image,
+		l->firmware->len, &err);
+	if (ok && l->kernel != NULL) {
 		ok = digest_kernel_hashes(l, hashes) == 0 &&
 		     EVP_DigestUpdate(ctx, hashes, sizeof hashes) == 1;
+		(void)measured_add(l->trace, "kernel-hashes", "data", l->firmware->hashes_gpa,
+			hashes, sizeof hashes, &err);
+	}
 	for (uint32_t i = 0; ok && is_es && i < l->vcpus; i++) {
 		struct vmsa v = digest_vmsa(l, i == 0);
 		vmsa_print(&v, page);
-		ok = EVP_DigestUpdate(ctx, page, sizeof page) == 1;
+		ok = EVP_DigestUpdate(ctx, page, sizeof page) == 1 &&
+		     vmsa_trace(l, i, page, "data") == 0;
 	}
-	return ok ? 0 : -EIO;
+	return ok ? err : -EIO;
 }
 
 int digest_sev(const struct ovmf_launch *l, bool is_es, uint8_t ret[32], struct why *why)

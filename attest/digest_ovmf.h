@@ -13,6 +13,7 @@
 #include <stdint.h>
 
 #include "attest/digest_snp.h"
+#include "attest/measured.h"
 #include "attest/ovmf.h"
 #include "base/cdefs.h"
 #include "base/why.h"
@@ -24,11 +25,16 @@ enum digest_vmm {
 	VMM_EC2_RDX0, /* RDX 0, as virtee/sev has it: both digests are published */
 	VMM_GCE,
 	VMM_KRUN,
+	VMM_CASEMATE,         /* QEMU's order and registers; RDX is the policy's model, or 0 */
+	VMM_CLOUD_HYPERVISOR, /* from an IGVM file only (attest/igvm.h) */
 	VMM_COUNT
 };
 
 /* "qemu" ...; -EINVAL for another name. */
 MUST_USE int digest_vmm_parse(const char *name, enum digest_vmm *ret);
+
+/* The reverse, or "?". */
+const char *digest_vmm_name(enum digest_vmm vmm);
 
 struct ovmf_launch {
 	const struct ovmf *firmware;
@@ -45,6 +51,9 @@ struct ovmf_launch {
 	const uint8_t *kernel, *initrd;
 	size_t kernel_len, initrd_len;
 	const char *cmdline; /* NULL: empty */
+	/* Their SHA-256, where it is known; NULL: hash the files. */
+	const uint8_t *kernel_sha256, *initrd_sha256;
+	struct measured *trace; /* what is measured is added here; NULL: nowhere */
 };
 
 /* The state in which a vCPU of this launch starts. */

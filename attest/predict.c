@@ -23,6 +23,7 @@ void predict_image_done(struct predict_image *image)
 
 void predict_files_done(struct predict_files *f)
 {
+	predict_image_done(&f->firmware);
 	predict_image_done(&f->kernel);
 	predict_image_done(&f->initrd);
 }
@@ -88,80 +89,117 @@ static MUST_USE int digest_check(const char *what, const struct policy_file *fil
 		file->sha384[1], file->sha384[2], file->sha384[3]);
 }
 
-static MUST_USE int kernel_digest_check(
-	const struct policy_file *file, const struct predict_image *image, struct why *why)
+/* One file of the policy: there, and the one that is meant. */
+static MUST_USE int file_load(const char *what, const char *folder, const struct policy_file *file,
+	size_t max, struct predict_image *ret, struct why *why)
 {
 	uint8_t digest[SHA384_BYTES];
+	int err = image_open(folder, file, max, ret, why);
 
-	if (!file->has_sha384)
-		return 0;
-	int err = sha384_once(image->p, image->len, digest);
-	return err < 0 ? err : digest_check("the kernel", file, digest, why);
+	if (err < 0 || !file->has_sha384)
+		return err;
+	err = sha384_once(ret->p, ret->len, digest);
+	return err < 0 ? err : digest_check(what, file, digest, why);
 }
 
 static MUST_USE int files_open(
 	const struct policy *policy, const char *folder, struct predict_files *f, struct why *why)
 {
-	int err = image_open(folder, &policy->boot.kernel, LIMIT_KERNEL_BYTES, &f->kernel, why);
+	int err = 0;
 
-	if (err == 0)
-		err = kernel_digest_check(&policy->boot.kernel, &f->kernel, why);
+	if (policy->boot.has_firmware)
+		err = file_load("the firmware", folder, &policy->boot.firmware,
+			LIMIT_FIRMWARE_BYTES, &f->firmware, why);
+	if (err == 0 && policy->boot.has_kernel)
+		err = file_load("the kernel", folder, &policy->boot.kernel, LIMIT_KERNEL_BYTES,
+			&f->kernel, why);
 	if (err == 0 && policy->boot.has_initrd)
-		err = image_open(folder, &policy->boot.initrd, LIMIT_INITRD_BYTES, &f->initrd, why);
+		err = file_load("the initial ramdisk", folder, &policy->boot.initrd,
+			LIMIT_INITRD_BYTES, &f->initrd, why);
 	return err;
 }
 
-int predict_files_load(const struct policy *policy, const char *folder,
-	struct predict_files *ret_files, struct boot_inputs *ret_in, struct why *why)
+static MUST_USE int kind_of(const struct policy *p, enum launch_kind *ret, struct why *why)
 {
-	struct predict_files f = { 0 };
+	static const struct {
+		enum policy_tee tee;
+		enum launch_kind kind;
+	} rows[] = {
+		{ POLICY_TEE_SNP, LAUNCH_SNP },
+		{ POLICY_TEE_SEV, LAUNCH_SEV },
+		{ POLICY_TEE_SEV_ES, LAUNCH_SEV_ES },
+		{ POLICY_TEE_TDX, LAUNCH_TDX },
+	};
 
-	if (policy->tee.type != POLICY_TEE_SNP)
+	if (!policy_tee_proves(p->tee.type))
 		return why_set(
 			why, -EOPNOTSUPP, "the policy asks for a plain guest: nothing is measured");
-	int err = files_open(policy, folder, &f, why);
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++)
+		if (rows[i].tee == p->tee.type)
+			*ret = rows[i].kind;
+	if (p->boot.has_firmware)
+		return 0;
+	if (*ret != LAUNCH_SNP)
+		return why_set(why, -EOPNOTSUPP,
+			"boot.firmware is missing: without it nobody knows what would be measured");
+	*ret = LAUNCH_SNP_DIRECT;
+	return 0;
+}
+
+int predict_launch_load(const struct policy *policy, const char *folder,
+	struct predict_files *ret_files, struct launch_inputs *ret_in, struct why *why)
+{
+	struct predict_files f = { 0 };
+	enum launch_kind kind = LAUNCH_SNP;
+
+	int err = kind_of(policy, &kind, why);
+	if (err == 0)
+		err = files_open(policy, folder, &f, why);
 	if (err < 0) {
 		predict_files_done(&f);
 		return err;
 	}
 	*ret_files = f;
-	*ret_in = (struct boot_inputs){
-		.kernel = f.kernel.p,
-		.kernel_len = f.kernel.len,
-		.initrd = f.initrd.len > 0 ? f.initrd.p : NULL,
-		.initrd_len = f.initrd.len,
-		.cmdline = policy->boot.cmdline,
-		.vcpus = (uint32_t)policy->machine.vcpus,
-		.memory_mib = policy->machine.memory_mib,
-		.vmsa_features = policy->tee.snp.vmsa_features,
+	*ret_in = (struct launch_inputs){
+		.kind = kind,
+		.firmware = f.firmware.p,
+		.firmware_len = f.firmware.len,
+		.cpu_signature = policy->machine.cpu_signature,
+		.vmm = VMM_CASEMATE,
+		.boot = {
+			.kernel = f.kernel.p,
+			.kernel_len = f.kernel.len,
+			.initrd = f.initrd.len > 0 ? f.initrd.p : NULL,
+			.initrd_len = f.initrd.len,
+			.cmdline = policy->boot.cmdline,
+			.vcpus = (uint32_t)policy->machine.vcpus,
+			.memory_mib = policy->machine.memory_mib,
+			.vmsa_features = policy->tee.snp.vmsa_features,
+		},
 	};
 	return 0;
-}
-
-/* The ramdisk's piece is the whole file: its digest is at hand, hashing it again is not needed. */
-int predict_check_initrd(
-	const struct policy *policy, const struct boot_digest *digest, struct why *why)
-{
-	const struct boot_digest_piece *piece = boot_digest_find(digest, "initrd");
-
-	if (piece == NULL)
-		return 0;
-	return digest_check("the initial ramdisk", &policy->boot.initrd, piece->sha384, why);
 }
 
 int attest_predict_snp(
 	const struct policy *policy, const char *folder, struct boot_digest *ret, struct why *why)
 {
 	AUTO(predict_files) struct predict_files files = { 0 };
-	struct boot_inputs in = { 0 };
+	struct launch_inputs in = { 0 };
+	struct launch_memo memo = { 0 };
 	struct boot_digest d = { 0 };
+	struct launch_values v;
 
-	int err = predict_files_load(policy, folder, &files, &in, why);
-	if (err == 0)
-		err = boot_digest_compute(&in, &d, why);
-	if (err == 0)
-		err = predict_check_initrd(policy, &d, why);
-	if (err == 0)
-		*ret = d;
-	return err;
+	if (policy->tee.type != POLICY_TEE_SNP)
+		return why_set(why, -EOPNOTSUPP, "the policy asks for no SEV-SNP guest");
+	int err = predict_launch_load(policy, folder, &files, &in, why);
+	if (err == 0 && in.kind == LAUNCH_SNP_DIRECT)
+		err = boot_digest_compute(&in.boot, &d, why);
+	else if (err == 0)
+		err = launch_digest_compute(&in, &memo, NULL, &v, why);
+	if (err < 0)
+		return err;
+	if (in.kind != LAUNCH_SNP_DIRECT)
+		memcpy(d.digest, v.at[0].digest, SHA384_BYTES);
+	*ret = d;
+	return 0;
 }

@@ -12,17 +12,18 @@
 #include <stdint.h>
 
 #include "attest/digest_boot.h"
+#include "attest/launch_digest.h"
 #include "base/cdefs.h"
 #include "base/why.h"
 
 struct policy;
 
 /*
- * Predict the launch digest of a policy with measured direct boot (docs/launch.md): load the kernel
- * and the initial ramdisk it names (relative names: below folder), demand the SHA-384 the policy
- * gives for each, and compute. Errors: of open(2) for files, -EBADMSG for a kernel that cannot be
- * booted that way, -EACCES when a file is not the one the policy names, -EOPNOTSUPP when the policy
- * asks for no SNP guest.
+ * Predict the launch digest of a policy for SEV-SNP, as casemate launches it: measured direct boot
+ * (docs/launch.md), or from firmware. Load what it names (relative names: below folder), demand the
+ * SHA-384 the policy gives for each, and compute; pieces are listed for direct boot only. Errors: of
+ * open(2) for files, -EBADMSG for a kernel or firmware that cannot be started that way, -EACCES when a
+ * file is not the one the policy names, -EOPNOTSUPP when the policy asks for no SNP guest.
  */
 PUBLIC MUST_USE int attest_predict_snp(
 	const struct policy *policy, const char *folder, struct boot_digest *ret, struct why *why);
@@ -35,6 +36,7 @@ struct predict_image {
 };
 
 struct predict_files {
+	struct predict_image firmware;
 	struct predict_image kernel;
 	struct predict_image initrd;
 };
@@ -52,12 +54,9 @@ MUST_USE int predict_image_load(
 void predict_image_done(struct predict_image *image);
 
 /*
- * Load the policy's kernel and ramdisk and describe the launch; *ret_in points into *ret_files and
- * the policy. The kernel's digest is compared here; the ramdisk's by predict_check_initrd(), when
- * its piece has been hashed anyway. Errors as attest_predict_snp().
+ * Load the policy's firmware, kernel and ramdisk, compare each with its digest, and describe the
+ * launch, of any kind; *ret_in points into *ret_files and the policy. Errors as attest_predict_snp();
+ * -EOPNOTSUPP: of this policy nothing is measured, or it does not name what starts.
  */
-MUST_USE int predict_files_load(const struct policy *policy, const char *folder,
-	struct predict_files *ret_files, struct boot_inputs *ret_in, struct why *why);
-
-MUST_USE int predict_check_initrd(
-	const struct policy *policy, const struct boot_digest *digest, struct why *why);
+MUST_USE int predict_launch_load(const struct policy *policy, const char *folder,
+	struct predict_files *ret_files, struct launch_inputs *ret_in, struct why *why);

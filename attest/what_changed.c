@@ -4,6 +4,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/cpu_model.h"
+
 static const struct {
 	const char *key, *name;
 } inputs[CHANGED_INPUT_COUNT] = {
@@ -13,7 +15,30 @@ static const struct {
 	[CHANGED_VCPUS] = { "vcpus", "number of vCPUs" },
 	[CHANGED_MEMORY] = { "memory_mib", "memory size" },
 	[CHANGED_FEATURES] = { "vmsa_features", "VMSA features" },
+	[CHANGED_FIRMWARE] = { "firmware", "firmware" },
+	[CHANGED_CPU] = { "cpu", "CPU model" },
+	[CHANGED_VMM] = { "vmm", "VMM" },
 };
+
+#define BIT(input) (1u << CHANGED_##input)
+#define BOOTED     (BIT(KERNEL) | BIT(INITRD) | BIT(CMDLINE))
+
+/* Which inputs each kind's digest depends on. */
+static const uint32_t matters[LAUNCH_KIND_COUNT] = {
+	[LAUNCH_SNP_DIRECT] = BOOTED | BIT(VCPUS) | BIT(MEMORY) | BIT(FEATURES),
+	[LAUNCH_SNP] = BOOTED | BIT(VCPUS) | BIT(FEATURES) | BIT(FIRMWARE) | BIT(CPU) | BIT(VMM),
+	[LAUNCH_SEV] = BOOTED | BIT(FIRMWARE),
+	[LAUNCH_SEV_ES] = BOOTED | BIT(VCPUS) | BIT(FEATURES) | BIT(FIRMWARE) | BIT(CPU) | BIT(VMM),
+	[LAUNCH_TDX] = BIT(FIRMWARE) | BIT(VMM),
+	/* QEMU writes the ramdisk's place into the kernel, and memory decides on the place. */
+	[LAUNCH_TDX_RTMR1] = BIT(KERNEL) | BIT(INITRD) | BIT(MEMORY) | BIT(VMM),
+	[LAUNCH_TDX_RTMR2] = BIT(INITRD) | BIT(CMDLINE),
+};
+
+bool changed_input_matters(enum changed_input input, enum launch_kind kind)
+{
+	return (matters[kind] & 1u << input) != 0;
+}
 
 /* Words that somebody puts on a kernel command line to see more or to get in. */
 static const char *const usual_words[] = { "quiet", "debug", "ignore_loglevel", "loglevel=7",
@@ -30,6 +55,9 @@ static const char *const usual_words[] = { "quiet", "debug", "ignore_loglevel", 
 static const uint64_t usual_memories_mib[] = { 128, 192, 256, 384, 512, 768, 1024, 1536, 2048, 3072,
 	4096, 6144, 8192, 12288, 16384, 32768, 65536 };
 
+/* Guests that start in firmware may have more than ours have (LIMIT_VCPUS). */
+#define VCPUS_TRIED 64u
+
 /* SEV_FEATURES beside SNP: none, DebugSwap (what newer kernels set), SecureTSC. */
 static const uint64_t usual_features[] = { 0, 0x20, 0x200, 0x220 };
 
@@ -44,20 +72,27 @@ const char *changed_input_name(enum changed_input input)
 }
 
 struct search {
-	const struct boot_inputs *base;
+	const struct launch_inputs *base;
 	const uint8_t *digest;
-	struct boot_memo memo;
+	struct launch_memo memo;
 	struct changed *out;
 };
 
-/* Does this launch give the digest? A launch that is impossible does not. */
-static bool try(struct search *s, const struct boot_inputs *in, uint32_t changed)
+static bool is_among(const struct launch_values *v, const uint8_t *digest)
 {
-	struct boot_digest d;
+	for (size_t i = 0; i < v->n; i++)
+		if (memcmp(v->at[i].digest, digest, v->len) == 0)
+			return true;
+	return false;
+}
+
+/* Does this launch give the digest? A launch that is impossible does not. */
+static bool try(struct search *s, const struct launch_inputs *in, uint32_t changed)
+{
+	struct launch_values v;
 
 	s->out->n_tried++;
-	if (boot_digest_compute_memo(in, &s->memo, &d, NULL) < 0 ||
-		memcmp(d.digest, s->digest, SHA384_BYTES) != 0)
+	if (launch_digest_compute(in, &s->memo, NULL, &v, NULL) < 0 || !is_among(&v, s->digest))
 		return false;
 	s->out->is_found = true;
 	s->out->inputs = changed;
@@ -70,15 +105,15 @@ static bool try(struct search *s, const struct boot_inputs *in, uint32_t changed
 /* Put a word in at byte at, which is a word boundary. */
 static bool try_word_at(struct search *s, size_t at, const char *word)
 {
-	const char *line = s->base->cmdline;
-	struct boot_inputs in = *s->base;
+	const char *line = s->base->boot.cmdline;
+	struct launch_inputs in = *s->base;
 	bool is_space_before = at > 0 && line[at - 1] != ' ', is_space_behind = line[at] != '\0';
 	int n = snprintf(s->out->cmdline, sizeof s->out->cmdline, "%.*s%s%s%s%s", (int)at, line,
 		is_space_before ? " " : "", word, is_space_behind ? " " : "", line + at);
 
 	if (n < 0 || (size_t)n >= sizeof s->out->cmdline)
 		return false;
-	in.cmdline = s->out->cmdline;
+	in.boot.cmdline = s->out->cmdline;
 	return try(s, &in, 1u << CHANGED_CMDLINE);
 }
 
@@ -93,8 +128,8 @@ static bool try_usual_words_at(struct search *s, size_t at)
 /* Leave out the word at [at, end) and the spaces behind it (or before it, for the last). */
 static bool try_without(struct search *s, size_t at, size_t end)
 {
-	const char *from = s->base->cmdline;
-	struct boot_inputs in = *s->base;
+	const char *from = s->base->boot.cmdline;
+	struct launch_inputs in = *s->base;
 	char *line = s->out->cmdline;
 	size_t rest = end + strspn(from + end, " ");
 
@@ -102,14 +137,16 @@ static bool try_without(struct search *s, size_t at, size_t end)
 		while (at > 0 && from[at - 1] == ' ')
 			at--;
 	(void)snprintf(line, sizeof s->out->cmdline, "%.*s%s", (int)at, from, from + rest);
-	in.cmdline = line;
+	in.boot.cmdline = line;
 	return try(s, &in, 1u << CHANGED_CMDLINE);
 }
 
 static bool try_cmdlines(struct search *s)
 {
-	const char *line = s->base->cmdline;
+	const char *line = s->base->boot.cmdline;
 
+	if (s->base->boot.kernel == NULL)
+		return false;
 	for (size_t at = strspn(line, " "); line[at] != '\0';) {
 		size_t end = at + strcspn(line + at, " ");
 		if (try_without(s, at, end) || try_usual_words_at(s, at))
@@ -119,28 +156,93 @@ static bool try_cmdlines(struct search *s)
 	return try_usual_words_at(s, strlen(line));
 }
 
-static bool try_numbers(struct search *s)
+static bool try_vcpus(struct search *s)
 {
-	struct boot_inputs in = *s->base;
+	struct launch_inputs in = *s->base;
+	uint32_t max = s->base->kind == LAUNCH_SNP_DIRECT ? LIMIT_VCPUS : VCPUS_TRIED;
 
-	for (uint32_t n = 1; n <= LIMIT_VCPUS; n++) {
-		in.vcpus = n;
-		if (n != s->base->vcpus && try(s, &in, 1u << CHANGED_VCPUS))
+	for (uint32_t n = 1; n <= max; n++) {
+		in.boot.vcpus = n;
+		if (n != s->base->boot.vcpus && try(s, &in, 1u << CHANGED_VCPUS))
 			return true;
 	}
-	in = *s->base;
+	return false;
+}
+
+static bool try_features(struct search *s)
+{
+	struct launch_inputs in = *s->base;
+
 	for (size_t i = 0; i < ARRAY_LEN(usual_features); i++) {
-		in.vmsa_features = usual_features[i];
-		if (in.vmsa_features != s->base->vmsa_features &&
+		in.boot.vmsa_features = usual_features[i];
+		if (in.boot.vmsa_features != s->base->boot.vmsa_features &&
 			try(s, &in, 1u << CHANGED_FEATURES))
 			return true;
 	}
-	in = *s->base;
+	return false;
+}
+
+static bool try_memories(struct search *s)
+{
+	struct launch_inputs in = *s->base;
+
 	for (size_t i = 0; i < ARRAY_LEN(usual_memories_mib); i++) {
-		in.memory_mib = usual_memories_mib[i];
-		if (in.memory_mib != s->base->memory_mib && try(s, &in, 1u << CHANGED_MEMORY))
+		in.boot.memory_mib = usual_memories_mib[i];
+		if (in.boot.memory_mib != s->base->boot.memory_mib &&
+			try(s, &in, 1u << CHANGED_MEMORY))
 			return true;
 	}
+	return false;
+}
+
+static bool try_cpus(struct search *s)
+{
+	struct launch_inputs in = *s->base;
+
+	in.cpu_signature = 0;
+	if (s->base->cpu_signature != 0 && try(s, &in, 1u << CHANGED_CPU))
+		return true;
+	for (unsigned int i = 0; cpu_model_at(i) != NULL; i++)
+		if (cpu_model_parse(cpu_model_at(i), &in.cpu_signature) == 0 &&
+			in.cpu_signature != s->base->cpu_signature &&
+			try(s, &in, 1u << CHANGED_CPU))
+			return true;
+	return false;
+}
+
+static bool try_vmms(struct search *s)
+{
+	struct launch_inputs in = *s->base;
+
+	in.is_two_pass = !in.is_two_pass;
+	if (s->base->kind == LAUNCH_TDX && try(s, &in, 1u << CHANGED_VMM))
+		return true;
+	in.is_two_pass = s->base->is_two_pass;
+	for (enum digest_vmm v = 0; v < VMM_COUNT; v++) {
+		in.vmm = v;
+		if (v != s->base->vmm && try(s, &in, 1u << CHANGED_VMM))
+			return true;
+	}
+	return false;
+}
+
+static bool try_usual(struct search *s)
+{
+	static const struct {
+		enum changed_input input;
+		bool (*try)(struct search *s);
+	} rows[] = {
+		{ CHANGED_CMDLINE, try_cmdlines },
+		{ CHANGED_VCPUS, try_vcpus },
+		{ CHANGED_FEATURES, try_features },
+		{ CHANGED_MEMORY, try_memories },
+		{ CHANGED_CPU, try_cpus },
+		{ CHANGED_VMM, try_vmms },
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++)
+		if (changed_input_matters(rows[i].input, s->base->kind) && rows[i].try(s))
+			return true;
 	return false;
 }
 
@@ -150,28 +252,33 @@ static bool try_numbers(struct search *s)
 
 /* Replace one input by candidate i (0: the base's); what it changed. */
 static uint32_t candidate_set(const struct changed_candidates *c, enum changed_input input,
-	size_t i, struct boot_inputs *in)
+	size_t i, struct launch_inputs *in)
 {
 	if (i == 0)
 		return 0;
 	i--;
 	switch (input) {
 	case CHANGED_KERNEL:
-		in->kernel = c->kernels[i].p, in->kernel_len = c->kernels[i].len;
+		in->boot.kernel = c->kernels[i].p, in->boot.kernel_len = c->kernels[i].len;
 		break;
 	case CHANGED_INITRD:
-		in->initrd = c->initrds[i].p, in->initrd_len = c->initrds[i].len;
+		in->boot.initrd = c->initrds[i].p, in->boot.initrd_len = c->initrds[i].len;
 		break;
 	case CHANGED_CMDLINE:
-		in->cmdline = c->cmdlines[i];
+		in->boot.cmdline = c->cmdlines[i];
 		break;
 	case CHANGED_VCPUS:
-		in->vcpus = c->vcpus[i];
+		in->boot.vcpus = c->vcpus[i];
 		break;
 	case CHANGED_MEMORY:
-		in->memory_mib = c->memories_mib[i];
+		in->boot.memory_mib = c->memories_mib[i];
+		break;
+	case CHANGED_FIRMWARE:
+		in->firmware = c->firmwares[i].p, in->firmware_len = c->firmwares[i].len;
 		break;
 	case CHANGED_FEATURES:
+	case CHANGED_CPU:
+	case CHANGED_VMM:
 	case CHANGED_INPUT_COUNT:
 		break;
 	}
@@ -181,8 +288,14 @@ static uint32_t candidate_set(const struct changed_candidates *c, enum changed_i
 /* Every combination, those with fewest changes first. */
 static bool try_candidates(struct search *s, const struct changed_candidates *c)
 {
-	const size_t counts[CHANGED_INPUT_COUNT] = { c->n_kernels, c->n_initrds, c->n_cmdlines,
-		c->n_vcpus, c->n_memories, 0 };
+	const size_t counts[CHANGED_INPUT_COUNT] = {
+		[CHANGED_KERNEL] = c->n_kernels,
+		[CHANGED_INITRD] = c->n_initrds,
+		[CHANGED_CMDLINE] = c->n_cmdlines,
+		[CHANGED_VCPUS] = c->n_vcpus,
+		[CHANGED_MEMORY] = c->n_memories,
+		[CHANGED_FIRMWARE] = c->n_firmwares,
+	};
 	size_t total = 1;
 
 	for (size_t k = 0; k < CHANGED_INPUT_COUNT && total <= COMBINATIONS_MAX; k++)
@@ -197,7 +310,7 @@ static bool try_candidates(struct search *s, const struct changed_candidates *c)
 				at[k++] = 0;
 			if (k == CHANGED_INPUT_COUNT)
 				break;
-			struct boot_inputs in = *s->base;
+			struct launch_inputs in = *s->base;
 			uint32_t changed = 0;
 			for (k = 0; k < CHANGED_INPUT_COUNT; k++)
 				changed |= candidate_set(c, (enum changed_input)k, at[k], &in);
@@ -209,23 +322,23 @@ static bool try_candidates(struct search *s, const struct changed_candidates *c)
 	return false;
 }
 
-int what_changed(const struct boot_inputs *base, const uint8_t digest[SHA384_BYTES],
+int what_changed(const struct launch_inputs *base, const uint8_t *digest,
 	const struct changed_candidates *candidates, struct changed *ret, struct why *why)
 {
 	struct search s = { .base = base, .digest = digest, .out = ret };
-	struct boot_digest d;
+	struct launch_values v;
 
 	*ret = (struct changed){ 0 };
-	int err = boot_digest_compute_memo(base, &s.memo, &d, why);
+	int err = launch_digest_compute(base, &s.memo, NULL, &v, why);
 	if (err < 0)
 		return err;
-	if (memcmp(d.digest, digest, SHA384_BYTES) == 0) {
+	if (is_among(&v, digest)) {
 		ret->is_found = true;
 		ret->in = *base;
 		return 0;
 	}
-	if (!try_candidates(&s, candidates) && !try_cmdlines(&s))
-		(void)try_numbers(&s);
+	if (!try_candidates(&s, candidates))
+		(void)try_usual(&s);
 	return 0;
 }
 

@@ -12,7 +12,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "attest/digest_boot.h"
+#include "attest/launch_digest.h"
 #include "base/cdefs.h"
 #include "base/why.h"
 
@@ -20,11 +20,11 @@
 
 /* Inputs that somebody suspects, tried alone and with one another. */
 struct changed_candidates {
-	size_t n_kernels, n_initrds, n_cmdlines, n_vcpus, n_memories;
+	size_t n_kernels, n_initrds, n_cmdlines, n_vcpus, n_memories, n_firmwares;
 	struct {
 		const uint8_t *p;
 		size_t len;
-	} kernels[CHANGED_CANDIDATES], initrds[CHANGED_CANDIDATES];
+	} kernels[CHANGED_CANDIDATES], initrds[CHANGED_CANDIDATES], firmwares[CHANGED_CANDIDATES];
 	const char *cmdlines[CHANGED_CANDIDATES];
 	uint32_t vcpus[CHANGED_CANDIDATES];
 	uint64_t memories_mib[CHANGED_CANDIDATES];
@@ -37,27 +37,34 @@ enum changed_input {
 	CHANGED_VCPUS,
 	CHANGED_MEMORY,
 	CHANGED_FEATURES,
+	CHANGED_FIRMWARE,
+	CHANGED_CPU,
+	CHANGED_VMM, /* or, for MRTD, the order in which it adds pages */
 	CHANGED_INPUT_COUNT
 };
 
-/* "kernel", "initrd", "cmdline", "vcpus", "memory_mib", "vmsa_features"; for people with a space. */
+/* "kernel", "initrd", "cmdline", "vcpus", "memory_mib", "vmsa_features", ...; for people with a space. */
 const char *changed_input_key(enum changed_input input);
 const char *changed_input_name(enum changed_input input);
 
 struct changed {
 	bool is_found;
-	uint32_t inputs;       /* 1 << enum changed_input, of the first combination that fits */
-	struct boot_inputs in; /* that combination */
-	char cmdline[LIMIT_CMDLINE_BYTES]; /* in.cmdline points here or to a candidate */
+	uint32_t inputs;         /* 1 << enum changed_input, of the first combination that fits */
+	struct launch_inputs in; /* that combination */
+	char cmdline[LIMIT_CMDLINE_BYTES]; /* in.boot.cmdline points here or to a candidate */
 	unsigned int n_tried;
 };
 
+/* Does this input have a say in the digest of this kind? */
+bool changed_input_matters(enum changed_input input, enum launch_kind kind);
+
 /*
  * Try, beside the candidates: every word of the command line left out, words that people add put
- * in between any two, 1 to LIMIT_VCPUS vCPUs, common memory sizes, common VMSA features. 0 (look
- * at is_found), or an error of boot_digest_compute() for the base itself.
+ * in between any two, numbers of vCPUs, common memory sizes, VMSA features, models of CPU and VMMs; of
+ * these what matters to the kind. digest is as long as the kind's. 0 (look at is_found), or an error of
+ * launch_digest_compute() for the base itself.
  */
-MUST_USE int what_changed(const struct boot_inputs *base, const uint8_t digest[SHA384_BYTES],
+MUST_USE int what_changed(const struct launch_inputs *base, const uint8_t *digest,
 	const struct changed_candidates *candidates, struct changed *ret, struct why *why);
 
 /*

@@ -157,6 +157,10 @@
 #define LIMIT_ATTEST_BYTES (16u << 20)
 /* vCPUs of a prediction: what KVM takes; each is a page hashed. */
 #define LIMIT_DIGEST_VCPUS 4096u
+/* Parameter areas of an IGVM file: real ones have a handful. */
+#define LIMIT_IGVM_AREAS 64u
+/* Sections of a PE image: a kernel has four, a unified image a dozen. */
+#define LIMIT_PE_SECTIONS 96u
 /* Evidence of any kind: a TDX quote buffer is 16 KiB, a TPM event log 1 MiB. */
 #define LIMIT_EVIDENCE_BYTES (1u << 20)
 /* Files of an endorsement cache and members of a bundle: four a product, a VCEK a machine and TCB. */

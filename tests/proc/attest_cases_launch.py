@@ -34,6 +34,43 @@ def digest_case(v):
                 check=lambda answer, _: "" if answer["digest"] == want else f"{answer['digest']}, want {want}")
 
 
+TEES = {"SEV_SNP": {"type": "snp", "snp": {"product": ["Milan"], "guest_policy": {"smt": True}}},
+        "SEV_ES": {"type": "sev-es", "sev": {"policy": "0xd"}}, "SEV": {"type": "sev", "sev": {"policy": "0x9"}},
+        "TDX": {"type": "tdx", "tdx": {"attributes": {}}}}
+
+
+def launch_policy(mode, firmware, kernel=None, initrd=None, cmdline=""):
+    """A policy that names files of the collection where they are."""
+    def file(name):
+        return {"file": os.path.abspath(os.path.join(sys.argv[2], "launch", name))}
+    boot = {"firmware": file(firmware)}
+    if kernel:
+        boot.update(kernel=file(kernel), cmdline=cmdline, **({"initrd": file(initrd)} if initrd else {}))
+    return json.dumps({
+        "schema": "launch-policy/1", "name": "a/b", "serial": 1, "tee": TEES[mode], "boot": boot,
+        "machine": {"vcpus": 1, "memory_mib": 256},
+        "devices": {"disk": [{"id": "d", "file": "d", "mode": "ro", "integrity": "none"}]},
+        "audit": {"ledger": "l", "key": "k", "origin": "o"}}).encode()
+
+
+def measured_case(v):
+    """The same through `measure` and a policy."""
+    want = v["expected"]
+    more = ["--vcpus", str(v["vcpus"]), "--vmm", v["vmm"].lower()]
+    if v["mode"] != "SEV":
+        more += ["--cpu", v["vcpu_type"], "--features", hex(v["guest_features"])]
+    text = launch_policy(v["mode"], v["ovmf"], v["kernel"], v["initrd"], v["append"] or "")
+    return Case(ACCEPT if want else REFUSE, verb=("measure",), more=more,
+                file=Made(lambda _: text, "launch/launch_digests.json"),
+                check=lambda answer: "" if answer["launch_digest"] == want else f"{answer['launch_digest']}, want {want}")
+
+
+def measured_mrtd_case(v):
+    text = launch_policy("TDX", f"mrtd/{v['firmware']}")
+    return Case(ACCEPT, verb=("measure",), file=Made(lambda _: text, "launch/mrtd/mrtd.json"),
+                check=lambda answer: "" if answer["launch_digest"] == v["single_pass"] else answer["launch_digest"])
+
+
 def mrtd_case(v):
     def check(answer, _):
         got = (answer["digest"], answer["digest_two_pass"])
@@ -103,4 +140,6 @@ ID_BLOCKS = [
 ]
 
 CASES = [digest_case(v) for v in published("launch_digests.json")]
+CASES += [measured_case(v) for v in published("launch_digests.json")]
+CASES += [measured_mrtd_case(v) for v in published("mrtd/mrtd.json")]
 CASES += [mrtd_case(v) for v in published("mrtd/mrtd.json")] + SEV + ID_BLOCKS

@@ -127,9 +127,9 @@ def diff_of_a_digest_names_the_input():
     expect(1, "measure", "p.jsonc", "--diff", other,
            out="launch digest differs: command line differs ('init=/bin/sh' added); kernel and initrd agree")
     other = digest_of(policy("q.jsonc", vcpus=4))
-    expect(1, "measure", "p.jsonc", "--diff", other, out="number of vCPUs differs (4, the policy says 2)")
+    expect(1, "measure", "p.jsonc", "--diff", other, out="number of vCPUs differs (4, this launch has 2)")
     other = digest_of(policy("q.jsonc", memory=512))
-    expect(1, "measure", "p.jsonc", "--diff", other, out="memory size differs (512, the policy says 256)")
+    expect(1, "measure", "p.jsonc", "--diff", other, out="memory size differs (512, this launch has 256)")
 
 
 @test

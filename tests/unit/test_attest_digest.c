@@ -367,7 +367,7 @@ static void inputs_outside_their_range_are_refused(void **state)
 static void expect_changed(
 	const struct boot_inputs *is, const struct changed_candidates *c, uint32_t inputs)
 {
-	struct boot_inputs base = right_inputs();
+	struct launch_inputs base = { .boot = right_inputs() };
 	struct boot_digest d = digest_of(is);
 	static struct changed changed;
 
@@ -427,7 +427,7 @@ static void candidates_are_tried_alone_and_together(void **state)
 static void what_nobody_guessed_is_not_found(void **state)
 {
 	const struct changed_candidates none = { 0 };
-	struct boot_inputs base = right_inputs();
+	struct launch_inputs base = { .boot = right_inputs() };
 	const uint8_t digest[SHA384_BYTES] = { 1 };
 	static struct changed changed;
 
