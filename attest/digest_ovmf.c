@@ -215,8 +215,8 @@ static MUST_USE int section_add(struct digest_snp *d, const struct ovmf_launch *
 			continue;
 		if (l->vmm == VMM_GCE && s->type == OVMF_SNP_SEC_MEM)
 			page = SNP_PAGE_UNMEASURED;
-		(void)measured_add(l->trace, types[i].name, snp_page_type_name(page), s->gpa, NULL,
-			s->size, &err);
+		(void)measured_add(l->trace, types[i].name, snp_page_type_name((uint8_t)page),
+			s->gpa, NULL, s->size, &err);
 		return digest_snp_add_empty(d, page, s->gpa, s->size / PAGE_BYTES);
 	}
 	return hashes_add(d, l, s, why);
