@@ -284,6 +284,8 @@ static void launch_note(int vm_fd, const struct abi_sev_cmd *cmd)
 		launch_log(vm_fd);
 	if (is_tdx)
 		return;
+	if (cmd->id == KVM_SEV_INIT || cmd->id == KVM_SEV_ES_INIT) /* of a plain VM: ABI 2.3 */
+		launch.vm_type = cmd->id == KVM_SEV_INIT ? ABI_VM_TYPE_SEV : ABI_VM_TYPE_SEV_ES;
 	if (cmd->id == ABI_SNP_LAUNCH_START)
 		launch.policy = ((const struct abi_snp_start *)p)->policy;
 	if (cmd->id == KVM_SEV_LAUNCH_START)

@@ -205,6 +205,9 @@ static MUST_USE int cap_check(const struct sim_vm *vm, unsigned long cap)
 		return 0;
 	case ABI_CAP_X86_APIC_BUS_CYCLES_NS:
 		return machine.platform.tdx.is_present ? 1 : SIM_BELOW;
+	case KVM_CAP_MULTI_ADDRESS_SPACE: /* none for SMM where memory is private: ABI 1.4 */
+		return vm != NULL && vm->kind->has_gmem ? 1 : SIM_BELOW;
+	case KVM_CAP_X86_SMM:
 	case KVM_CAP_READONLY_MEM:
 	case KVM_CAP_SYNC_REGS:
 		return vm != NULL && vm->kind->has_sealed ? 0 : SIM_BELOW;

@@ -163,6 +163,12 @@ static MUST_USE int slot_check(const struct sim_slot *old, const struct abi_regi
 	return 0;
 }
 
+/* The upper half of a slot's number is its address space: a second one is for SMM (api.rst, 4.35). */
+static bool is_same_space(uint32_t a, uint32_t b)
+{
+	return a >> 16 == b >> 16;
+}
+
 int sim_vm_set_region(struct sim_vm *vm, const struct abi_region2 *arg)
 {
 	struct sim_gmem *gmem = NULL;
@@ -179,6 +185,7 @@ int sim_vm_set_region(struct sim_vm *vm, const struct abi_region2 *arg)
 		return -EINVAL;
 	for (size_t i = 0; i < ARRAY_LEN(vm->slot); i++)
 		if (vm->slot[i].is_used && &vm->slot[i] != s &&
+			is_same_space(vm->slot[i].slot, arg->slot) &&
 			ranges_overlap(vm->slot[i].gpa, vm->slot[i].size, arg->guest_phys_addr,
 				arg->memory_size))
 			return -EEXIST;
