@@ -139,7 +139,7 @@ struct answer {
 static void text_add(struct answer *a, const char *fmt, ...) PRINTF(2, 3);
 static void detail_add(struct answer *a, const char *fmt, ...) PRINTF(2, 3);
 
-static void text_put(struct answer *a, const char *fmt, va_list ap)
+static void PRINTF(2, 0) text_put(struct answer *a, const char *fmt, va_list ap)
 {
 	size_t len = strlen(a->detail);
 

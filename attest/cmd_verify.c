@@ -30,7 +30,6 @@ struct loaded {
 	uint8_t sev_digest[32];
 	struct cmd_companions companions;
 	struct policy policy;
-	struct boot_digest predicted;
 	uint8_t digests[1][SHA384_BYTES];
 	uint8_t report_data[SNP_REPORT_DATA_BYTES];
 	struct refvalues references;
@@ -150,17 +149,18 @@ static MUST_USE int policy_load(const char *path, struct loaded *l, struct why *
 	if (err < 0)
 		return err;
 	l->in.policy = &l->policy;
-	if (l->policy.boot.n_launch_digests > 0 || l->policy.tee.type != POLICY_TEE_SNP)
+	/* A policy that names no firmware for SEV or TDX appraises what others launched. */
+	if (l->policy.boot.n_launch_digests > 0 || !policy_tee_proves(l->policy.tee.type) ||
+		(l->policy.tee.type != POLICY_TEE_SNP && !l->policy.boot.has_firmware))
 		return 0;
 	err = cmd_folder_of(path, folder, sizeof folder, why);
 	if (err == 0)
-		err = attest_predict_snp(&l->policy, folder, &l->predicted, why);
+		err = attest_predict_launch(&l->policy, folder, l->digests[0], why);
 	if (err < 0)
 		return why_prefix(why, err,
 			"the expected launch digest cannot be computed (or put boot.launch_digest "
 			"into the "
 			"policy)");
-	memcpy(l->digests[0], l->predicted.digest, SHA384_BYTES);
 	l->in.digests = (const uint8_t(*)[SHA384_BYTES])l->digests;
 	l->in.n_digests = 1;
 	return 0;

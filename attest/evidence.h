@@ -82,7 +82,7 @@ struct attest_inputs {
 	const uint8_t *
 		host_data; /* 32 bytes (TDX: MRCONFIGID, zeros behind); the policy's hash when NULL and a policy is given */
 	const uint8_t (*digests)[48]; /* acceptable launch digests, beside the policy's own list;
-	                               * of a policy without one: attest_predict_snp() */
+	                               * of a policy without one: attest_predict_launch() */
 	size_t n_digests;
 	const struct policy *policy;
 	uint32_t required_rows; /* ROW_BIT(ROW_X): `none` is not good enough */

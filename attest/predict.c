@@ -180,26 +180,20 @@ int predict_launch_load(const struct policy *policy, const char *folder,
 	return 0;
 }
 
-int attest_predict_snp(
-	const struct policy *policy, const char *folder, struct boot_digest *ret, struct why *why)
+int attest_predict_launch(
+	const struct policy *policy, const char *folder, uint8_t ret[SHA384_BYTES], struct why *why)
 {
 	AUTO(predict_files) struct predict_files files = { 0 };
 	struct launch_inputs in = { 0 };
 	struct launch_memo memo = { 0 };
-	struct boot_digest d = { 0 };
-	struct launch_values v;
+	struct launch_values v = { 0 };
 
-	if (policy->tee.type != POLICY_TEE_SNP)
-		return why_set(why, -EOPNOTSUPP, "the policy asks for no SEV-SNP guest");
 	int err = predict_launch_load(policy, folder, &files, &in, why);
-	if (err == 0 && in.kind == LAUNCH_SNP_DIRECT)
-		err = boot_digest_compute(&in.boot, &d, why);
-	else if (err == 0)
+	if (err == 0)
 		err = launch_digest_compute(&in, &memo, NULL, &v, why);
 	if (err < 0)
 		return err;
-	if (in.kind != LAUNCH_SNP_DIRECT)
-		memcpy(d.digest, v.at[0].digest, SHA384_BYTES);
-	*ret = d;
+	memset(ret, 0, SHA384_BYTES);
+	memcpy(ret, v.at[0].digest, v.len);
 	return 0;
 }

@@ -19,14 +19,14 @@
 struct policy;
 
 /*
- * Predict the launch digest of a policy for SEV-SNP, as casemate launches it: measured direct boot
- * (docs/launch.md), or from firmware. Load what it names (relative names: below folder), demand the
- * SHA-384 the policy gives for each, and compute; pieces are listed for direct boot only. Errors: of
- * open(2) for files, -EBADMSG for a kernel or firmware that cannot be started that way, -EACCES when a
- * file is not the one the policy names, -EOPNOTSUPP when the policy asks for no SNP guest.
+ * Predict the launch digest of a policy of any kind, as casemate launches it: load what it names
+ * (relative names: below folder), demand the SHA-384 the policy gives for each, and compute. SEV's and
+ * SEV-ES's 32 bytes have zeros behind. Errors: of open(2) for files, -EBADMSG for a kernel or firmware
+ * that cannot be started that way, -EACCES when a file is not the one the policy names, -EOPNOTSUPP
+ * when nothing is measured, or the policy does not name what starts.
  */
-PUBLIC MUST_USE int attest_predict_snp(
-	const struct policy *policy, const char *folder, struct boot_digest *ret, struct why *why);
+PUBLIC MUST_USE int attest_predict_launch(const struct policy *policy, const char *folder,
+	uint8_t ret[SHA384_BYTES], struct why *why);
 
 /* The files of a policy, loaded and compared with its digests. */
 struct predict_image {
@@ -55,8 +55,7 @@ void predict_image_done(struct predict_image *image);
 
 /*
  * Load the policy's firmware, kernel and ramdisk, compare each with its digest, and describe the
- * launch, of any kind; *ret_in points into *ret_files and the policy. Errors as attest_predict_snp();
- * -EOPNOTSUPP: of this policy nothing is measured, or it does not name what starts.
+ * launch, of any kind; *ret_in points into *ret_files and the policy. Errors as attest_predict_launch().
  */
 MUST_USE int predict_launch_load(const struct policy *policy, const char *folder,
 	struct predict_files *ret_files, struct launch_inputs *ret_in, struct why *why);

@@ -4,6 +4,7 @@
 usage: test_measure.py CASEMATE-ATTEST
 """
 import hashlib
+import hmac
 import json
 import os
 import struct
@@ -304,6 +305,21 @@ def sev_and_sev_es_are_as_computed_here():
     expect(3, "--diff", "00" * 48, err="neither 64 hexadecimal digits nor a file")
     policy("sev", boot={"firmware": {"file": "OVMF.fd"}})
     assert digest() == sha256(firmware()).hex()
+
+
+@test
+def verify_computes_the_expected_digest_from_the_files():
+    policy("sev")
+    tik, nonce = bytes(range(16)), bytes([9]) * 16
+    d = sha256(firmware(), hash_table(kernel(), b"ramdisk", CMDLINE))
+    for digest_bytes, row in ((d, "affirming"), (sha256(b"other"), "contraindicated")):
+        message = bytes([4, 1, 49, 6]) + struct.pack("<I", 9) + digest_bytes + nonce
+        write("measure.bin", hmac.digest(tik, message, "sha256") + nonce)
+        write("tik.bin", tik)
+        p = subprocess.run([ATTEST, "verify", "--evidence", "measure.bin", "--tik", "tik.bin", "--sev-api", "1.49.6",
+                            "--policy", "p.jsonc", "--json"], capture_output=True, text=True, check=False, timeout=60)
+        rows = {r["row"]: r["status"] for r in json.loads(p.stdout)["rows"]}
+        assert rows["measurement"] == row, (p.stdout, p.stderr)
 
 
 # --- TDX --------------------------------------------------------------------------------------------
