@@ -1,8 +1,17 @@
-/* casemate-quote, the real program in its sandbox; the test is supervisor, monitor and service. */
+/*
+ * casemate-quote, the real program in its sandbox; the test is supervisor, monitor and service.
+ *
+ *   test_quote_role                         the tests
+ *   test_quote_role --ask SOCKET REPORT     the service is another; its quote goes to standard output,
+ *                                           or "errno N" and status 1
+ */
 #include <errno.h>
 #include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include "base/fd.h"
@@ -176,9 +185,50 @@ static void unknown_message_ends_it(void **state)
 	ends_with(EXIT_OURS);
 }
 
+/* A connection as the supervisor makes it; -1: nobody listens. */
+static int service_connect(const char *path)
+{
+	struct sockaddr_un sa = { .sun_family = AF_UNIX };
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+
+	(void)snprintf(sa.sun_path, sizeof sa.sun_path, "%s", path);
+	if (connect(fd, (struct sockaddr *)&sa, sizeof sa) == 0)
+		return fd;
+	(void)close(fd);
+	return -1;
+}
+
+static int quote_ask(const char *path, const char *report)
+{
+	struct wire_quote_request rq = { .cookie = le32_of(1) };
+	struct wire_quote_answer a;
+	uint8_t *bytes = NULL;
+	size_t len = 0;
+	int status = EXIT_YES;
+
+	if (fd_read_path(report, sizeof rq.report, &bytes, &len, NULL) < 0 ||
+		len != sizeof rq.report || role_start(NULL) != 0)
+		return EXIT_INPUT;
+	memcpy(rq.report, bytes, len);
+	free(bytes);
+	assert_int_equal(chan_send(&monitor, QUOTE_MSG_REQUEST, &rq, sizeof rq, NULL, 0), 0);
+	int fd = service_connect(path);
+	connect_give(fd, fd < 0 ? ECONNREFUSED : 0);
+	fd_drop(&fd);
+	message_wait(&monitor, QUOTE_MSG_ANSWER);
+	memcpy(&a, monitor.in->buf, sizeof a);
+	if (le32_get(a.err) != 0)
+		status = printf("errno %u\n", le32_get(a.err)) < 0 ? EXIT_OURS : EXIT_NO;
+	else if (fd_write_all(
+			 STDOUT_FILENO, monitor.in->buf + sizeof a, monitor.in->len - sizeof a) < 0)
+		status = EXIT_OURS;
+	(void)role_end(NULL);
+	return status;
+}
+
 #define STAGED(f) cmocka_unit_test_setup_teardown(f, role_start, role_end)
 
-int main(void)
+int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
 		STAGED(quotes_come_from_the_sandbox),
@@ -189,5 +239,7 @@ int main(void)
 		STAGED(unknown_message_ends_it),
 	};
 
+	if (argc == 4 && strcmp(argv[1], "--ask") == 0)
+		return quote_ask(argv[2], argv[3]);
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

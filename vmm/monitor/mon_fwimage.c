@@ -300,16 +300,13 @@ int mon_fwimage_parse(struct fwimage *f, enum guest_kind kind, struct why *why)
 }
 
 /*
- * Memory of a file of its own, not of the RAM that device processes hold: KVM gives the shared view
- * of a page back to the host through it when the guest makes the page private.
+ * Shared memory of its own, not of the RAM that device processes hold: KVM gives the shared view of a
+ * page back to the host when the guest makes the page private. Without a descriptor: the sandbox lets
+ * no file grow (RLIMIT_FSIZE), a memfd neither.
  */
 static MUST_USE int image_read(struct fwimage *f, int fd, size_t size, struct why *why)
 {
-	AUTO(fd) int memory = memfd_create("firmware", MFD_CLOEXEC);
-
-	if (memory < 0 || ftruncate(memory, (off_t)size) < 0)
-		return why_set(why, -errno, "firmware: no memory for %zu bytes", size);
-	void *map = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, memory, 0);
+	void *map = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	if (map == MAP_FAILED)
 		return why_set(why, -errno, "firmware: no memory for %zu bytes", size);
 	*f = (struct fwimage){ .map = map, .size = size, .gpa = END_GPA - size };

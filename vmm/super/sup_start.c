@@ -216,7 +216,11 @@ int sup_start_monitor(struct sup_guest *g, struct why *why)
 		.td_attributes = p->td_attributes,
 		.td_xfam = p->td_xfam,
 		.cpu_signature = p->cpu_signature,
-		.owner_wait_s = p->owner_wait_s,
+		/* Later than casemate-owner, which says why, and than our own patience. */
+		.owner_wait_s =
+			le32_of((le32_get(p->flags) & PLAN_OWNER) != 0
+					? le32_get(p->owner_wait_s) + 2 * LIMIT_OWNER_GRACE_S
+					: 0),
 		.flags = le32_of(monitor_flags(le32_get(p->flags))),
 		.n_devices = le32_of(d->n),
 	};
