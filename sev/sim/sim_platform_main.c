@@ -15,6 +15,7 @@
 #include "base/log.h"
 #include "base/opts.h"
 #include "base/wr.h"
+#include "sev/sim/sim_identity.h"
 #include "sev/sim/sim_mint.h"
 #include "sev/sim/sim_tdx_mint.h"
 
@@ -137,6 +138,34 @@ static MUST_USE int pem_write(
 	return fd_replace_file(dir, name, text, used, 0644, why);
 }
 
+/* SEV's own formats: what the platform exports, and AMD's part of that chain. */
+static MUST_USE int blobs_write(int dir, const struct sim_minted *m, struct why *why)
+{
+	static uint8_t certs[SIM_CERT_COUNT * SIM_SEV_CERT_BYTES]; /* PDH, PEK, OCA, CEK */
+	static const enum sim_cert order[] = { SIM_CERT_PDH, SIM_CERT_PEK, SIM_CERT_OCA,
+		SIM_CERT_CEK };
+	const struct {
+		const char *name;
+		const void *p;
+		size_t len;
+	} files[] = {
+		{ "sev-pdh.cert", certs, SIM_SEV_CERT_BYTES },
+		{ "sev-chain.cert", certs + SIM_SEV_CERT_BYTES, 3 * SIM_SEV_CERT_BYTES },
+		{ "sev-ca.cert", m->ca, m->ca_len },
+		{ "sev-ark.cert", m->ca + m->ca_len / 2, m->ca_len / 2 },
+		{ "vlek.hashstick", &m->hashstick, sizeof m->hashstick },
+	};
+	int err = 0;
+
+	for (size_t i = 0; i < ARRAY_LEN(order); i++)
+		memcpy(certs + i * SIM_SEV_CERT_BYTES,
+			m->identity + order[i] * (SIM_EC_BYTES + SIM_SEV_CERT_BYTES) + SIM_EC_BYTES,
+			SIM_SEV_CERT_BYTES);
+	for (size_t i = 0; i < ARRAY_LEN(files) && err == 0; i++)
+		err = fd_replace_file(dir, files[i].name, files[i].p, files[i].len, 0644, why);
+	return err;
+}
+
 static MUST_USE int chain_write(const char *path, const struct sim_minted *m, struct why *why)
 {
 	const struct sim_bytes *b = m->platform.blob;
@@ -166,10 +195,7 @@ static MUST_USE int chain_write(const char *path, const struct sim_minted *m, st
 		if (err < 0)
 			return err;
 	}
-	int err = fd_replace_file(dir, "sev-ca.cert", m->ca, m->ca_len, 0644, why);
-	return err == 0 ? fd_replace_file(dir, "vlek.hashstick", &m->hashstick, sizeof m->hashstick,
-				  0644, why)
-			: err;
+	return blobs_write(dir, m, why);
 }
 
 static MUST_USE int platform_write(const char *path, const struct sim_platform *p, struct why *why)
@@ -294,10 +320,8 @@ int main(int argc, char **argv)
 	size_t n = 0;
 	const struct opt options[] = {
 		{ "ark-dir", OPT_TEXT, &args.ark_dir, "DIR",
-			"where ark.pem, ask.pem, vcek.pem, chain.pem, those of the VLEK, the SEV "
-			"CA "
-			"(sev-ca.cert) and vlek.hashstick go; TDX: tdx-root.pem and "
-			"tdx-collateral" },
+			"where the chains go: ark.pem, ask.pem, vcek.pem, chain.pem, the VLEK's, "
+			"sev-*.cert, vlek.hashstick; TDX: tdx-root.pem and tdx-collateral" },
 		{ "report-version", OPT_TEXT, &args.version, "3|5",
 			"of the reports; 3 if not given" },
 		{ "product", OPT_TEXT, &args.product, "Milan|Genoa|Turin|TDX",

@@ -77,5 +77,6 @@ int sim_asid_take(struct sim_machine *m, enum sim_asid class)
 
 void sim_asid_give(struct sim_machine *m, enum sim_asid class)
 {
-	m->n_asids[class]--;
+	if (m->n_asids[class] > 0) /* fw_open() may have begun anew in between */
+		m->n_asids[class]--;
 }

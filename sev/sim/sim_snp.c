@@ -331,7 +331,11 @@ static MUST_USE int launch_finish(struct sim_vm *vm, struct abi_sev_cmd *cmd)
 /* Before any vCPU. ABI 3.5. */
 static MUST_USE int certs_enable(struct sim_vm *vm)
 {
-	if (vm->n_vcpus > 0 || (vm->m->platform.flags & SIM_FLAG_NO_CERTS) != 0)
+	if ((vm->m->platform.flags & SIM_FLAG_NO_CERTS) != 0)
+		return -EINVAL;
+	if (!vm->snp->is_init)
+		return -ENOTTY;
+	if (vm->n_vcpus > 0)
 		return -EINVAL;
 	vm->snp->has_certs = true;
 	return 0;
