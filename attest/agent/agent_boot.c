@@ -31,6 +31,7 @@ static const struct {
 	{ "sysfs", "/sys", MS_NOSUID | MS_NODEV | MS_NOEXEC, NULL, false },
 	{ "devtmpfs", "/dev", MS_NOSUID | MS_NOEXEC, "mode=0755", false },
 	{ "tmpfs", "/run", MS_NOSUID | MS_NODEV | MS_NOEXEC, "mode=0700,size=4m", false },
+	{ "securityfs", "/sys/kernel/security", MS_NOSUID | MS_NODEV | MS_NOEXEC, NULL, true },
 	{ "configfs", "/sys/kernel/config", MS_NOSUID | MS_NODEV | MS_NOEXEC, NULL, true },
 };
 

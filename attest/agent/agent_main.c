@@ -11,6 +11,7 @@
 #include "attest/agent/agent_boot.h"
 #include "attest/agent/agent_cmd.h"
 #include "attest/agent/agent_disk.h"
+#include "attest/agent/agent_launch.h"
 #include "attest/agent/agent_prove.h"
 #include "attest/agent/agent_run.h"
 #include "attest/agent/agent_settings.h"
@@ -84,6 +85,12 @@ static int step_proof(struct agent *a, struct why *why)
 
 static int step_key(struct agent *a, struct why *why)
 {
+	if (a->settings.is_key_launched) {
+		int err = agent_launch_take("/", a->settings.key, &a->prove.key, why);
+		if (err == 0)
+			log_info("key: %s came with the launch", a->settings.key);
+		return err;
+	}
 	return agent_prove_fetch(&a->prove, &a->settings, why);
 }
 
@@ -127,17 +134,18 @@ static const struct {
 	const char *name;
 	int (*run)(struct agent *a, struct why *why);
 	bool is_for_volume; /* only when there is a volume, and so a key */
+	bool is_for_broker; /* only when the key is a broker's to give */
 } steps[] = {
-	{ "modules", step_modules, false },
-	{ "settings", step_settings, false },
-	{ "evidence", step_evidence, true },
-	{ "challenge", step_challenge, true },
-	{ "report", step_report, true },
-	{ "proof", step_proof, true },
-	{ "key", step_key, true },
-	{ "root", step_root, false },
-	{ "volume", step_volume, true },
-	{ "workload", step_workload, false },
+	{ "modules", step_modules, false, false },
+	{ "settings", step_settings, false, false },
+	{ "evidence", step_evidence, true, true },
+	{ "challenge", step_challenge, true, true },
+	{ "report", step_report, true, true },
+	{ "proof", step_proof, true, true },
+	{ "key", step_key, true, false },
+	{ "root", step_root, false, false },
+	{ "volume", step_volume, true, false },
+	{ "workload", step_workload, false, false },
 };
 
 static int steps_run(struct agent *a)
@@ -145,6 +153,8 @@ static int steps_run(struct agent *a)
 	for (size_t i = 0; i < ARRAY_LEN(steps); i++) {
 		struct why why = { 0 };
 		if (steps[i].is_for_volume && a->settings.volume[0] == '\0')
+			continue;
+		if (steps[i].is_for_broker && a->settings.is_key_launched)
 			continue;
 		/* Wipe what proves or opens anything before foreign code runs, whatever becomes of it. */
 		if (steps[i].run == step_workload)

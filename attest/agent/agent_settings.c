@@ -141,7 +141,8 @@ int agent_broker_parse(const char *text, struct agent_broker *ret)
 
 static MUST_USE int broker_set(struct agent_settings *s, const char *v)
 {
-	return agent_broker_parse(v, &s->broker);
+	s->is_key_launched = strcmp(v, "launch") == 0;
+	return s->is_key_launched ? 0 : agent_broker_parse(v, &s->broker);
 }
 
 static MUST_USE int host_set(struct agent_settings *s, const char *v)
@@ -190,7 +191,7 @@ static const struct word {
 	{ "key", key_set, "REPOSITORY/TYPE/TAG", false },
 	{ "mount", mount_set, "an absolute path", false },
 	{ "integrity", integrity_set, "\"required\"", false },
-	{ "broker", broker_set, "vsock:CID:PORT, unix:PATH or tcp:ADDRESS:PORT", false },
+	{ "broker", broker_set, "vsock:CID:PORT, unix:PATH, tcp:ADDRESS:PORT or launch", false },
 	{ "host", host_set, "a host name", false },
 	{ "ca", ca_set, "64 hexadecimal digits", false },
 	{ "evidence", evidence_set, "a source of evidence", false },

@@ -10,7 +10,8 @@
  *   casemate.key=REPOSITORY/TYPE/TAG  its key at the broker (needed with a volume)
  *   casemate.mount=/PATH           where it is mounted, default /data
  *   casemate.integrity=required    refuse a volume without authenticated encryption
- *   casemate.broker=vsock:CID:PORT, unix:PATH or tcp:ADDRESS:PORT, default vsock:2:7001
+ *   casemate.broker=vsock:CID:PORT, unix:PATH or tcp:ADDRESS:PORT, default vsock:2:7001; or "launch":
+ *                                  the owner put the key into the launch (SEV, SEV-ES)
  *   casemate.host=NAME             the name in the broker's certificate, default casemate-broker
  *   casemate.ca=HEX                SHA-256 of the broker's public key (SubjectPublicKeyInfo); without
  *                                  it /etc/casemate/broker-ca.pem of the initramfs says whom to trust
@@ -62,6 +63,7 @@ struct agent_settings {
 	bool is_integrity_required;
 	char evidence[AGENT_WORD_MAX + 1]; /* ev.h's name of a source; empty: the first there is */
 	char key_kind[AGENT_WORD_MAX + 1]; /* kbs_key_make()'s */
+	bool is_key_launched; /* there is no broker: the key came with the launch */
 	struct agent_broker broker;
 };
 

@@ -1,5 +1,6 @@
 /* The agent's readers: the measured command line, the header of a volume, a broker's challenge. */
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,10 +10,12 @@
 #include <unistd.h>
 
 #include "attest/agent/agent_kbs.h"
+#include "attest/agent/agent_launch.h"
 #include "attest/agent/agent_luks.h"
 #include "attest/agent/agent_relay.h"
 #include "attest/agent/agent_settings.h"
 #include "attest/broker/kbs_json.h"
+#include "attest/broker/kbs_sev.h"
 #include "base/fd.h"
 #include "tests/unit/cm.h"
 
@@ -75,6 +78,17 @@ static void settings_take_every_word(void **state)
 	assert_int_equal(settings(NEEDED " casemate.broker=tcp:[fd00::1]:443", &s, NULL), 0);
 }
 
+static void settings_say_that_the_key_came_with_the_launch(void **state)
+{
+	struct agent_settings s;
+
+	assert_int_equal(settings(FULL, &s, NULL), 0);
+	assert_false(s.is_key_launched);
+	assert_int_equal(settings(FULL " casemate.broker=launch", &s, NULL), 0);
+	assert_true(s.is_key_launched);
+	assert_string_equal(s.key, "payments/disk/kek");
+}
+
 static void settings_refuse_what_they_do_not_know(void **state)
 {
 	static const char *const bad[] = {
@@ -105,6 +119,8 @@ static void settings_refuse_what_they_do_not_know(void **state)
 		NEEDED " casemate.broker=vsock:x:7001",
 		NEEDED " casemate.broker=vsock:2:99999999999",
 		NEEDED " casemate.broker=unix:relative",
+		NEEDED " casemate.broker=launched",
+		NEEDED " casemate.broker=launch:",
 		NEEDED " casemate.host=a/b",
 		NEEDED " casemate.ca=12",
 		NEEDED " casemate.broker=tcp:",
@@ -308,9 +324,52 @@ static void relay_serves_one_after_the_other(void **state)
 	(void)rmdir(folder);
 }
 
+/* A folder as the kernel's: the file of this GUID with these bytes; NULL: none. */
+static void secret_file(const char *root, const char *guid, const void *bytes, size_t len)
+{
+	char path[512];
+
+	(void)snprintf(path, sizeof path, "mkdir -p %s/" AGENT_LAUNCH_FOLDER, root);
+	assert_int_equal(system(path), 0); /* NOLINT: a folder of ours */
+	(void)snprintf(path, sizeof path, "%s/" AGENT_LAUNCH_FOLDER "/%s", root, guid);
+	if (bytes != NULL)
+		assert_int_equal(fd_replace_file(AT_FDCWD, path, bytes, len, 0600, NULL), 0);
+}
+
+static void key_of_the_launch_is_taken_once(void **state)
+{
+	static uint8_t big[LIMIT_SEV_SECRET_BYTES + 1];
+	char root[] = "/tmp/casemate-test-XXXXXX", line[64];
+	char guid[KBS_SEV_GUID_TEXT + 1];
+	AUTO(secret) struct secret key = { 0 };
+	AUTO(secret) struct secret none = { 0 };
+	uint8_t raw[16];
+	struct why why = { 0 };
+
+	assert_non_null(mkdtemp(root));
+	assert_int_equal(agent_launch_take(root, "payments/disk/kek", &none, &why), -ENOENT);
+	assert_non_null(strstr(why.text, "key payments/disk/kek: the launch brought none"));
+	assert_int_equal(kbs_sev_guid("payments/disk/kek", guid, raw), 0);
+	secret_file(root, guid, "\0key\n", 5);
+	assert_int_equal(agent_launch_take(root, "payments/disk/other", &none, NULL), -ENOENT);
+	assert_int_equal(agent_launch_take(root, "payments/disk/kek", &key, NULL), 0);
+	assert_int_equal(key.len, 5); /* as it is: a newline is part of it */
+	assert_memory_equal(key.p, "\0key\n", 5);
+	assert_int_equal(agent_launch_take(root, "payments/disk/kek", &none, NULL), -ENOENT);
+	secret_file(root, guid, "", 0);
+	assert_int_equal(agent_launch_take(root, "payments/disk/kek", &none, NULL), -EBADMSG);
+	secret_file(root, guid, big, sizeof big);
+	assert_int_equal(agent_launch_take(root, "payments/disk/kek", &none, NULL), -EMSGSIZE);
+	assert_null(none.p);
+	(void)snprintf(line, sizeof line, "rm -rf %s", root);
+	assert_int_equal(system(line), 0); /* NOLINT: a folder of ours */
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(settings_say_that_the_key_came_with_the_launch),
+		cmocka_unit_test(key_of_the_launch_is_taken_once),
 		cmocka_unit_test(settings_have_defaults),
 		cmocka_unit_test(settings_take_every_word),
 		cmocka_unit_test(settings_refuse_what_they_do_not_know),
