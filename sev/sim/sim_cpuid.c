@@ -5,10 +5,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define BIT(n)         (1u << (n))
-#define LEAF_XSAVE     0xDu
-#define LEAF_SEV       0x8000001Fu
-#define C_BIT_USUAL    51u
+#define BIT(n)      (1u << (n))
+#define LEAF_XSAVE  0xDu
+#define LEAF_SEV    0x8000001Fu
+#define C_BIT_USUAL 51u
 
 static uint32_t c_bit = C_BIT_USUAL;
 
@@ -172,13 +172,22 @@ int sim_cpuid_load(
 	return 0;
 }
 
+/* CPUID 1 EAX as one number that sorts by family, model, stepping. */
+static uint32_t fms_order(uint32_t eax)
+{
+	uint32_t family = (eax >> 8 & 0xF) + (eax >> 20 & 0xFF);
+	uint32_t model = (eax >> 4 & 0xF) | (eax >> 12 & 0xF0);
+
+	return family << 16 | model << 8 | (eax & 0xF);
+}
+
 void sim_cpuid_set_part(struct sim_cpuid_profile *profile, uint32_t fms)
 {
 	static const uint32_t leaves[] = { 0x1, 0x80000001 };
 
 	for (size_t i = 0; i < ARRAY_LEN(leaves); i++) {
 		struct sim_cpuid_row *row = row_find(profile, leaves[i], 0);
-		if (row != NULL)
+		if (row != NULL && fms_order(row->reg[EAX]) < fms_order(fms))
 			row->reg[EAX] = fms;
 	}
 }
@@ -190,15 +199,6 @@ static const struct check *check_find(uint32_t leaf, uint32_t sub)
 			sub >= checks[i].sub_first && sub <= checks[i].sub_last)
 			return &checks[i];
 	return NULL;
-}
-
-/* CPUID 1 EAX as one number that sorts by family, model, stepping. */
-static uint32_t fms_order(uint32_t eax)
-{
-	uint32_t family = (eax >> 8 & 0xF) + (eax >> 20 & 0xFF);
-	uint32_t model = (eax >> 4 & 0xF) | (eax >> 12 & 0xF0);
-
-	return family << 16 | model << 8 | (eax & 0xF);
 }
 
 static uint32_t xsize_0(uint64_t xcr0)

@@ -39,7 +39,10 @@ void sim_cpuid_set_c_bit(uint32_t position);
 MUST_USE int sim_cpuid_load(
 	struct sim_cpuid_profile *ret, const struct sim_host *host, int kvm_fd, struct why *why);
 
-/* The part this CPU is (CPUID 1 EAX): the platform's, whatever CPU runs the KVM underneath. */
+/*
+ * The part this CPU is at least (CPUID 1 EAX): the platform's. A later one that runs the KVM underneath
+ * stays what it is, for that is the table guests get.
+ */
 void sim_cpuid_set_part(struct sim_cpuid_profile *profile, uint32_t fms);
 
 /*
