@@ -14,6 +14,7 @@
 #include "base/fd.h"
 #include "base/log.h"
 #include "base/opts.h"
+#include "policy/diff.h"
 #include "policy/explain.h"
 #include "policy/fmt.h"
 #include "policy/lint.h"
@@ -308,6 +309,43 @@ static int explain_verb(int argc, char **argv)
 	return text_out(&w, EXIT_YES);
 }
 
+static int diff_verb(int argc, char **argv)
+{
+	static struct diff_report report;
+	static char text[TEXT_BYTES];
+	bool is_json = false;
+	const struct opt options[] = {
+		{ "json", OPT_FLAG, &is_json, NULL, "one JSON object on standard output" },
+		{ 0 },
+	};
+	const struct opt_spec spec = { "casemate policy diff [--json] OLD NEW",
+		"Say what changed from one policy to another: stricter, looser, mixed or other.",
+		options, 2, 2 };
+	AUTO(input) struct input from = { 0 };
+	AUTO(input) struct input to = { 0 };
+	struct wr w = wr_of(text, sizeof text);
+	struct why why = { 0 };
+	char **args;
+	size_t n_args;
+
+	int err = opts_parse(&spec, argc, argv, &args, &n_args, &why);
+	if (err == 1)
+		return EXIT_YES;
+	if (err < 0)
+		return wrong_line(&why);
+	err = input_read(&from, args[0], &why);
+	if (err == 0)
+		err = input_read(&to, args[1], &why);
+	if (err < 0)
+		return failed(err, &why);
+	diff_compare(from.doc.root, to.doc.root, &report);
+	int status = report.overall == DIFF_SAME ? EXIT_YES : EXIT_NO;
+	if (is_json)
+		return json_out(diff_json(&report), status);
+	diff_print(&report, &w);
+	return text_out(&w, status);
+}
+
 static int schema_verb(int argc, char **argv)
 {
 	const struct opt options[] = { { 0 } };
@@ -390,7 +428,7 @@ static const struct {
 	{ "explain", explain_verb, "say in sentences what a policy means" },
 	{ "fmt", fmt_verb, "print it in its normal form" },
 	{ "schema", schema_verb, "print the JSON Schema of the format" },
-	{ "diff", later_verb, "not in this version" },
+	{ "diff", diff_verb, "say what changed: stricter, looser or mixed" },
 	{ "sign", later_verb, "not in this version" },
 	{ "verify", later_verb, "not in this version" },
 };
@@ -413,9 +451,10 @@ static int verb_run(int argc, char **argv)
 		return EXIT_YES;
 	}
 	if (argc < 2)
-		log_err("a verb is missing: one of lint, hash, explain, fmt, schema");
+		log_err("a verb is missing: one of lint, hash, explain, diff, fmt, schema");
 	else
-		log_err("unknown verb \"%.40s\": want one of lint, hash, explain, fmt, schema",
+		log_err("unknown verb \"%.40s\": want one of lint, hash, explain, diff, fmt, "
+			"schema",
 			argv[1]);
 	return EXIT_USAGE;
 }

@@ -76,13 +76,33 @@ check "fmt --write replaces" 0 "$policy" fmt --write "$work/write.jsonc"
 check "the file" 0 cmp "$work/write.jsonc" "$dev"
 check "fmt does not touch a malformed file" 3 "$policy" fmt --write "$work/unknown.jsonc"
 check "not one byte" 0 test "$(cat "$work/unknown.jsonc")" = '{"oops": 1}'
+sed 's/"microcode": 72/"microcode": 73/' "$pay" >"$work/stricter.jsonc"
+sed 's/"debug": false/"debug": true/; s/"once_per_boot": true/"once_per_boot": false/' "$pay" >"$work/looser.jsonc"
+sed 's/"serial": 1,/"serial": 2,/' "$pay" >"$work/note.jsonc"
+check "diff of a file and itself says nothing" 0 "$policy" diff "$pay" "$pay"
+check "but that they are the same" 0 test "$(cat "$work/out")" = same
+check "diff sees a higher floor" 1 "$policy" diff "$pay" "$work/stricter.jsonc"
+check "and calls it stricter" 0 grep -q '^stricter *tee.snp.min_tcb.*microcode: 72 -> 73$' "$work/out"
+check "diff sees debugging and a key that goes out twice" 1 "$policy" diff "$pay" "$work/looser.jsonc"
+check "and calls it looser" 0 test "$(tail -n 1 "$work/out")" = looser
+check "the other way round" 1 "$policy" diff "$work/looser.jsonc" "$pay"
+check "it is stricter" 0 test "$(tail -n 1 "$work/out")" = stricter
+sed 's/"microcode": 72/"microcode": 73/; s/"debug": false/"debug": true/' "$pay" >"$work/mixed.jsonc"
+check "both at once" 1 "$policy" diff "$pay" "$work/mixed.jsonc"
+check "is mixed" 0 test "$(tail -n 1 "$work/out")" = mixed
+check "a new serial" 1 "$policy" diff --json "$pay" "$work/note.jsonc"
+check "is a note" 0 python3 -c 'import json,sys
+o = json.load(open(sys.argv[1]))
+assert o["schema"] == "casemate/policy-diff/1" and o["overall"] == "note" and len(o["changes"]) == 1, o' "$work/out"
+check "diff cannot judge a malformed file" 3 "$policy" diff "$pay" "$work/unknown.jsonc"
+check "diff wants two" 2 "$policy" diff "$pay"
 check "schema prints" 0 "$policy" schema
 check "the committed file" 0 cmp "$work/out" "$root/policy/schema/launch-policy-1.schema.json"
 check "no verb is wrong" 2 "$policy"
 check "an unknown verb is wrong" 2 "$policy" frobnicate
 check "a verb of a later version is wrong" 2 "$policy" sign "$pay"
 check "--help is right" 0 "$policy" --help
-for verb in lint hash explain fmt schema; do
+for verb in lint hash explain diff fmt schema; do
 	check "$verb --help is right" 0 "$policy" "$verb" --help
 done
 echo "1..$n"

@@ -1,9 +1,10 @@
-/* Reaches: doc_open, schema_read and every value reader, the cross-checks, fmt_print, lint_check,
+/* Reaches: doc_open, schema_read and every value reader, the cross-checks, fmt_print, lint_check, diff_compare,
  * policy_plan with plan_check. What parses must plan (or be refused by name) and format. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "policy/diff.h"
 #include "policy/fmt.h"
 #include "policy/lint.h"
 #include "policy/policy_priv.h"
@@ -14,6 +15,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	static struct policy policy;
 	static struct wire_plan plan;
 	static struct lint_report report;
+	static struct diff_report changes;
 	AUTO(doc) struct doc doc = { 0 };
 	struct why why = { 0 };
 	uint8_t *text = NULL;
@@ -28,6 +30,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	int err = policy_plan(&policy, &plan, &why);
 	/* Refused in words of the policy; plan_check() may never have the last word. */
 	if (err < 0 && (why.text[0] == 0 || strncmp(why.text, "plan:", 5) == 0))
+		abort();
+	diff_compare(doc.root, doc.root, &changes);
+	if (changes.overall != DIFF_SAME)
 		abort();
 	if (fmt_print(&doc, data, &text, &len) == 0 &&
 		policy_parse(text, len, "fmt", &policy, NULL) < 0)

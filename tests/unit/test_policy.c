@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/fd.h"
+#include "policy/diff.h"
 #include "policy/explain.h"
 #include "policy/fmt.h"
 #include "policy/lint.h"
@@ -1528,6 +1529,105 @@ static void explain_says_what_is_not_protected(void **state)
 	assert_non_null(strstr(out, "devices.disk[].integrity.verity_root\n"));
 }
 
+/* --- diff ------------------------------------------------------------------------------------ */
+
+static struct diff_report changes;
+
+static void changes_of(const char *from, const char *to)
+{
+	AUTO(doc) struct doc a = { 0 };
+	AUTO(doc) struct doc b = { 0 };
+	struct why why = { 0 };
+
+	if (policy_parse_doc(&a, from, strlen(from), "a", &policy, &why) < 0 ||
+		policy_parse_doc(&b, to, strlen(to), "b", &policy, &why) < 0)
+		fail_msg("%s", why.text);
+	diff_compare(a.root, b.root, &changes);
+}
+
+/* Each change of the example, and back again. */
+static void diff_says_which_way_a_change_goes(void **state)
+{
+	static const struct {
+		const char *example, *what, *with, *path;
+		enum diff_way way;
+	} cases[] = {
+		{ PAYMENTS, "\"serial\": 1", "\"serial\": 2", "serial", DIFF_NOTE },
+		{ PAYMENTS, "\"smt\": true", "\"smt\": false", "tee.snp.guest_policy.smt",
+			DIFF_STRICTER },
+		{ PAYMENTS, "\"debug\": false", "\"debug\": true", "tee.snp.guest_policy.debug",
+			DIFF_LOOSER },
+		{ PAYMENTS, "\"snp\": 23", "\"snp\": 22", "tee.snp.min_tcb[].snp", DIFF_LOOSER },
+		{ PAYMENTS, "\"committed\"", "\"current\"", "tee.snp.tcb_field", DIFF_LOOSER },
+		{ PAYMENTS, "\"committed\"", "\"launch\"", "tee.snp.tcb_field", DIFF_OTHER },
+		{ PAYMENTS, "\"ecc\": \"require\"", "\"ecc\": \"any\"", "tee.snp.platform_info.ecc",
+			DIFF_LOOSER },
+		{ PAYMENTS, "\"ecc\": \"require\"", "\"ecc\": \"forbid\"",
+			"tee.snp.platform_info.ecc", DIFF_OTHER },
+		{ PAYMENTS, "\"vmpl\": 0", "\"vmpl\": 0, \"chip_ids\": [\"0011223344556677\"]",
+			"tee.snp.chip_ids", DIFF_STRICTER },
+		{ PAYMENTS, "\"console\": \"serial\"", "\"console\": \"none\"", "devices.console",
+			DIFF_STRICTER },
+		{ PAYMENTS, "\"luks2-aead\"", "\"luks2\"",
+			"devices.disk[\"transactions\"].integrity", DIFF_LOOSER },
+		{ PAYMENTS, "\"policy:this\", ", "", "keys[\"transactions-kek\"].release.require",
+			DIFF_LOOSER },
+		{ PAYMENTS, "\"max_age_s\": 60", "\"max_age_s\": 30",
+			"keys[\"transactions-kek\"].release.max_age_s", DIFF_STRICTER },
+		{ PAYMENTS, "\"retain_days\": 400", "\"retain_days\": 10", "audit.retain_days",
+			DIFF_LOOSER },
+		{ PAYMENTS, "\"cmdline\": \"console=ttyS0 quiet", "\"cmdline\": \"console=ttyS0",
+			"boot.cmdline", DIFF_OTHER },
+		{ PAYROLL, "0x3101003f", "0x31010037", "tee.sev.policy", DIFF_LOOSER },
+		{ IMAGING, "[\"OutOfDate\", ", "[", "tee.tdx.tcb.grace.status", DIFF_STRICTER },
+		{ IMAGING, "\"perfmon\": \"forbid\"", "\"perfmon\": \"any\"",
+			"tee.tdx.attributes.perfmon", DIFF_LOOSER },
+		{ IMAGING, "\"days\": 30", "\"days\": 31", "tee.tdx.tcb.grace.days", DIFF_LOOSER },
+	};
+	static const enum diff_way back[DIFF_WAY_COUNT] = {
+		[DIFF_STRICTER] = DIFF_LOOSER,
+		[DIFF_LOOSER] = DIFF_STRICTER,
+		[DIFF_OTHER] = DIFF_OTHER,
+		[DIFF_NOTE] = DIFF_NOTE,
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		size_t len;
+		char *old = example_read(cases[i].example, &len);
+		const char *new = changed_in(cases[i].example, cases[i].what, cases[i].with);
+		changes_of(old, new);
+		if (changes.n != 1 || changes.overall != cases[i].way ||
+			changes.at[0].way != cases[i].way ||
+			strcmp(changes.at[0].path, cases[i].path) != 0)
+			fail_msg("case %zu: %zu changes, %s, %s", i, changes.n,
+				changes.n > 0 ? changes.at[0].path : "",
+				diff_way_name(changes.overall));
+		changes_of(new, old);
+		assert_int_equal(changes.overall, back[cases[i].way]);
+		changes_of(new, new);
+		assert_int_equal(changes.n, 0);
+		free(old);
+	}
+}
+
+static void diff_weighs_all_changes_together(void **state)
+{
+	size_t len;
+	char *old = example_read(PAYMENTS, &len);
+
+	changes_of(old, changed("\"smt\": true,\n        \"debug\": false",
+				"\"smt\": false,\n        \"debug\": true"));
+	assert_int_equal(changes.n, 2);
+	assert_int_equal(changes.overall, DIFF_MIXED);
+	changes_of(old,
+		changed("\"serial\": 1",
+			"\"serial\": 2, \"waivers\": [{\"rule\": \"AUD-002\", "
+			"\"reason\": \"r\", \"approver\": \"a\", \"expires\": \"2026-12-01\"}]"));
+	assert_int_equal(changes.n, 2);
+	assert_int_equal(changes.overall, DIFF_LOOSER);
+	free(old);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -1571,6 +1671,8 @@ int main(void)
 		cmocka_unit_test(explain_says_what_is_not_protected),
 		cmocka_unit_test(each_product_has_its_own_min_tcb),
 		cmocka_unit_test(a_launch_digest_is_as_long_as_its_tees),
+		cmocka_unit_test(diff_says_which_way_a_change_goes),
+		cmocka_unit_test(diff_weighs_all_changes_together),
 	};
 
 	return cmocka_run_group_tests_name("policy", tests, NULL, NULL);
