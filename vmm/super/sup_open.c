@@ -237,9 +237,12 @@ static MUST_USE int psp_open(struct sup_files *files, struct why *why)
 				: "load the ccp driver, and see what it says in the kernel's log");
 }
 
-/* SEV and SEV-ES pin the guest's memory, which counts as locked by the monitor (ABI 2.5). */
-static MUST_USE int locked_check(
-	const struct wire_plan *plan, const struct sup_files *files, struct why *why)
+/*
+ * SEV and SEV-ES pin the guest's memory, which counts as locked by the monitor (ABI 2.5). Our limit,
+ * which children inherit, is raised as far as it goes; a simulated processor has its own.
+ */
+static MUST_USE int locked_check(const struct wire_plan *plan, const struct sup_files *files,
+	bool is_simulated, struct why *why)
 {
 	uint64_t want = le64_get(plan->memory_mib) << 20, firmware = 0;
 	struct rlimit limit;
@@ -247,25 +250,20 @@ static MUST_USE int locked_check(
 	if (size_of(files->firmware, &firmware) < 0 || getrlimit(RLIMIT_MEMLOCK, &limit) < 0)
 		return why_set(why, -EIO, "cannot read the memory-lock limit");
 	want += firmware;
-	if (limit.rlim_cur != RLIM_INFINITY && limit.rlim_cur < want) {
-		limit.rlim_cur =
-			limit.rlim_max; /* ours to raise up to there; children inherit it */
-		if (limit.rlim_max != RLIM_INFINITY && limit.rlim_max < want)
-			return why_set(why, -ENODEV,
-				"the memory-lock limit is %llu KiB, but a %s guest of %llu MiB is "
-				"pinned "
-				"whole and needs %llu KiB: raise memlock in /etc/security/limits.d "
-				"(or "
-				"LimitMEMLOCK= of the service) and log in again",
-				(unsigned long long)limit.rlim_max >> 10,
-				plan_tee_title(le32_get(plan->tee)),
-				(unsigned long long)le64_get(plan->memory_mib),
-				(unsigned long long)want >> 10);
-		if (setrlimit(RLIMIT_MEMLOCK, &limit) < 0)
-			return why_set(why, -ENODEV, "cannot raise the memory-lock limit: %s",
-				strerrordesc_np(errno));
-	}
-	return 0;
+	if (limit.rlim_cur == RLIM_INFINITY || limit.rlim_cur >= want)
+		return 0;
+	limit.rlim_cur = limit.rlim_max;
+	if (setrlimit(RLIMIT_MEMLOCK, &limit) < 0)
+		return why_set(why, -ENODEV, "cannot raise the memory-lock limit: %s",
+			strerrordesc_np(errno));
+	if (is_simulated || limit.rlim_max == RLIM_INFINITY || limit.rlim_max >= want)
+		return 0;
+	return why_set(why, -ENODEV,
+		"the memory-lock limit is %llu KiB, but a %s guest of %llu MiB is pinned whole and "
+		"needs %llu KiB: raise memlock in /etc/security/limits.d (or LimitMEMLOCK= of the "
+		"service) and log in again",
+		(unsigned long long)limit.rlim_max >> 10, plan_tee_title(le32_get(plan->tee)),
+		(unsigned long long)le64_get(plan->memory_mib), (unsigned long long)want >> 10);
 }
 
 static MUST_USE int sev_open(const struct wire_plan *plan, const char *simulator,
@@ -437,15 +435,15 @@ int sup_open_policy(const char *path, int *ret_policy, struct sup_files *files, 
 int sup_open_files(const struct wire_plan *plan, const char *simulator, struct sup_files *files,
 	struct why *why)
 {
+	uint32_t tee = le32_get(plan->tee);
 	int err = kvm_open(files, why);
 
 	if (err == 0)
 		err = sev_open(plan, simulator, files, why);
 	if (err == 0)
 		err = boot_open(plan, files, why);
-	if (err == 0 && simulator == NULL &&
-		(le32_get(plan->tee) == PLAN_TEE_SEV || le32_get(plan->tee) == PLAN_TEE_SEV_ES))
-		err = locked_check(plan, files, why);
+	if (err == 0 && (tee == PLAN_TEE_SEV || tee == PLAN_TEE_SEV_ES))
+		err = locked_check(plan, files, simulator != NULL, why);
 	for (uint32_t i = 0; err == 0 && i < le32_get(plan->n_disks); i++)
 		err = disk_open(&plan->disks[i], files, i, why);
 	if (err == 0)
