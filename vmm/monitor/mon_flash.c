@@ -26,17 +26,21 @@ enum {
 };
 #define STATUS_READY 0x80u /* nothing ever fails here */
 
-/* Only leaving and entering array mode changes what the guest has mapped. */
+/*
+ * Only a flash that shows its status is not memory for the guest. A real one also shows it after a
+ * program or an erase; OVMF does not look before it goes back to the array, and to take a slot
+ * away for each of its thousands of bytes would cost seconds.
+ */
 static void flash_set_mode(struct flash *f, enum flash_mode mode)
 {
-	bool was_array = f->mode == FLASH_ARRAY;
-	bool is_array = mode == FLASH_ARRAY;
+	bool was_status = f->mode == FLASH_STATUS;
+	bool is_status = mode == FLASH_STATUS;
 
 	f->mode = mode;
-	if (was_array == is_array)
+	if (was_status == is_status)
 		return;
 	int err = f->ops.map(
-		f->ops.owner, SLOT_VARS, f->vars_gpa, f->vars_size, is_array ? f->vars : NULL);
+		f->ops.owner, SLOT_VARS, f->vars_gpa, f->vars_size, is_status ? NULL : f->vars);
 	if (err < 0)
 		log_warn("flash: cannot be mapped: %s", strerrordesc_np(-err));
 }
@@ -47,7 +51,7 @@ static void vars_program(struct flash *f, uint64_t at, unsigned int len, uint64_
 	for (unsigned int i = 0; i < len; i++)
 		f->vars[at + i] &= (uint8_t)(v >> (8 * i));
 	f->status |= STATUS_READY;
-	flash_set_mode(f, FLASH_STATUS);
+	flash_set_mode(f, FLASH_ARRAY);
 }
 
 static void vars_erase(struct flash *f, uint64_t at)
@@ -56,7 +60,7 @@ static void vars_erase(struct flash *f, uint64_t at)
 
 	memset(f->vars + block, 0xff, FLASH_BLOCK_BYTES);
 	f->status |= STATUS_READY;
-	flash_set_mode(f, FLASH_STATUS);
+	flash_set_mode(f, FLASH_ARRAY);
 }
 
 static void command_start(struct flash *f, uint8_t command)
@@ -95,14 +99,14 @@ static void flash_write(struct bus_dev *dev, uint64_t offset, unsigned int len, 
 		command_start(f, (uint8_t)v);
 }
 
-/* KVM reads the array itself, but for a read that was under way when the mode changed. */
+/* KVM reads the array itself, but for a read that was under way when its slot came back. */
 static uint64_t flash_read(struct bus_dev *dev, uint64_t offset, unsigned int len)
 {
 	const struct flash *f = CONTAINER_OF(dev, struct flash, dev);
 	uint64_t v = 0;
 
 	for (unsigned int i = 0; i < len; i++)
-		v |= (uint64_t)(f->mode == FLASH_ARRAY ? f->vars[offset + i] : f->status)
+		v |= (uint64_t)(f->mode == FLASH_STATUS ? f->status : f->vars[offset + i])
 		     << (8 * i);
 	return v;
 }

@@ -1,8 +1,8 @@
 /*
  * mon_flash: a plain guest's firmware and its variables below 4 GiB: the code a read-only memory
  *            slot, the variables a NOR flash with the part of Intel's command set (CFI command set
- *            1) that OVMF's driver uses. While the flash is in array mode KVM serves its reads;
- *            in a command mode its slot is taken away, and reads give the status.
+ *            1) that OVMF's driver uses. KVM serves reads of the array; while the status is to be
+ *            read the slot is taken away.
  *
  * Trust:   addresses, lengths and commands are the guest's; the files' contents are for the guest.
  * Owns:    a copy of the code; a mapping of the variables' file. Whoever cuts that file short while
