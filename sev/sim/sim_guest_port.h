@@ -1,6 +1,14 @@
 /*
- * sim_guest_port: how a simulated guest asks the simulated secure processor for its report.
+ * sim_guest_port: how a simulated guest asks the simulated secure processor for its report, and makes
+ *                 the exits that real guests make by other means.
  *
+ * Trust:   the port's user is the guest; every byte is hostile.
+ * Owns:    nothing.
+ * Threads: any.
+ */
+#pragma once
+
+/*
  *   Real guests send an encrypted message through the GHCB; a stock kernel that runs unencrypted
  *   has no GHCB, so the simulator answers two I/O ports inside its KVM_RUN. The monitor never sees
  *   these exits. Bytes only (8-bit IN/OUT, single or string: rep outsb, rep insb).
@@ -58,12 +66,7 @@
  *   as KVM's exits; the answer is there when the vCPU runs again.
  *
  *   Guest requests of all vCPUs share one conversation: the guest serialises them.
- *
- * Trust:   the port's user is the guest; every byte is hostile.
- * Owns:    nothing.
- * Threads: any.
  */
-#pragma once
 
 #define SIM_PORT_DATA    0x5E0u
 #define SIM_PORT_CONTROL 0x5E1u
