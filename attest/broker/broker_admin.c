@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "attest/broker/broker_sev.h"
 #include "attest/broker/kbs_json.h"
 #include "base/b64.h"
 #include "base/log.h"
@@ -277,6 +278,104 @@ static int policy_minimum(const struct admin *a, struct why *why)
 				 &a->b->store, a->tenant->name, name, (uint64_t)serial, why);
 }
 
+/* A member in base64 of min to max bytes. */
+static MUST_USE int member_bytes(const char *name, const char *text, size_t min, size_t max,
+	uint8_t *ret, size_t *ret_len, struct why *why)
+{
+	return b64_parse(text, strlen(text), ret, max, ret_len) < 0 || *ret_len < min
+		       ? why_set(why, -EBADMSG, "\"%s\": want %zu to %zu bytes in base64", name,
+				 min, max)
+		       : 0;
+}
+
+/* {"session", "tek", "tik", "certs": base64, "policy": hash, "held", "reusable"}: names the session. */
+static int session_put(const struct admin *a, struct why *why)
+{
+	AUTO(kbs_json) json_t *j = NULL;
+	AUTO(secret) struct secret keys = { 0 };
+	static uint8_t certs[LIMIT_SECRET_BYTES]; /* one thread, one request at a time */
+	const char *session = NULL, *tek = NULL, *tik = NULL, *chain = NULL, *policy = NULL;
+	uint8_t blob[SEV_SESSION_BYTES], id[32];
+	char hex[2 * sizeof id + 1];
+	int is_held = 0, is_reusable = 0;
+	struct sev_kept kept = { 0 };
+	size_t n = 0;
+
+	/* What a parser says of the text it stumbled over may be a piece of a key. */
+	int err = body_unpack(a, &j, NULL, "{s:s,s:s,s:s,s:s,s:s,s?:b,s?:b}", "session", &session,
+		"tek", &tek, "tik", &tik, "certs", &chain, "policy", &policy, "held", &is_held,
+		"reusable", &is_reusable);
+	if (err < 0)
+		return why_set(why, err,
+			"JSON: want \"session\", \"tek\", \"tik\", \"certs\", \"policy\" as texts; "
+			"\"held\", \"reusable\" as true or false");
+	if (opts_parse_hex(policy, kept.policy_hash, sizeof kept.policy_hash) < 0)
+		err = why_set(why, -EBADMSG, "\"policy\": want its hash, 64 hexadecimal digits");
+	if (err == 0)
+		err = secret_init(&keys, SEV_KEY_BYTES + SEV_TIK_BYTES);
+	if (err == 0)
+		err = member_bytes("session", session, sizeof blob, sizeof blob, blob, &n, why);
+	if (err == 0)
+		err = member_bytes("tek", tek, SEV_KEY_BYTES, SEV_KEY_BYTES, keys.p, &n, why);
+	if (err == 0)
+		err = member_bytes(
+			"tik", tik, SEV_TIK_BYTES, SEV_TIK_BYTES, keys.p + SEV_KEY_BYTES, &n, why);
+	if (err == 0)
+		err = member_bytes("certs", chain, 1, sizeof certs, certs, &n, why);
+	if (err == 0)
+		err = broker_sev_id(blob, id);
+	if (err < 0)
+		return err;
+	kept.flags = (is_held != 0 ? SEV_SESSION_HELD : 0) |
+		     (is_reusable != 0 ? SEV_SESSION_REUSABLE : 0);
+	kept.tek = keys.p;
+	kept.tik = keys.p + SEV_KEY_BYTES;
+	kept.certs = (struct attest_blob){ certs, n };
+	err = broker_sev_put(&a->b->store, a->tenant->name, id, &kept, why);
+	wr_hex_str(hex, sizeof hex, id, sizeof id);
+	if (err == 0)
+		reply_json(a->reply, json_pack("{s:s}", "session", hex));
+	return err;
+}
+
+static int session_list(const struct admin *a, struct why *why)
+{
+	json_t *rows = NULL;
+	int err = broker_sev_list(&a->b->store, a->tenant->name, &rows, why);
+
+	if (err == 0)
+		reply_json(a->reply, json_pack("{s:o}", "sessions", rows));
+	return err;
+}
+
+static MUST_USE int session_name(const char *text, uint8_t ret[32], struct why *why)
+{
+	return opts_parse_hex(text, ret, 32) < 0
+		       ? why_set(why, -EBADMSG, "want a session, 64 hexadecimal digits")
+		       : 0;
+}
+
+/* {"session"}. */
+static int session_release(const struct admin *a, struct why *why)
+{
+	AUTO(kbs_json) json_t *j = NULL;
+	const char *session = NULL;
+	uint8_t id[32];
+
+	int err = body_unpack(a, &j, why, "{s:s}", "session", &session);
+	if (err == 0)
+		err = session_name(session, id, why);
+	return err < 0 ? err : broker_sev_release(&a->b->store, a->tenant->name, id, why);
+}
+
+static int session_remove(const struct admin *a, struct why *why)
+{
+	uint8_t id[32];
+	int err = session_name(a->rest, id, why);
+
+	return err < 0 ? err : broker_sev_remove(&a->b->store, a->tenant->name, id, why);
+}
+
 static int metrics_get(const struct admin *a, struct why *why)
 {
 	unsigned int n = 0;
@@ -313,6 +412,10 @@ static const struct {
 	{ BROKER_GET, false, PREFIX "/launch-policy", policy_list },
 	{ BROKER_POST, true, PREFIX "/launch-policy/revoke", policy_revoke },
 	{ BROKER_POST, true, PREFIX "/launch-policy/minimum", policy_minimum },
+	{ BROKER_POST, true, PREFIX "/sev-session", session_put },
+	{ BROKER_GET, false, PREFIX "/sev-session", session_list },
+	{ BROKER_POST, true, PREFIX "/sev-session/release", session_release },
+	{ BROKER_DELETE, true, PREFIX "/sev-session/", session_remove },
 	{ BROKER_GET, false, "/metrics", metrics_get },
 	{ BROKER_GET, false, "/healthz", health_get },
 };

@@ -7,6 +7,10 @@
  *   GET  /kbs/v0/launch-policy                           the policies
  *   POST /kbs/v0/launch-policy/revoke                    by hash, or by name and serial
  *   POST /kbs/v0/launch-policy/minimum                   least serial of a name
+ *   POST /kbs/v0/sev-session                             keep the session of a SEV launch (broker_sev.h)
+ *   GET  /kbs/v0/sev-session                             the sessions
+ *   POST /kbs/v0/sev-session/release                     its launch is not held any more
+ *   DELETE /kbs/v0/sev-session/SESSION                   forget it
  *   GET  /metrics (of all tenants: for those of none), /healthz
  *
  * Trust:   the client's key, which TLS has proven, decides tenant and role; nothing else does.

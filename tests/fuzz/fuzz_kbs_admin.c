@@ -44,6 +44,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		{ BROKER_GET, "/kbs/v0/launch-policy" },
 		{ BROKER_GET, "/kbs/v0/resources" },
 		{ BROKER_GET, "/metrics" },
+		{ BROKER_POST, "/kbs/v0/sev-session" },
+		{ BROKER_POST, "/kbs/v0/sev-session/release" },
+		{ BROKER_GET, "/kbs/v0/sev-session" },
 	};
 	static const uint8_t spki[32];
 	static struct broker *b;

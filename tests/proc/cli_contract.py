@@ -26,7 +26,8 @@ VERBS = [(w.split(), n) for w, n in (
     ("policy schema", 0), ("ledger init", 1), ("ledger verify", 1), ("ledger list", 1), ("ledger prove", 2),
     ("ledger check-proof", 1), ("attest verify", 0), ("broker serve", 0), ("broker secret put", 1),
     ("broker secret list", 0), ("broker secret rm", 1), ("broker policy put", 1), ("broker policy list", 0),
-    ("broker policy revoke", 1), ("broker store import", 1), ("broker store rekey", 1))]
+    ("broker policy revoke", 1), ("broker sev-session put", 1), ("broker sev-session list", 0),
+    ("broker sev-session release", 1), ("broker sev-session rm", 1), ("broker store import", 1), ("broker store rekey", 1))]
 GROUPS = ("attest", "policy", "ledger", "broker")
 
 

@@ -556,6 +556,91 @@ static void sessions_are_no_secrets_of_guests(void **state)
 	assert_int_equal(broker_sev_release(&broker.store, "", g.session, NULL), -ENOENT);
 }
 
+/* A request of an administrator; the JSON of the answer is the caller's. */
+static int admin_ask(enum broker_method method, const char *path, const char *body, json_t **ret)
+{
+	static const uint8_t spki[32] = { 0xAD };
+	const struct broker_request rq = {
+		.method = method, .path = path, .body = body, .body_len = strlen(body), .now = NOW
+	};
+	struct broker_reply r;
+
+	broker_admin_answer(&broker, &rq, spki, &r);
+	assert_non_null(r.body);
+	assert_int_equal(kbs_json_load(r.body, strlen(r.body), ret, NULL), 0);
+	kbs_text_free(r.body);
+	return r.status;
+}
+
+/* What POST /kbs/v0/sev-session takes, for this guest. */
+static void admin_body(const struct guest *g, const uint8_t blob[SEV_SESSION_BYTES], size_t tik_len,
+	char *ret, size_t size)
+{
+	const struct attest_blob certs = certs_all();
+	struct wr w = wr_of(ret, size);
+
+	wr_str(&w, "{\"held\":true,\"policy\":\"");
+	wr_hex(&w, g->policy_hash, 32);
+	wr_str(&w, "\",\"session\":\"");
+	b64_print(&w, blob, SEV_SESSION_BYTES);
+	wr_str(&w, "\",\"tek\":\"");
+	b64_print(&w, g->tek, sizeof g->tek);
+	wr_str(&w, "\",\"tik\":\"");
+	b64_print(&w, g->tik, tik_len);
+	wr_str(&w, "\",\"certs\":\"");
+	b64_print(&w, certs.p, certs.len);
+	wr_str(&w, "\"}");
+	assert_int_equal(wr_end_str(&w), 0);
+}
+
+static void sessions_are_administered_from_afar(void **state)
+{
+	static char body[32768], path[128], name[65];
+	struct broker_tenant tenant = { .n_pins = 1 };
+	struct guest g = guest_make(KEYS, 0);
+	uint8_t blob[SEV_SESSION_BYTES];
+	AUTO(kbs_json) json_t *put = NULL;
+	AUTO(kbs_json) json_t *list = NULL;
+	AUTO(kbs_json) json_t *bad = NULL;
+	AUTO(kbs_json) json_t *released = NULL;
+	AUTO(kbs_json) json_t *removed = NULL;
+	AUTO(kbs_json) json_t *again = NULL;
+	AUTO(kbs_json) json_t *denied = NULL;
+
+	tenant.pins[0].sha256[0] = 0xAD;
+	broker.config.tenants = &tenant;
+	broker.config.n_tenants = 1;
+	memset(blob, 0x5E, sizeof blob);
+	admin_body(&g, blob, sizeof g.tik, body, sizeof body);
+	assert_int_equal(admin_ask(BROKER_POST, "/kbs/v0/sev-session", body, &denied), 403);
+	tenant.pins[0].may_write = true;
+	assert_int_equal(admin_ask(BROKER_POST, "/kbs/v0/sev-session", body, &put), 200);
+	assert_int_equal(broker_sev_id(blob, g.session), 0);
+	wr_hex_str(name, sizeof name, g.session, 32);
+	assert_string_equal(json_string_value(json_object_get(put, "session")), name);
+	assert_int_equal(admin_ask(BROKER_GET, "/kbs/v0/sev-session", "", &list), 200);
+	assert_true(json_array_size(json_object_get(list, "sessions")) > 0);
+	assert_int_equal(ask_recorded(&g), 202); /* held */
+	(void)snprintf(path, sizeof path, "{\"session\":\"%s\"}", name);
+	assert_int_equal(
+		admin_ask(BROKER_POST, "/kbs/v0/sev-session/release", path, &released), 200);
+	assert_int_equal(ask_recorded(&g), 200);
+	(void)snprintf(path, sizeof path, "/kbs/v0/sev-session/%s", name);
+	assert_int_equal(admin_ask(BROKER_DELETE, path, "", &removed), 200);
+	assert_int_equal(admin_ask(BROKER_DELETE, path, "", &again), 404);
+	assert_int_equal(ask_recorded(&g), 401);
+	/* A key without the digest of its platform would leave that open. */
+	admin_body(&g, blob, 16, body, sizeof body);
+	assert_int_equal(admin_ask(BROKER_POST, "/kbs/v0/sev-session", body, &bad), 400);
+	/* Nothing of a key that does not parse is quoted. */
+	AUTO(kbs_json) json_t *cut = NULL;
+	assert_int_equal(
+		admin_ask(BROKER_POST, "/kbs/v0/sev-session", "{\"tek\":\"c2VjcmV0", &cut), 400);
+	assert_null(strstr(json_string_value(json_object_get(cut, "detail")), "c2Vj"));
+	broker.config.tenants = NULL;
+	broker.config.n_tenants = 0;
+}
+
 static void guids_are_what_was_published(void **state)
 {
 	char text[KBS_SEV_GUID_TEXT + 1];
@@ -629,6 +714,7 @@ int main(void)
 		cmocka_unit_test(key_that_cannot_go_out_stops_all),
 		cmocka_unit_test(requests_that_are_none_are_refused),
 		cmocka_unit_test(sessions_are_no_secrets_of_guests),
+		cmocka_unit_test(sessions_are_administered_from_afar),
 		cmocka_unit_test(guids_are_what_was_published),
 	};
 
