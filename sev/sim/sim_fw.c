@@ -14,7 +14,9 @@
 #include <unistd.h>
 
 #include "base/fd.h"
+#include "base/log.h"
 #include "base/num.h"
+#include "base/wr.h"
 #include "sev/abi_tdx.h"
 #include "sev/fw.h"
 #include "sev/sim/sim_dev.h"
@@ -375,15 +377,31 @@ static int fault_step(enum sim_command call)
 	return -(int)(sim_script_step(&machine.platform.script, call) & ~SIM_FAULT_ERRNO);
 }
 
+/* What the launch came to, for who compares it with a prediction (tests/referee). */
+static void launch_say(const struct sim_vm *vm)
+{
+	uint8_t digest[SNP_DIGEST_BYTES] = { 0 };
+	char hex[2 * sizeof digest + 1];
+
+	if (vm->kind->digest == NULL)
+		return;
+	vm->kind->digest(vm, digest);
+	wr_hex_str(hex, sizeof hex, digest, sizeof digest);
+	log_info("simulator: launched, digest %s", hex);
+}
+
 static MUST_USE int sim_ioctl(int fd, unsigned long request, unsigned long arg)
 {
 	struct sim_vcpu vcpu = { .fd = -1 };
 
 	(void)pthread_mutex_lock(&lock);
 	struct thing t = thing_find(fd);
+	bool was_launched = t.vm != NULL && t.vm->is_launched;
 	int ret = fault_step(SIM_IOCTL);
 	if (ret == 0)
 		ret = thing_ioctl(&t, request, arg);
+	if (t.vm != NULL && t.vm->is_launched && !was_launched)
+		launch_say(t.vm);
 	if (ret == SIM_PASS && request == ABI_PRE_FAULT_MEMORY)
 		ret = sim_vm_prefault(t.vm, (void *)arg);
 	if (t.kind == THING_VCPU)

@@ -7,8 +7,11 @@ guest prints. A bad one must be refused, in the words that real firmware's statu
 The environment names the files: referee.sh.
 """
 import base64
+import hashlib
+import json
 import os
 import re
+import socket
 import subprocess
 import sys
 import tempfile
@@ -21,6 +24,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, utils
 BUILD = os.path.abspath(sys.argv[1])
 ATTEST = f"{BUILD}/attest/casemate-attest"
 PRELOAD = f"{BUILD}/sev/sim/casemate-sim-preload.so"
+CASEMATE = f"{BUILD}/vmm/super/casemate"
 MINT = f"{BUILD}/sev/sim/casemate-sim-platform"
 KERNEL, INITRD = os.environ["REFEREE_KERNEL"], os.environ["REFEREE_INITRD"]
 AMDSEV, OVMF = os.environ["REFEREE_AMDSEV"], os.environ["REFEREE_OVMF"]
@@ -33,6 +37,13 @@ LAUNCH_S, BOOT_S = 60, 150
 
 class Failed(Exception):
     pass
+
+
+def attest(*words):
+    done = subprocess.run([ATTEST, *words], capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        raise Failed(f"casemate-attest {words[0]}: {done.stderr.strip()}")
+    return done.stdout
 
 
 # --- what QEMU is told -------------------------------------------------------------------------
@@ -57,16 +68,22 @@ class Case:
     be another than the predicted one."""
 
     def __init__(self, name, kind, *, firmware=AMDSEV, kernel=KERNEL, vcpus=1, cpu="EPYC-v4",
-                 memory=512, machine="", policy=None, options=None, boots=False, refused=None,
+                 memory=512, owner=None, by="qemu", machine="", policy=None, options=None, boots=False, refused=None,
                  platform="plain", predict=None, host_data=None, differs=False):
         self.name, self.kind, self.firmware, self.kernel = name, kind, firmware, kernel
         self.vcpus, self.cpu, self.memory, self.machine = vcpus, cpu, memory, machine
-        defaults = {"snp": 0x30000, "sev": 1, "sev-es": 5, "tdx": None}
+        defaults = {"snp": 0x30000, "sev": 9, "sev-es": 13, "tdx": None}
         self.policy = defaults[kind] if policy is None else policy
         self.options = options or {}
         self.boots, self.refused, self.platform = boots, refused, platform
         self.predict = predict or {}
-        self.host_data, self.differs = host_data, differs
+        self.host_data, self.differs, self.owner = host_data, differs, owner
+        self.by = by
+        if kind == "tdx":
+            # The width of a guest address, which KVM tells QEMU on processors with TDX.
+            self.cpu = "host,host-phys-bits=off,phys-bits=48,guest-phys-bits=48"
+            self.firmware, self.machine = INTELTDX, "kernel-irqchip=split"
+            self.platform = "td" if platform == "plain" else platform
 
     def object_text(self):
         types = {"snp": "sev-snp-guest", "sev": "sev-guest", "sev-es": "sev-guest",
@@ -91,7 +108,7 @@ class Case:
         command = [ATTEST, "digest"]
         for k, v in (words | self.predict).items():
             command += [f"--{k}", str(v)]
-        return subprocess.run(command, check=True, capture_output=True, text=True).stdout.split()[0]
+        return attest(*command[1:]).split()[0]
 
 
 # --- ID blocks, as their owner makes them ------------------------------------------------------
@@ -128,6 +145,111 @@ def id_options(case, *, digest=None, policy=None, spoil=None, author=False):
         auth[spoil] ^= 1
     options = {"id-block": base64.b64encode(block).decode(), "id-auth": base64.b64encode(auth).decode()}
     return options | ({"author-key-enabled": "on"} if author else {})
+
+
+# --- the owner of a SEV guest ------------------------------------------------------------------
+
+class Monitor:
+    """QEMU's control socket."""
+
+    def __init__(self, path):
+        self.sock = socket.socket(socket.AF_UNIX)
+        self.sock.connect(path)
+        self.file = self.sock.makefile("rw", encoding="utf-8")
+        self.file.readline()
+        self.ask("qmp_capabilities")
+
+    def ask(self, command, **arguments):
+        self.file.write(json.dumps({"execute": command, "arguments": arguments}))
+        self.file.flush()
+        while True:
+            answer = json.loads(self.file.readline())
+            if "return" in answer:
+                return answer["return"]
+            if "error" in answer:
+                raise Failed(f"{command}: {answer['error']['desc']}")
+
+
+def with_monitor(case, folder, work):
+    """A stopped QEMU for `case`, and what work(monitor, process) gives."""
+    process = start(case, folder, "-S", "-qmp", f"unix:{folder}/qmp,server=on,wait=off")
+    try:
+        if not wait_for(process, LAUNCH_S, lambda: os.path.exists(f"{folder}/qmp")):
+            raise Failed(f"no control socket: {tail(folder + '/stderr')}")
+        return work(Monitor(f"{folder}/qmp"), process)
+    finally:
+        process.kill()
+        process.wait()
+
+
+def owner_session(case, folder):
+    """The owner, offline: a session for the platform that QEMU describes."""
+    os.makedirs(f"{folder}/probe")
+    probe = Case("probe", "sev", kernel=None, firmware=OVMF)
+    told = with_monitor(probe, f"{folder}/probe", lambda m, _: m.ask("query-sev-capabilities"))
+    with open(f"{folder}/platform", "wb") as f:
+        f.write(base64.b64decode(told["pdh"]) + base64.b64decode(told["cert-chain"]))
+    ca = f"{TOP}/certificates/sev-ca.cert"
+    attest("sev-session", "--certs", f"{folder}/platform", "--certs", ca, "--root", ca,
+           "--policy", hex(case.policy), "--out", folder)
+    case.options = case.options | {"session-file": f"{folder}/session.b64",
+                                   "dh-cert-file": f"{folder}/godh.b64"}
+
+
+def spoil_base64(path, offset):
+    with open(path, encoding="ascii") as f:
+        data = bytearray(base64.b64decode(f.read()))
+    data[offset] ^= 1
+    with open(path, "w", encoding="ascii") as f:
+        f.write(base64.b64encode(data).decode())
+
+
+def owner_secret(case, folder, monitor):
+    """Judge the measurement, send a secret."""
+    measured = base64.b64decode(monitor.ask("query-sev-launch-measure")["data"])
+    state = monitor.ask("query-sev")
+    with open(f"{folder}/measure", "wb") as f:
+        f.write(measured)
+    with open(f"{folder}/secret", "wb") as f:
+        f.write(b"the owner's secret")
+    attest("sev-secret", "--keys", folder, "--measure", f"{folder}/measure", "--sev-api",
+           f"{state['api-major']}.{state['api-minor']}.{state['build-id']}", "--sev-policy",
+           hex(case.policy), "--sev-digest", case.predicted(), "--secret",
+           f"736869e5-84f0-4973-92ec-06879ce3da0b:{folder}/secret", "--out", folder)
+    if case.owner == "bad-secret":
+        spoil_base64(f"{folder}/secret-header.b64", 30)
+    monitor.ask("sev-inject-launch-secret", **{"packet-header": read(f"{folder}/secret-header.b64"),
+                                               "secret": read(f"{folder}/secret.b64")})
+
+
+def run_owned(case, folder):
+    """A launch that its owner attests before it may run."""
+    owner_session(case, folder)
+    if case.owner == "bad-session":
+        spoil_base64(f"{folder}/session.b64", 70)
+        process = start(case, folder)
+        try:
+            check_refused(case, folder, process)
+        finally:
+            process.kill()
+            process.wait()
+        return
+
+    def work(monitor, process):
+        try:
+            owner_secret(case, folder, monitor)
+        except Failed as e:
+            if case.refused is None or case.refused not in str(e):
+                raise
+            return
+        if case.refused is not None:
+            raise Failed("a spoilt secret is accepted")
+        monitor.ask("cont")
+        if not wait_for(process, LAUNCH_S, lambda: launch_line(folder) is not None):
+            raise Failed(f"no launch: {tail(folder + '/stderr')}")
+        check_launch(case, launch_line(folder))
+
+    with_monitor(case, folder, work)
 
 
 # --- one run -----------------------------------------------------------------------------------
@@ -196,14 +318,18 @@ def check_boot(case, folder, process):
         raise Failed(f"the guest has {cpus} CPUs, not {case.vcpus}")
 
 
-def run(case, folder):
+def start(case, folder, *more):
     env = {"PATH": os.environ["PATH"], "CASEMATE_SIM_PLATFORM": f"{TOP}/{case.platform}",
            "CASEMATE_SIM_LOG": f"{folder}/launches",
            "OPENSSL_ia32cap": os.environ.get("OPENSSL_ia32cap", "")}
     env["QEMU_PRELOAD" if case.kind == "tdx" else "LD_PRELOAD"] = PRELOAD
     with open(f"{folder}/stderr", "w", encoding="utf-8") as err:
-        process = subprocess.Popen(qemu_command(case, folder), env=env, stdin=subprocess.DEVNULL,
-                                   stdout=err, stderr=err)
+        return subprocess.Popen(qemu_command(case, folder) + list(more), env=env,
+                                stdin=subprocess.DEVNULL, stdout=err, stderr=err)
+
+
+def run(case, folder):
+    process = start(case, folder)
     try:
         if case.refused is not None:
             check_refused(case, folder, process)
@@ -216,6 +342,72 @@ def run(case, folder):
     finally:
         process.kill()
         process.wait()
+
+
+# --- casemate's own launch of the same ---------------------------------------------------------
+
+TEES = {
+    "snp": {"product": ["Milan"],
+            "guest_policy": {"abi_major": 0, "abi_minor": 0, "smt": True, "debug": False,
+                             "migrate_ma": False, "single_socket": False}},
+    "sev": {"policy": "0x9"},
+    "sev-es": {"policy": "0xd"},
+    "tdx": {"attributes": {}},
+}
+
+
+def pinned(path):
+    with open(path, "rb") as f:
+        return {"file": path, "sha384": "sha384:" + hashlib.sha384(f.read()).hexdigest()}
+
+
+def write_policy(case, folder):
+    tee = {"type": case.kind, "simulated": True,
+           "tdx" if case.kind == "tdx" else case.kind[:3]: TEES[case.kind]}
+    boot = {"firmware": pinned(case.firmware)}
+    if case.kernel:
+        boot |= {"kernel": pinned(case.kernel), "initrd": pinned(INITRD), "cmdline": CMDLINE}
+    cpu = {} if case.kind == "tdx" else {"cpu": case.cpu}
+    policy = {"schema": "launch-policy/1", "name": f"test.referee/{case.name}", "serial": 1,
+              "labels": {"env": "dev", "data_class": "none"}, "tee": tee, "boot": boot,
+              "machine": {"vcpus": case.vcpus, "memory_mib": case.memory} | cpu,
+              "devices": {"console": "serial"}, "host": {"seccomp": "strict", "core_dump": "forbid"},
+              "audit": {"ledger": "ledger", "key": "ledger.pem", "origin": "log.test/referee"}}
+    with open(f"{folder}/policy.jsonc", "w", encoding="utf-8") as f:
+        json.dump(policy, f)
+
+
+def run_casemate(case, folder):
+    """The digest of casemate's launch, of its `measure`, and of QEMU's prediction are one."""
+    write_policy(case, folder)
+    measured = attest("measure", f"{folder}/policy.jsonc").split()[0]
+    if measured != case.predicted():
+        raise Failed(f"measure says {measured}, digest says {case.predicted()}")
+    for command in (["openssl", "genpkey", "-algorithm", "ed25519", "-out", "ledger.pem"],
+                    [CASEMATE, "ledger", "init", "ledger", "--origin", "log.test/referee", "--key",
+                     "ledger.pem"]):
+        subprocess.run(command, cwd=folder, check=True, capture_output=True)
+    with open(f"{folder}/stderr", "w", encoding="utf-8") as err, \
+            open(f"{folder}/console", "w", encoding="utf-8") as out:
+        process = subprocess.Popen([CASEMATE, "run", "--simulator", f"{TOP}/{case.platform}",
+                                    "policy.jsonc"], cwd=folder, stdin=subprocess.DEVNULL, stdout=out,
+                                   stderr=err)
+    said = re.compile(r"simulator: launched, digest ([0-9a-f]{96})")
+    try:
+        if not wait_for(process, LAUNCH_S, lambda: said.search(read(f"{folder}/stderr"))):
+            raise Failed(f"no launch: {tail(folder + '/stderr')}")
+        digest = said.search(read(f"{folder}/stderr")).group(1)
+        if digest != measured.ljust(96, "0"):
+            raise Failed(f"digest {digest}, predicted {measured}")
+        if case.boots:
+            check_boot(case, folder, process)
+    finally:
+        process.terminate()
+        try:
+            process.wait(20)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
 
 
 # --- the cases ---------------------------------------------------------------------------------
@@ -256,6 +448,23 @@ CASES = [
     Case("sev-es-milan", "sev-es", vcpus=2, cpu="EPYC-Milan", options={"legacy-vm-type": "off"}),
     # KVM_SEV_ES_INIT leaves the FPU's part of the VMSA empty: casemate never asks for it.
     Case("sev-es-of-old-kernels", "sev-es", vcpus=2, differs=True, options={"legacy-vm-type": "on"}),
+    Case("sev-owner", "sev", owner="secret"),
+    Case("sev-es-owner", "sev-es", owner="secret", options={"legacy-vm-type": "off"}),
+    Case("sev-owner-session-of-another", "sev", owner="bad-session", refused="fw_error=11"),
+    Case("sev-owner-secret-of-another", "sev", owner="bad-secret",
+         refused="fw_error=11 'Bad measurement'"),
+
+    Case("tdx", "tdx", boots=True),
+    Case("tdx-8-vcpus", "tdx", vcpus=8),
+    Case("tdx-identities", "tdx", options={k: base64.b64encode(bytes(range(48))).decode()
+                                           for k in ("mrconfigid", "mrowner", "mrownerconfig")}),
+    Case("tdx-no-key-left", "tdx", platform="td-without-keys", refused="No space left on device"),
+
+    Case("casemate-snp", "snp", by="casemate", vcpus=2),
+    Case("casemate-snp-8-vcpus-milan", "snp", by="casemate", vcpus=8, cpu="EPYC-Milan"),
+    Case("casemate-sev", "sev", by="casemate", vcpus=2),
+    Case("casemate-sev-es", "sev-es", by="casemate", vcpus=2),
+    Case("casemate-tdx", "tdx", by="casemate", vcpus=2),
 ]
 
 
@@ -264,16 +473,23 @@ CASES = [
 def judge(case, folder):
     os.mkdir(folder)
     try:
-        run(case, folder)
+        if case.kind == "tdx" and not (QEMU_SID and INTELTDX):
+            return f"ok %d - {case.name} # SKIP sid's QEMU or its ovmf-inteltdx cannot be had here"
+        how = run_casemate if case.by == "casemate" else run_owned if case.owner else run
+        how(case, folder)
     except Failed as e:
         return f"not ok %d - {case.name}\n# {e}"
     return f"ok %d - {case.name}"
 
 
 def make_platforms():
-    for name, words in {"plain": [], "stops": ["--seed", "7"], 
+    for name, words in {"plain": ["--memlock", str(4 << 20)],
+                        "stops": ["--seed", "7"],
+                        "td": ["--product", "TDX", "--seed", "0"],
+                        "td-without-keys": ["--product", "TDX", "--tdx-keys", "0"],
                         "fault": ["--fault", "SNP_LAUNCH_UPDATE 5 INVALID_PAGE_STATE"]}.items():
-        subprocess.run([MINT, "create", f"{TOP}/{name}", "--ark-dir", f"{TOP}/certificates"] + words,
+        subprocess.run([MINT, "create", f"{TOP}/{name}", "--ark-dir",
+                        f"{TOP}/certificates{'' if name == 'plain' else '-' + name}"] + words,
                        check=True)
 
 
