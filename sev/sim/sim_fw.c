@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <linux/capability.h>
 #include <pthread.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -434,16 +435,32 @@ static MUST_USE int platform_load(struct sim_machine *m, struct why *why)
 	return err;
 }
 
-/* What KVM would let this process pin: its limit, but for those with CAP_IPC_LOCK. ABI 2.5. */
-static uint64_t memlock_read(const struct sim_platform *p)
+/* CAP_IPC_LOCK counts in the first user namespace only; whoever cannot see that it is in it is not. */
+static bool may_lock_any(void)
 {
 	struct __user_cap_header_struct head = { .version = _LINUX_CAPABILITY_VERSION_3 };
 	struct __user_cap_data_struct caps[_LINUX_CAPABILITY_U32S_3] = { 0 };
-	struct rlimit limit = { .rlim_cur = RLIM_INFINITY };
+	uint8_t *map = NULL;
+	size_t len = 0;
+	unsigned int inside = 1, outside = 1, n = 0;
+
+	if (syscall(SYS_capget, &head, caps) < 0 || (caps[0].effective & 1u << CAP_IPC_LOCK) == 0 ||
+		fd_read_path("/proc/self/uid_map", PAGE_BYTES, &map, &len, NULL) < 0)
+		return false;
+	bool is_first = sscanf((const char *)map, "%u %u %u", &inside, &outside, &n) == 3 &&
+			inside == 0 && outside == 0 && n == UINT32_MAX;
+	free(map);
+	return is_first;
+}
+
+/* What KVM would let this process pin. ABI 2.5. */
+static uint64_t memlock_read(const struct sim_platform *p)
+{
+	struct rlimit limit = { .rlim_cur = 0 };
 
 	if (p->memlock_bytes != 0)
 		return p->memlock_bytes;
-	if (syscall(SYS_capget, &head, caps) == 0 && (caps[0].effective & 1u << CAP_IPC_LOCK) != 0)
+	if (may_lock_any())
 		return UINT64_MAX;
 	return getrlimit(RLIMIT_MEMLOCK, &limit) == 0 ? limit.rlim_cur : 0;
 }

@@ -368,7 +368,8 @@ static MUST_USE int snp_command(struct sim_vm *vm, struct abi_sev_cmd *cmd)
 
 static bool snp_is_offered(const struct sim_machine *m)
 {
-	return m->platform.has_sev && (m->platform.kinds & SIM_KIND_SNP) != 0;
+	return m->platform.has_sev && (m->platform.kinds & SIM_KIND_SNP) != 0 &&
+	       (m->platform.flags & SIM_FLAG_NO_SNP) == 0;
 }
 
 static int snp_create(struct sim_vm *vm)
