@@ -10,6 +10,7 @@
 #include "sev/sim/sim_kind.h"
 #include "sev/sim/sim_port.h"
 #include "sev/sim/sim_psp.h"
+#include "sev/sim/sim_sev_mem.h"
 #include "sev/sim/sim_vmsa.h"
 
 #define GHCB_VERSION_MAX 2u
@@ -55,104 +56,6 @@ static MUST_USE int arg_read(const struct abi_sev_cmd *cmd, void *ret, size_t le
 static void arg_write(const struct abi_sev_cmd *cmd, const void *p, size_t len)
 {
 	memcpy(user_pointer(cmd->data), p, len);
-}
-
-/* --- memory ---------------------------------------------------------------------------------- */
-
-/* What is plain becomes scrambled, and the other way round. */
-static void memory_flip(const struct sim_vm *vm, uint64_t addr, uint64_t len)
-{
-	uint8_t iv[SIM_AES_BYTES] = { 0 };
-
-	for (size_t i = 0; i < 8; i++)
-		iv[SIM_AES_BYTES - 1 - i] = (uint8_t)((addr >> 4) >> (8 * i));
-	sim_aes_ctr(&vm->m->crypto, vm->sev->key, iv, user_pointer(addr), len);
-}
-
-static bool is_encrypted(const struct sim_sev *sev, uint64_t first, uint64_t end)
-{
-	uint64_t until;
-
-	return sim_ranges_get(&sev->encrypted, first, &until) || until < end;
-}
-
-/* Twice encrypted is garbage to the guest, whatever is done about it later. */
-static MUST_USE int memory_encrypt(struct sim_vm *vm, uint64_t addr, uint64_t len)
-{
-	uint8_t once[SIM_AES_BYTES];
-	const uint8_t iv[SIM_AES_BYTES] = { 0 };
-
-	if (!is_encrypted(vm->sev, addr, addr + len)) {
-		memory_flip(vm, addr, len);
-		return sim_ranges_set(&vm->sev->encrypted, addr, addr + len, true);
-	}
-	if (sim_random(once, sizeof once) < 0)
-		return -EIO;
-	sim_aes_ctr(&vm->m->crypto, once, iv, user_pointer(addr), len);
-	return 0;
-}
-
-/* The guest runs unencrypted: it finds what was measured. */
-static void memory_open(struct sim_vm *vm)
-{
-	const struct sim_ranges *r = &vm->sev->encrypted;
-
-	for (size_t i = 0; i < r->n; i++)
-		memory_flip(vm, r->at[i].first, r->at[i].end - r->at[i].first);
-	sim_ranges_done(&vm->sev->encrypted);
-}
-
-/* KVM pins what it is given; every page counts against RLIMIT_MEMLOCK. ABI 2.5. */
-static uint64_t bytes_pinned(uint64_t addr, uint64_t len)
-{
-	uint64_t first = addr & ~(uint64_t)(PAGE_BYTES - 1);
-
-	return (addr + len - first + PAGE_BYTES - 1) & ~(uint64_t)(PAGE_BYTES - 1);
-}
-
-static MUST_USE int pin_check(const struct sim_vm *vm, uint64_t addr, uint64_t len)
-{
-	uint64_t end, sum;
-
-	if (len == 0 || num_add(&end, addr, len) < 0 || end > UINT64_MAX - PAGE_BYTES)
-		return -EINVAL;
-	if (num_add(&sum, vm->sev->locked_bytes, bytes_pinned(addr, len)) < 0 ||
-		sum > vm->m->memlock_bytes)
-		return -ENOMEM;
-	return addr != 0 ? 0 : -EFAULT;
-}
-
-static struct sim_sev_region *region_find(struct sim_sev *sev, uint64_t addr, uint64_t size)
-{
-	for (size_t i = 0; i < ARRAY_LEN(sev->region); i++)
-		if (sev->region[i].addr == addr && sev->region[i].size == size)
-			return &sev->region[i];
-	return NULL;
-}
-
-static MUST_USE int region_register(struct sim_vm *vm, const struct kvm_enc_region *r)
-{
-	struct sim_sev_region *free_one = region_find(vm->sev, 0, 0);
-	int err = pin_check(vm, r->addr, r->size);
-
-	if (err < 0)
-		return err;
-	if (free_one == NULL)
-		return -ENOMEM;
-	*free_one = (struct sim_sev_region){ r->addr, r->size };
-	vm->sev->locked_bytes += bytes_pinned(r->addr, r->size);
-	return 0;
-}
-
-static MUST_USE int region_unregister(struct sim_vm *vm, const struct kvm_enc_region *r)
-{
-	struct sim_sev_region *have = r->size != 0 ? region_find(vm->sev, r->addr, r->size) : NULL;
-
-	if (have == NULL)
-		return -EINVAL;
-	*have = (struct sim_sev_region){ 0 };
-	vm->sev->locked_bytes -= bytes_pinned(r->addr, r->size);
-	return 0;
 }
 
 /* --- initialisation -------------------------------------------------------------------------- */
@@ -318,7 +221,7 @@ static int launch_update_data(struct sim_vm *vm, struct abi_sev_cmd *cmd)
 	int err = arg_read(cmd, &u, sizeof u);
 
 	if (err == 0)
-		err = pin_check(vm, u.uaddr, u.len);
+		err = sim_sev_check_pin(vm, u.uaddr, u.len);
 	if (err < 0)
 		return err;
 	uint32_t status = command_judge(vm, SIM_LAUNCH_UPDATE_DATA, IN(SIM_SEV_UPDATE));
@@ -329,7 +232,7 @@ static int launch_update_data(struct sim_vm *vm, struct abi_sev_cmd *cmd)
 	if (status != FW_SUCCESS)
 		return sim_psp_result(status, &cmd->error);
 	sim_sha256_add(vm->sev->sha, user_pointer(u.uaddr), u.len);
-	err = memory_encrypt(vm, u.uaddr, u.len);
+	err = sim_sev_encrypt(vm, u.uaddr, u.len);
 	return err == 0 ? sim_psp_result(FW_SUCCESS, &cmd->error) : err;
 }
 
@@ -411,7 +314,7 @@ static MUST_USE int secret_check(const struct sim_vm *vm, const struct kvm_sev_l
 {
 	bool is_one_page = a->guest_uaddr / PAGE_BYTES ==
 			   (a->guest_uaddr + MAX(a->guest_len, 1u) - 1) / PAGE_BYTES;
-	int err = pin_check(vm, a->guest_uaddr, a->guest_len);
+	int err = sim_sev_check_pin(vm, a->guest_uaddr, a->guest_len);
 
 	if (err < 0)
 		return err;
@@ -461,7 +364,7 @@ static int launch_secret(struct sim_vm *vm, struct abi_sev_cmd *cmd)
 	memcpy(user_pointer(a.guest_uaddr), bytes, a.guest_len);
 	explicit_bzero(bytes, sizeof bytes);
 	if (err == 0)
-		err = memory_encrypt(vm, a.guest_uaddr, a.guest_len);
+		err = sim_sev_encrypt(vm, a.guest_uaddr, a.guest_len);
 	return err == 0 ? sim_psp_result(FW_SUCCESS, &cmd->error) : err;
 }
 
@@ -472,7 +375,7 @@ static int launch_finish(struct sim_vm *vm, struct abi_sev_cmd *cmd)
 	if (status == FW_SUCCESS) {
 		vm->sev->state = SIM_SEV_RUNNING;
 		vm->is_launched = true;
-		memory_open(vm);
+		sim_sev_open(vm);
 	}
 	return sim_psp_result(status, &cmd->error);
 }
@@ -559,13 +462,13 @@ static MUST_USE int debug_copy(
 	if (status != FW_SUCCESS)
 		return sim_psp_result(status, &cmd->error);
 	uint64_t guest = is_decrypt ? d.src_uaddr : d.dst_uaddr;
-	bool is_scrambled = is_encrypted(vm->sev, guest, guest + d.len) &&
+	bool is_scrambled = sim_sev_is_encrypted(vm->sev, guest, guest + d.len) &&
 			    num_is_aligned(guest | d.len, SIM_AES_BYTES);
 	if (is_scrambled)
-		memory_flip(vm, guest, d.len);
+		sim_sev_flip(vm, guest, d.len);
 	memmove(user_pointer(d.dst_uaddr), user_pointer(d.src_uaddr), d.len);
 	if (is_scrambled)
-		memory_flip(vm, guest, d.len);
+		sim_sev_flip(vm, guest, d.len);
 	return sim_psp_result(FW_SUCCESS, &cmd->error);
 }
 
@@ -715,8 +618,8 @@ static int sev_vm_ioctl(struct sim_vm *vm, unsigned long request, unsigned long 
 		return -ENOTTY;
 	if (region == NULL)
 		return -EFAULT;
-	return request == KVM_MEMORY_ENCRYPT_REG_REGION ? region_register(vm, region)
-							: region_unregister(vm, region);
+	return request == KVM_MEMORY_ENCRYPT_REG_REGION ? sim_sev_register(vm, region)
+							: sim_sev_unregister(vm, region);
 }
 
 static int sev_run_check(struct sim_vm *vm, struct sim_vcpu *vcpu)
