@@ -25,6 +25,7 @@
 #include "tests/sim/tdxkit.h"
 #include "tests/unit/cm.h"
 #include "tests/unit/fw_maker.h"
+#include "vmm/monitor/mon_exit.h"
 #include "vmm/monitor/mon_launch.h"
 
 #define RAM_BYTES (12ull << 20)
@@ -309,6 +310,125 @@ static void pages_of_a_td_are_converted(void **state)
 	assert_int_equal(guest_convert(g, RAM_BYTES - 0x1000, 0x2000, false), -EFAULT);
 	assert_false(guest_is_shared(g, UINT64_MAX, 2));
 	bench_close(b);
+}
+
+/* --- exits of a simulated SNP guest ------------------------------------------------------------------ */
+
+static void refused(struct bench *b, enum guest_kind kind, int want, const char *words);
+
+struct running {
+	struct bench *b;
+	struct certs certs;
+	struct quotes quotes;
+	struct vcpu vcpu;
+	char crash[300];
+};
+
+static void crashed(void *owner, const char *text)
+{
+	struct running *r = owner;
+
+	(void)snprintf(r->crash, sizeof r->crash, "%s", text);
+}
+
+static struct running *running_open(int certs_fd)
+{
+	struct running *r = calloc(1, sizeof *r);
+
+	assert_non_null(r);
+	r->b = bench_open(GUEST_SNP, NULL);
+	if (certs_fd >= 0) {
+		fd_drop(&r->b->fds[MON_FD_SNP_CERTS]);
+		r->b->fds[MON_FD_SNP_CERTS] = certs_fd;
+	}
+	assert_int_equal(vm_make(r->b, GUEST_SNP, NULL), 0);
+	assert_int_equal(launch(r->b, &with_kernel, NULL), 0);
+	mon_certs_init(&r->certs, fd_take(&r->b->fds[MON_FD_SNP_CERTS]));
+	r->vcpu = (struct vcpu){ .fd = r->b->kvm.vcpu_fds[0], .run = r->b->kvm.runs[0] };
+	r->b->intel.vcpu[0] = r->vcpu.fd; /* its guest sends any bytes through the port */
+	r->b->intel.run = r->vcpu.run;
+	return r;
+}
+
+static void running_close(struct running *r)
+{
+	mon_certs_done(&r->certs);
+	bench_close(r->b);
+	free(r);
+}
+
+/* The guest asks by the port, and the monitor serves the exit that this is. */
+static void guest_asks(struct running *r, uint8_t command, const void *bytes, size_t len)
+{
+	const struct exit_ops ops = { NULL, r->b->kvm.guest, &r->b->memory, &r->certs, &r->quotes,
+		crashed, r };
+
+	r->vcpu.run_err = tdxkit_ask(&r->b->intel, command, bytes, len);
+	mon_exit_serve(&ops, &r->vcpu);
+	while (r->vcpu.is_completing) {
+		r->vcpu.run_err = fw_run(r->vcpu.fd);
+		assert_int_equal(
+			r->vcpu.run_err, -EINTR); /* completed, and the guest did not run */
+		mon_exit_serve(&ops, &r->vcpu);
+	}
+}
+
+static uint64_t guest_hears(struct running *r)
+{
+	uint64_t answer = UINT64_MAX;
+	uint32_t len = 0;
+	uint8_t rest[8];
+
+	assert_int_equal(tdxkit_answer(&r->b->intel, &answer, rest, sizeof rest, &len), 0);
+	return answer;
+}
+
+static void an_snp_guest_gets_its_certificates(void **state)
+{
+	uint8_t table[600] = { 1, 2, 3 };
+	struct {
+		struct snp_report_req req;
+		le64 gpa, pages;
+	} ask = { .gpa = le64_of(0x100000), .pages = le64_of(1) };
+
+	table[16] = 48;
+	table[20] = 200;
+	memset(table + 48, 0x30, 200);
+	struct running *r = running_open(file_of(table, sizeof table));
+	assert_int_equal(guest_convert(r->b->kvm.guest, 0x100000, 0x1000, false), 0);
+	guest_asks(r, SIM_CMD_EXTENDED, &ask, sizeof ask);
+	assert_string_equal(r->crash, "");
+	assert_int_equal(guest_hears(r), 0); /* status and the low half of the monitor's error */
+	assert_memory_equal(r->b->memory.map + 0x100000, table, sizeof table);
+	assert_int_equal(r->certs.n_locks, 0);
+	running_close(r);
+}
+
+static void a_host_that_cannot_forward_them_is_named(void **state)
+{
+	struct bench *b = bench_open(GUEST_SNP, NULL);
+
+	assert_int_equal(fd_pwrite_all(b->fds[MON_FD_SNP_CERTS], "x", 1, 0), 0);
+	b->amd.minted.platform.flags |= SIM_FLAG_NO_CERTS;
+	kit_done(&b->amd);
+	assert_int_equal(kit_open(&b->amd, NULL), 0);
+	b->kvm_fd = b->amd.kvm_fd;
+	b->sev_fd = b->amd.sev_fd;
+	refused(b, GUEST_SNP, -EOPNOTSUPP, "Linux 7.0");
+}
+
+static void an_snp_guest_converts_pages_and_ends_itself(void **state)
+{
+	const uint64_t convert[] = { 0x200000, 3, 0 };
+	const uint8_t terminate[] = { 1, 2 };
+	struct running *r = running_open(-1);
+
+	guest_asks(r, SIM_CMD_CONVERT, convert, sizeof convert);
+	assert_string_equal(r->crash, "");
+	assert_true(guest_is_shared(r->b->kvm.guest, 0x200000, 0x3000));
+	guest_asks(r, SIM_CMD_TERMINATE, terminate, sizeof terminate);
+	assert_non_null(strstr(r->crash, "could not be validated"));
+	running_close(r);
 }
 
 /* --- what cannot be launched ----------------------------------------------------------------------- */
@@ -629,6 +749,9 @@ int main(void)
 		cmocka_unit_test(an_snp_guest_has_the_predicted_digest),
 		cmocka_unit_test(a_td_has_the_predicted_mrtd),
 		cmocka_unit_test(pages_of_a_td_are_converted),
+		cmocka_unit_test(an_snp_guest_gets_its_certificates),
+		cmocka_unit_test(a_host_that_cannot_forward_them_is_named),
+		cmocka_unit_test(an_snp_guest_converts_pages_and_ends_itself),
 		cmocka_unit_test(what_a_kind_cannot_do_is_said),
 		cmocka_unit_test(an_owners_session_is_whole_or_refused),
 		cmocka_unit_test(the_processors_refusals_come_with_their_usual_cause),
