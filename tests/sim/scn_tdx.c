@@ -25,6 +25,7 @@
  *   digest HEX
  *   request NAME [vcpu=N]                       KVM requests of the table below
  *   msr set|get INDEX [count=N]                 how many went through
+ *   prefault gpa=X size=X [flags=X]             KVM_PRE_FAULT_MEMORY until nothing is left
  *   run                                         KVM_RUN of a guest that halts
  *   guest COMMAND NUMBER ...                    as in sim_guest_port.h; KVM_RUN's result
  *   exit tdx nr=X [gpa=X] [size=X] [vector=X] [leaf=X] [ret=X]
@@ -479,6 +480,18 @@ static int on_msr(void *p, const struct scn_line *l)
 	return n < 0 ? n : number_check(w, l, "count", (uint64_t)n);
 }
 
+static int on_prefault(void *p, const struct scn_line *l)
+{
+	struct world *w = p;
+	uint64_t arg[8] = { scn_number(l, "gpa", 0), scn_number(l, "size", 4096),
+		scn_number(l, "flags", 0) };
+	int err = 0;
+
+	for (int i = 0; i < 10000 && (err == 0 || is_transient(err)) && arg[1] > 0; i++)
+		err = fw_ioctl(vcpu_of(w, l), ABI_PRE_FAULT_MEMORY, arg);
+	return err == 0 && arg[1] > 0 ? -ELOOP : err;
+}
+
 /* --- running --------------------------------------------------------------------------------- */
 
 static int halts(struct kvm_run *run, void *owner)
@@ -653,6 +666,7 @@ static const struct scn_step steps[] = {
 	{ "request", on_request, 2 },
 	{ "mp-state", on_mp_state, 2 },
 	{ "msr", on_msr, 3 },
+	{ "prefault", on_prefault, 2 },
 	{ "run", on_run, 1 },
 	{ "guest", on_guest, 2 },
 	{ "exit", on_exit_is, 2 },
