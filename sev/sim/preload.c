@@ -297,13 +297,28 @@ static void launch_note(int vm_fd, const struct abi_sev_cmd *cmd)
 		launch_log(vm_fd);
 }
 
+/*
+ * The guest's address width goes through CPUID 0x80000008 EAX[23:16], and a VMM repeats there what
+ * KVM says of the processor: at least 48 on one with TDX, 40 or nothing on others (ABI 4.3).
+ */
+static void td_widen(struct abi_tdx_init_vm *arg)
+{
+	struct abi_tdx_cpuid *e = (void *)(arg + 1);
+
+	for (uint32_t i = 0; i < MIN(arg->nent, ABI_TDX_CPUID_MAX); i++)
+		if (e[i].function == 0x80000008u && (e[i].eax >> 16 & 0xFF) < 48)
+			e[i].eax = (e[i].eax & 0xFF00FFFFu) | 48u << 16;
+}
+
 /* A command of the firmware names /dev/sev by the VMM's descriptor. */
 static int firmware_command(int fd, struct abi_sev_cmd *cmd)
 {
 	uint32_t sev_fd = cmd->sev_fd;
-	bool is_alias = launch.vm_type != ABI_VM_TYPE_TDX && sev_fd < ALIAS_FDS &&
-			alias_of[sev_fd] == ALIAS_SEV;
+	bool is_tdx = launch.vm_type == ABI_VM_TYPE_TDX;
+	bool is_alias = !is_tdx && sev_fd < ALIAS_FDS && alias_of[sev_fd] == ALIAS_SEV;
 
+	if (is_tdx && cmd->id == ABI_TDX_INIT_VM && cmd->data != 0)
+		td_widen((void *)(uintptr_t)cmd->data);
 	if (is_alias)
 		cmd->sev_fd = (uint32_t)machine.sev_fd;
 	int ret = fw_ioctl(fd, ABI_MEMORY_ENCRYPT_OP, cmd);

@@ -4,6 +4,7 @@
 # Makes the guest's initramfs, fetches firmware and emulators, and runs suite.py in the lab: there
 # the processor that QEMU compares its settings with is the same everywhere. Skipped where any of
 # it cannot be had. Only the cases whose names hold one of the NAMEs run, if any is given.
+# REFEREE_SUITE is another program to run in place of suite.py.
 set -euo pipefail
 skip() { echo "1..0 # SKIP $1"; exit 0; }
 build=$(cd "${1:?usage: referee.sh BUILD [NAME]...}" && pwd -P)
@@ -28,6 +29,6 @@ CASEMATE_LAB=lab "$lab/lab.sh" --timeout 600 --env "REFEREE_QEMU=$qemu" \
 	--env "REFEREE_AMDSEV=$amdsev/OVMF.amdsev.fd" \
 	--env "REFEREE_INTELTDX=${inteltdx:+$inteltdx/OVMF.inteltdx.ms.fd}" \
 	--env "REFEREE_KERNEL=$kernel/vmlinuz" --env "REFEREE_INITRD=$work/initrd" \
-	-- "$here/suite.py" "$build" "$@" || status=$?
+	-- "${REFEREE_SUITE:-$here/suite.py}" "$build" "$@" || status=$?
 [ "$status" -ne 4 ] || skip 'no lab can be had here'
 exit "$status"

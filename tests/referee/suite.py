@@ -80,9 +80,7 @@ class Case:
         self.host_data, self.differs, self.owner = host_data, differs, owner
         self.by = by
         if kind == "tdx":
-            # The width of a guest address, which KVM tells QEMU on processors with TDX.
-            self.cpu = "host,host-phys-bits=off,phys-bits=48,guest-phys-bits=48"
-            self.firmware, self.machine = INTELTDX, "kernel-irqchip=split"
+            self.cpu, self.firmware, self.machine = "host", INTELTDX, "kernel-irqchip=split"
             self.platform = "td" if platform == "plain" else platform
 
     def object_text(self):
@@ -364,7 +362,7 @@ def pinned(path):
 def write_policy(case, folder):
     tee = {"type": case.kind, "simulated": True,
            "tdx" if case.kind == "tdx" else case.kind[:3]: TEES[case.kind]}
-    boot = {"firmware": pinned(case.firmware)}
+    boot = {"firmware": pinned(case.firmware)} if case.firmware else {}
     if case.kernel:
         boot |= {"kernel": pinned(case.kernel), "initrd": pinned(INITRD), "cmdline": CMDLINE}
     cpu = {} if case.kind == "tdx" else {"cpu": case.cpu}
@@ -377,37 +375,51 @@ def write_policy(case, folder):
         json.dump(policy, f)
 
 
-def run_casemate(case, folder):
-    """The digest of casemate's launch, of its `measure`, and of QEMU's prediction are one."""
+def prepare_casemate(case, folder):
     write_policy(case, folder)
-    measured = attest("measure", f"{folder}/policy.jsonc").split()[0]
-    if measured != case.predicted():
-        raise Failed(f"measure says {measured}, digest says {case.predicted()}")
     for command in (["openssl", "genpkey", "-algorithm", "ed25519", "-out", "ledger.pem"],
                     [CASEMATE, "ledger", "init", "ledger", "--origin", "log.test/referee", "--key",
                      "ledger.pem"]):
         subprocess.run(command, cwd=folder, check=True, capture_output=True)
+
+
+def start_casemate(case, folder):
     with open(f"{folder}/stderr", "w", encoding="utf-8") as err, \
             open(f"{folder}/console", "w", encoding="utf-8") as out:
-        process = subprocess.Popen([CASEMATE, "run", "--simulator", f"{TOP}/{case.platform}",
-                                    "policy.jsonc"], cwd=folder, stdin=subprocess.DEVNULL, stdout=out,
-                                   stderr=err)
-    said = re.compile(r"simulator: launched, digest ([0-9a-f]{96})")
+        return subprocess.Popen([CASEMATE, "run", "--simulator", f"{TOP}/{case.platform}", "policy.jsonc"],
+                                cwd=folder, stdin=subprocess.DEVNULL, stdout=out, stderr=err)
+
+
+def end_casemate(process):
+    process.terminate()
     try:
-        if not wait_for(process, LAUNCH_S, lambda: said.search(read(f"{folder}/stderr"))):
+        process.wait(20)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+
+
+def casemate_digest(folder):
+    found = re.search(r"simulator: launched, digest ([0-9a-f]{96})", read(f"{folder}/stderr"))
+    return found.group(1) if found else None
+
+
+def run_casemate(case, folder):
+    """The digest of casemate's launch, of its `measure`, and of QEMU's prediction are one."""
+    prepare_casemate(case, folder)
+    measured = attest("measure", f"{folder}/policy.jsonc").split()[0]
+    if measured != case.predicted():
+        raise Failed(f"measure says {measured}, digest says {case.predicted()}")
+    process = start_casemate(case, folder)
+    try:
+        if not wait_for(process, LAUNCH_S, lambda: casemate_digest(folder) is not None):
             raise Failed(f"no launch: {tail(folder + '/stderr')}")
-        digest = said.search(read(f"{folder}/stderr")).group(1)
-        if digest != measured.ljust(96, "0"):
-            raise Failed(f"digest {digest}, predicted {measured}")
+        if casemate_digest(folder) != measured.ljust(96, "0"):
+            raise Failed(f"digest {casemate_digest(folder)}, predicted {measured}")
         if case.boots:
             check_boot(case, folder, process)
     finally:
-        process.terminate()
-        try:
-            process.wait(20)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
+        end_casemate(process)
 
 
 # --- the cases ---------------------------------------------------------------------------------
@@ -439,6 +451,8 @@ CASES = [
     Case("snp-policy-no-smt", "snp", policy=0x20000,
          refused="fw_error=7 'Policy is not allowed'"),
     Case("snp-firmware-fault", "snp", platform="fault", refused="fw_error=26"),
+    Case("snp-broken-platform", "snp", platform="broken",
+         refused="Could not access KVM kernel module"),
 
     Case("sev", "sev", boots=True, vcpus=2, options={"legacy-vm-type": "off"}),
     Case("sev-legacy", "sev"),
@@ -491,6 +505,8 @@ def make_platforms():
         subprocess.run([MINT, "create", f"{TOP}/{name}", "--ark-dir",
                         f"{TOP}/certificates{'' if name == 'plain' else '-' + name}"] + words,
                        check=True)
+    with open(f"{TOP}/broken", "wb") as f:
+        f.write(b"no platform file")
 
 
 def main():
@@ -506,5 +522,6 @@ def main():
     sys.exit(not good)
 
 
-with tempfile.TemporaryDirectory() as TOP:
-    main()
+if __name__ == "__main__":
+    with tempfile.TemporaryDirectory() as TOP:
+        main()
