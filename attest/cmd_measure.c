@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "attest/eventlog.h"
 #include "attest/json_out.h"
 #include "base/cpu_model.h"
 
@@ -54,6 +55,54 @@ static const char rtmr0_why[] =
 	"it depends on the firmware's own variables and boot entries and on the "
 	"VMM's ACPI tables: take it from an event log that you have reviewed";
 
+/* Is the digest that of a predicted event of this register? */
+static bool event_is_predicted(const struct launch *l, unsigned int reg, const uint8_t *digest)
+{
+	for (size_t i = 0; digest != NULL && i < l->log.n; i++)
+		if (l->log.at[i].reg == reg && l->log.at[i].why == NULL &&
+			memcmp(l->log.at[i].digest, digest, SHA384_BYTES) == 0)
+			return true;
+	return false;
+}
+
+/* RTMR 0 as a reviewed log has it, and how much of that log is as predicted. */
+static MUST_USE int event_log_read(struct launch *l, const char *path, struct why *why)
+{
+	static struct eventlog_replay replay; /* large; one thread, one call */
+	struct measure_register *r = &l->registers[0];
+	struct eventlog log;
+	struct eventlog_event e;
+	size_t n = 0, n_predicted = 0;
+
+	int err = cmd_files_add(&l->event_log, path, LIMIT_EVIDENCE_BYTES, why);
+	if (err < 0)
+		return err;
+	struct attest_blob blob = l->event_log.at[0];
+	err = eventlog_replay(blob, TPM_ALG_SHA384, EVENTLOG_CCEL, &replay, why);
+	if (err == 0)
+		err = eventlog_open(&log, blob, why);
+	if (err < 0)
+		return why_prefix(why, err, "%s", path);
+	if (replay.problem.text[0] != '\0')
+		return why_set(why, -EACCES, "%s: %s", path, replay.problem.text);
+	while ((err = eventlog_next(&log, &e, why)) == 0) {
+		if (e.reg != 1 || e.type == EVENT_NO_ACTION)
+			continue;
+		n++;
+		n_predicted += event_is_predicted(l, 0, eventlog_digest_of(&e, TPM_ALG_SHA384));
+	}
+	if (err != -ENODATA)
+		return why_prefix(why, err, "%s", path);
+	(void)snprintf(l->log_when, sizeof l->log_when,
+		"as the event log has it; %zu of its %zu events are as predicted, review the "
+		"others",
+		n_predicted, n);
+	r->values =
+		(struct launch_values){ .n = 1, .len = SHA384_BYTES, .at[0].when = l->log_when };
+	memcpy(r->values.at[0].digest, replay.value[1], SHA384_BYTES);
+	return 0;
+}
+
 static MUST_USE int registers_predict(struct launch *l)
 {
 	static const enum launch_kind kinds[] = { LAUNCH_TDX, LAUNCH_TDX_RTMR1, LAUNCH_TDX_RTMR2 };
@@ -86,8 +135,12 @@ static MUST_USE int launch_predict(
 		err = inputs_change(a, &l->in, why);
 	if (err == 0)
 		err = launch_digest_compute(&l->in, &l->memo, &l->trace, &l->values, why);
+	if (err == 0 && a->event_log != NULL && l->in.kind != LAUNCH_TDX)
+		err = why_set(why, -EINVAL, "--event-log is for guests of type tdx");
 	if (err == 0 && l->in.kind == LAUNCH_TDX)
 		err = registers_predict(l);
+	if (err == 0 && a->event_log != NULL)
+		err = event_log_read(l, a->event_log, why);
 	return err < 0 && err != -EINVAL ? why_prefix(why, err, "%s", path) : err;
 }
 
@@ -198,6 +251,24 @@ static void registers_text(const struct launch *l, struct wr *w)
 	}
 }
 
+static void log_text(const struct launch *l, struct wr *w)
+{
+	struct eventlog log;
+	struct eventlog_event e;
+
+	if (l->event_log.n == 0 || eventlog_open(&log, l->event_log.at[0], NULL) < 0)
+		return;
+	wr_printf(w, "\n%-8s %-34s %s\n", "register", "event of the log", "");
+	while (eventlog_next(&log, &e, NULL) == 0) {
+		if (e.reg < 1 || e.reg > 3 || e.type == EVENT_NO_ACTION)
+			continue;
+		bool is_predicted =
+			event_is_predicted(l, e.reg - 1, eventlog_digest_of(&e, TPM_ALG_SHA384));
+		wr_printf(w, "RTMR %-3u %-34s %s\n", e.reg - 1, eventlog_type_name(e.type),
+			is_predicted ? "as predicted" : "not predicted");
+	}
+}
+
 static void events_text(const struct launch *l, struct wr *w)
 {
 	wr_printf(w, "\n%-8s %-26s %s\n", "register", "event", "SHA-384");
@@ -249,6 +320,8 @@ static void launch_text(const struct launch *l, bool explain, struct wr *w)
 	pieces_text(l, w);
 	if (is_tdx && l->log.n > 0)
 		events_text(l, w);
+	if (is_tdx)
+		log_text(l, w);
 	wr_printf(w, "\ncommand line: %s\nvCPUs: %u, memory: %llu MiB, VMSA features: 0x%llx\n",
 		l->in.boot.cmdline, l->in.boot.vcpus, (unsigned long long)l->in.boot.memory_mib,
 		(unsigned long long)l->in.boot.vmsa_features);
@@ -331,6 +404,8 @@ int cmd_measure(int argc, char **argv)
 		{ "vcpus", OPT_TEXT, &a.vcpus_is, "N", "so many vCPUs, whatever the policy says" },
 		{ "cpu", OPT_TEXT, &a.cpu, "MODEL", "this CPU model (EPYC-Milan), or host" },
 		{ "features", OPT_TEXT, &a.features, "HEX", "these SEV_FEATURES" },
+		{ "event-log", OPT_TEXT, &a.event_log, "FILE",
+			"tdx: take RTMR 0 from this log, and compare its events" },
 		{ "diff", OPT_TEXT, &a.diff, "DIGEST|FILE",
 			"compare with a digest, a report or quote, or another 'measure --json'" },
 		{ "candidate-cmdline", OPT_LIST, &a.cmdlines, "TEXT|@FILE",
@@ -361,5 +436,6 @@ int cmd_measure(int argc, char **argv)
 		return err > 0 ? EXIT_YES : cmd_fail(EXIT_USAGE, err, &why);
 	int status = measure_run(&a, args[0], &launch);
 	predict_files_done(&launch.files);
+	cmd_files_done(&launch.event_log);
 	return status;
 }

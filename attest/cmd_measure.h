@@ -21,7 +21,7 @@
 #define MEASURE_SCHEMA_DIFF "casemate.attest.diff/1"
 
 struct measure_args {
-	const char *diff, *vmm, *cpu, *vcpus_is, *features;
+	const char *diff, *vmm, *cpu, *vcpus_is, *features, *event_log;
 	struct opt_list kernels, initrds, cmdlines, vcpus, memories, firmwares;
 	bool as_json, explain;
 };
@@ -42,6 +42,8 @@ struct launch {
 	struct measured trace;
 	struct measure_register registers[3]; /* TDX: RTMR 0 to 2 */
 	struct rtmr_log log;
+	struct cmd_files event_log; /* TDX: one file, where one was given */
+	char log_when[160];         /* what RTMR 0's value is, then */
 };
 
 /* The answer to --diff in w; *ret_equal: is it the same launch? */

@@ -517,7 +517,14 @@ static MUST_USE int registers_compare(const struct measure_args *args, const str
 				&l->registers[i].values, o->rtmr[i], a, why);
 		else
 			text_add(a, "; RTMR %u is not predicted", i);
-	text_add(a, "; RTMR 0 is not predicted");
+	if (l->registers[0].values.n == 0)
+		text_add(a, "; RTMR 0 is not predicted");
+	else if (err == 0 && is_predicted(&l->registers[0].values, o->rtmr[0]))
+		text_add(a, "; RTMR 0 is that of the event log");
+	else if (err == 0) {
+		a->is_equal = false;
+		text_add(a, "; RTMR 0 is not that of the event log");
+	}
 	return err;
 }
 

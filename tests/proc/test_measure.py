@@ -400,6 +400,39 @@ def the_differing_register_is_named_for_tdx():
     expect(3, "--diff", "q.bin", err="a quote of TDX; the policy is for snp")
 
 
+def event_log(events):
+    """A crypto-agile log with SHA-384 alone; (register, type, digest)."""
+    spec = b"Spec ID Event03\0" + struct.pack("<IBBBBI", 0, 0, 2, 0, 2, 1) + struct.pack("<HH", 12, 48) + b"\0"
+    b = struct.pack("<II20sI", 1, 3, bytes(20), len(spec)) + spec
+    for reg, kind, d in events:
+        b += struct.pack("<IIIH", reg, kind, 1, 12) + d + struct.pack("<I", 4) + b"data"
+    return b
+
+
+@test
+def rtmr0_is_taken_from_a_reviewed_event_log():
+    policy("tdx")
+    handoff, own = sha384(hob(256)), [sha384(b"PK"), sha384(b"ACPI")]
+    write("log.bin", event_log([(1, 0x8000000B, handoff), (1, 0x8000000A, sha384(firmware()[:0x4000])),
+                                (1, 0x0000000A, own[0]), (1, 0x0000000A, own[1]), (2, 0x80000003, sha384(b"k"))]))
+    want = register(handoff, sha384(firmware()[:0x4000]), *own)
+    j = json.loads(expect(0, "--event-log", "log.bin", "--json"))
+    r = j["registers"][0]
+    assert r["predicted"] and r["values"][0]["sha384"] == want.hex(), r
+    assert "2 of its 4 events are as predicted" in r["values"][0]["when"], r
+    said = expect(0, "--event-log", "log.bin", "--explain")
+    assert said.count("  as predicted\n") + said.count(" as predicted\n") >= 2 and "RTMR 1   EV_" in said, said
+    k = authenticode(kernel())
+    rtmr2 = register(sha384(("initrd=initrd " + CMDLINE + "\0").encode("utf-16le")), sha384(b"ramdisk"))
+    write("q.bin", quote(mrtd(), [want, register(k, CALL, *LEAVE), rtmr2, bytes(48)]))
+    expect(0, "--event-log", "log.bin", "--diff", "q.bin", out="RTMR 0 is that of the event log")
+    write("q.bin", quote(mrtd(), [bytes(48), register(k, CALL, *LEAVE), rtmr2, bytes(48)]))
+    expect(1, "--event-log", "log.bin", "--diff", "q.bin", out="RTMR 0 is not that of the event log")
+    expect(3, "--event-log", "q.bin", err="q.bin")
+    policy("snp")
+    expect(2, "--event-log", "log.bin", err="for guests of type tdx")
+
+
 # --- Cloud Hypervisor -------------------------------------------------------------------------------
 
 def igvm(headers, data):

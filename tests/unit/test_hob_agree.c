@@ -4,6 +4,7 @@
 
 #include "attest/rtmr.h"
 #include "base/num.h"
+#include "base/wr.h"
 #include "tests/unit/cm.h"
 #include "vmm/monitor/mon_hob.h"
 
@@ -96,6 +97,43 @@ static void both_lists_are_the_same(void **state)
 	}
 }
 
+/* The first event of a real TD's log: QEMU, 2 GiB, edk2's sections (attestation.md, 8.2). */
+static void qemus_list_is_the_one_in_a_real_log(void **state)
+{
+	static const struct section sections[] = {
+		{ 0x810000, 0x10000, 3 },
+		{ 0x80b000, 0x2000, 3 },
+		{ 0x809000, 0x2000, 2 },
+		{ 0x800000, 0x6000, 3 },
+	};
+	static const char want[] = "0b8772e5b0b41b83e6044a68397e02f49fb47066b4fbe491"
+				   "7ea2c45c64f323fdacbb37948f821ebaf8bc9c938ba8a749";
+	static uint8_t image[IMAGE_BYTES];
+	struct launch_inputs in = { .kind = LAUNCH_TDX,
+		.firmware = image,
+		.firmware_len = sizeof image,
+		.vmm = VMM_QEMU,
+		.boot.memory_mib = 2048 };
+	uint8_t list[4096], digest[SHA384_BYTES];
+	char hex[2 * SHA384_BYTES + 1];
+	size_t len = 0;
+
+	image_make(image, sections, ARRAY_LEN(sections));
+	assert_int_equal(rtmr_hob_print(&in, list, sizeof list, &len, NULL), 0);
+	assert_int_equal(sha384_once(list, len, digest), 0);
+	wr_hex_str(hex, sizeof hex, digest, sizeof digest);
+	assert_string_equal(hex, want);
+	/* Ours is another where RAM ends elsewhere. */
+	in.boot.memory_mib = 4096;
+	assert_int_equal(rtmr_hob_print(&in, list, sizeof list, &len, NULL), 0);
+	in.vmm = VMM_CASEMATE;
+	size_t ours_len = 0;
+	uint8_t ours[4096];
+	assert_int_equal(rtmr_hob_print(&in, ours, sizeof ours, &ours_len, NULL), 0);
+	assert_int_equal(ours_len, len);
+	assert_memory_not_equal(ours, list, len);
+}
+
 static void memory_that_is_not_there_is_refused(void **state)
 {
 	static const struct section outside[] = { { 0x809000, 0x2000, 2 },
@@ -125,6 +163,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(both_lists_are_the_same),
+		cmocka_unit_test(qemus_list_is_the_one_in_a_real_log),
 		cmocka_unit_test(memory_that_is_not_there_is_refused),
 	};
 
