@@ -277,7 +277,8 @@ static int fake_run(int vcpu_fd)
 	if (t == NULL || t->kind != KIND_VCPU || guest == NULL)
 		return -EBADF;
 	struct kvm_run *run = (void *)t->vcpu.run;
-	if (run->immediate_exit != 0) /* as KVM: what was to be completed is, the guest does not run */
+	/* As KVM: what was to be completed is, the guest does not run. */
+	if (run->immediate_exit != 0)
 		return -EINTR;
 	run->io.data_offset = DATA_OFFSET;
 	return guest(run, guest_owner);
