@@ -229,7 +229,7 @@ static void vmms_start_their_vcpus_otherwise(void **state)
 {
 	struct ovmf o = firmware_of(&whole);
 	struct ovmf_launch l = launch_of(&o);
-	uint8_t pages[2 * VMM_COUNT][PAGE_BYTES];
+	uint8_t pages[2 * (VMM_KRUN + 1)][PAGE_BYTES], ours[PAGE_BYTES];
 
 	for (size_t i = 0; i < ARRAY_LEN(pages); i++) {
 		l.vmm = (enum digest_vmm)(i / 2);
@@ -238,6 +238,15 @@ static void vmms_start_their_vcpus_otherwise(void **state)
 		for (size_t k = 0; k < i; k++)
 			assert_memory_not_equal(pages[i], pages[k], PAGE_BYTES);
 	}
+	/* casemate starts them as QEMU does; Cloud Hypervisor has no firmware image to start. */
+	l.vmm = VMM_CASEMATE;
+	for (size_t i = 0; i < 2; i++) {
+		struct vmsa v = digest_vmsa(&l, i == 0);
+		vmsa_print(&v, ours);
+		assert_memory_equal(ours, pages[i], PAGE_BYTES);
+	}
+	l.vmm = VMM_CLOUD_HYPERVISOR;
+	assert_int_equal(digest_ovmf_snp(&l, ours, NULL), -EOPNOTSUPP);
 	l.vmm = VMM_KRUN;
 	struct vmsa bsp = digest_vmsa(&l, true), ap = digest_vmsa(&l, false);
 	assert_int_equal(bsp.rsi, 0x7000);
