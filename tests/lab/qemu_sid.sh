@@ -28,17 +28,14 @@ print_starter() {
 }
 
 make_qemu() {
-	local usr=$work/root/usr out=$work/out folder
+	local usr=$work/root/usr out=$work/out
 	download packages sid
 	unpack
-	mkdir -p "$out/bin" "$out/lib" "$out/data"
+	mkdir -p "$out/bin" "$out/lib"
 	mv "$usr/bin/qemu-system-x86_64" "$out/bin/"
 	mv "$usr/lib/x86_64-linux-gnu/qemu" "$out/modules"
 	find "$usr/lib/x86_64-linux-gnu" -maxdepth 1 -name '*.so*' -exec cp -P -t "$out/lib" {} +
-	for folder in qemu seabios lib/ipxe/qemu; do
-		[ ! -d "$usr/share/$folder" ] || cp -rL "$usr/share/$folder/." "$out/data" 2>/dev/null || true
-		[ ! -d "$usr/$folder" ] || cp -rL "$usr/$folder/." "$out/data" 2>/dev/null || true
-	done
+	cp -rL "$usr/share/qemu/." "$out/data" # links into seabios and ipxe-qemu become files
 	print_starter >"$out/qemu-system-x86_64"
 	chmod +x "$out/qemu-system-x86_64"
 	"$out/qemu-system-x86_64" --version >"$out/version" 2>"$work/log" ||
