@@ -31,11 +31,12 @@ make_qemu() {
 	local usr=$work/root/usr out=$work/out
 	download packages sid
 	unpack
-	mkdir -p "$out/bin" "$out/lib"
+	mkdir -p "$out/bin" "$out/lib" "$out/data"
 	mv "$usr/bin/qemu-system-x86_64" "$out/bin/"
 	mv "$usr/lib/x86_64-linux-gnu/qemu" "$out/modules"
 	find "$usr/lib/x86_64-linux-gnu" -maxdepth 1 -name '*.so*' -exec cp -P -t "$out/lib" {} +
-	cp -rL "$usr/share/qemu/." "$out/data" # links into seabios and ipxe-qemu become files
+	# Links into ipxe-qemu become files.
+	cp -rL "$usr/share/qemu/." "$usr/share/seabios/." "$out/data"
 	print_starter >"$out/qemu-system-x86_64"
 	chmod +x "$out/qemu-system-x86_64"
 	"$out/qemu-system-x86_64" --version >"$out/version" 2>"$work/log" ||
