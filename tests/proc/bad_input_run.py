@@ -280,7 +280,7 @@ def no_user_namespaces_says_how_to_allow_them(h):
     need(p.returncode == 0, "user namespaces cannot be limited here")
     h.fails(4, "run", "p.jsonc", prefix=prefix, says=["namespaces", "user.max_user_namespaces"])
     r = h.run("host", "check", prefix=prefix)
-    assert r.status == 1 and "NO   user namespaces" in r.out, r.out
+    assert r.status == 1 and "NO   user-namespaces" in r.out, r.out
 
 
 @test

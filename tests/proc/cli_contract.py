@@ -23,7 +23,8 @@ AT = "2026-10-01T00:00:00Z"  # within the validity of what mint-report makes
 VERBS = [(w.split(), n) for w, n in (
     ("run", 1), ("list", 0), ("show", 1), ("stop", 1), ("host check", 0), ("measure", 1), ("attest show", 1),
     ("attest measure", 1), ("policy lint", 1), ("policy hash", 1), ("policy fmt", 1), ("policy explain", 1),
-    ("policy schema", 0), ("ledger init", 1), ("ledger verify", 1), ("ledger list", 1), ("ledger prove", 2),
+    ("policy schema", 0), ("policy diff", 2), ("ledger init", 1), ("ledger verify", 1), ("ledger list", 1),
+    ("ledger prove", 2),
     ("ledger check-proof", 1), ("attest verify", 0), ("broker serve", 0), ("broker secret put", 1),
     ("broker secret list", 0), ("broker secret rm", 1), ("broker policy put", 1), ("broker policy list", 0),
     ("broker policy revoke", 1), ("broker sev-session put", 1), ("broker sev-session list", 0),
@@ -88,7 +89,7 @@ def unknown_verbs_are_2_and_the_known_ones_are_listed(h):
 
 @test
 def verbs_of_later_versions_say_so(h):
-    for words in (("vtpm",), ("vtpm", "show", "x"), ("policy", "sign"), ("policy", "diff"), ("policy", "verify")):
+    for words in (("vtpm",), ("vtpm", "show", "x"), ("policy", "sign"), ("policy", "verify")):
         h.fails(2, *words, says="not in this version")
 
 
@@ -189,6 +190,7 @@ def policy_verbs(h):
     digest = answers(h, 0, "policy", "hash", "p.jsonc").strip()
     assert object_of(h, 0, "policy", "hash", "p.jsonc", "--json")["sha256"] == digest
     answers(h, 0, "policy", "explain", "p.jsonc")
+    assert object_of(h, 0, "policy", "diff", "p.jsonc", "p.jsonc", "--json")["overall"] == "same"
     object_of(h, 0, "policy", "explain", "p.jsonc", "--json")
     r = h.run("policy", "lint", "p.jsonc")
     assert object_of(h, r.status, "policy", "lint", "p.jsonc", "--json")["errors"] == (r.status == 1)

@@ -55,7 +55,8 @@ static struct fixture *fixture_new(void)
 	f->policy->tee.type = POLICY_TEE_SEV_ES;
 	f->policy->tee.simulated = true;
 	f->policy->tee.has_sev = true;
-	f->policy->tee.sev = (struct policy_sev){ SEV_POLICY, 0, 22, 5 };
+	f->policy->tee.sev =
+		(struct policy_sev){ .policy = SEV_POLICY, .api_minor = 22, .build = 5 };
 	f->policy->boot.n_launch_digests = 1;
 	memcpy(f->policy->boot.launch_digests[0].sha384, f->digest, 32);
 	f->in = (struct attest_inputs){
