@@ -382,6 +382,25 @@ static void too_many_quotes_are_put_off(void **state)
 	bench_close(b);
 }
 
+/* Requests that timed out stay in its socket: a full one is no reason for the loop to stand still. */
+static void casemate_quote_that_does_not_read_stops_nobody(void **state)
+{
+	struct bench *b = bench_open(true);
+	unsigned int n_failed = 0;
+
+	(void)alarm(20);
+	buffer_make(b, 1, QUOTE_REPORT_BYTES);
+	for (unsigned int i = 0; i < 2000 && n_failed == 0; i++) {
+		assert_true(quote_ask(b, BUFFER, 0x4000) == ABI_TDVMCALL_SUCCESS);
+		n_failed += status_of(b) == TDX_QUOTE_ERROR;
+		memset(b->quotes.waits, 0, sizeof b->quotes.waits); /* their time is over */
+	}
+	(void)alarm(0);
+	assert_int_equal(n_failed, 1);
+	assert_true(b->quotes.chan.fd >= 0); /* it may read again */
+	bench_close(b);
+}
+
 static void nonsense_from_casemate_quote_ends_the_relation(void **state)
 {
 	struct bench *b = bench_open(true);
@@ -469,18 +488,23 @@ static void the_table_is_locked_until_the_report_is_made(void **state)
 	bench_close(b);
 }
 
-static void two_requests_share_the_lock(void **state)
+/* Two vCPUs that take turns would else keep the host's tool from its write lock for ever. */
+static void a_second_request_waits_for_the_first(void **state)
 {
 	struct bench *b = bench_open(false);
-	struct abi_req_certs r = { BUFFER, 16, 0 };
+	struct abi_req_certs first = { BUFFER, 16, 0 };
+	struct abi_req_certs second = first;
 
 	mon_certs_init(&b->certs, table_file(100));
-	assert_true(mon_certs_serve(&b->certs, &b->guest, &b->memory, &r));
-	assert_true(mon_certs_serve(&b->certs, &b->guest, &b->memory, &r));
+	assert_true(mon_certs_serve(&b->certs, &b->guest, &b->memory, &first));
+	assert_false(mon_certs_serve(&b->certs, &b->guest, &b->memory, &second));
+	assert_int_equal(second.ret, EAGAIN);
+	assert_true(b->certs.is_locked);
 	mon_certs_unlock(&b->certs);
-	assert_int_equal(b->certs.n_locks, 1);
+	assert_false(b->certs.is_locked);
+	assert_true(mon_certs_serve(&b->certs, &b->guest, &b->memory, &second));
+	assert_int_equal(second.ret, 0);
 	mon_certs_unlock(&b->certs);
-	assert_int_equal(b->certs.n_locks, 0);
 	bench_close(b);
 }
 
@@ -497,7 +521,8 @@ static void where_the_guest_cannot_have_the_table_it_gets_none(void **state)
 	assert_int_equal(certs_ask(b, BUFFER, 2).ret, EIO);
 	assert_int_equal(certs_ask(b, BUFFER + 0x2000, 2).ret, 0);
 	assert_int_equal(ftruncate(b->certs.fd, 5000), 0); /* the certificate is cut */
-	b->vcpu.is_completing = false;
+	b->vcpu.run_err = -EINTR; /* that report is made */
+	serve(b);
 	assert_int_equal(certs_ask(b, BUFFER + 0x2000, 2).ret, EIO);
 	bench_close(b);
 }
@@ -596,9 +621,10 @@ int main(void)
 		cmocka_unit_test(quotes_that_fail_say_why),
 		cmocka_unit_test(a_buffer_made_private_meanwhile_is_left_alone),
 		cmocka_unit_test(too_many_quotes_are_put_off),
+		cmocka_unit_test(casemate_quote_that_does_not_read_stops_nobody),
 		cmocka_unit_test(nonsense_from_casemate_quote_ends_the_relation),
 		cmocka_unit_test(the_table_is_locked_until_the_report_is_made),
-		cmocka_unit_test(two_requests_share_the_lock),
+		cmocka_unit_test(a_second_request_waits_for_the_first),
 		cmocka_unit_test(where_the_guest_cannot_have_the_table_it_gets_none),
 		cmocka_unit_test(tables_are_checked),
 		cmocka_unit_test(pins_become_messages),

@@ -25,7 +25,7 @@ void mon_certs_init(struct certs *c, int fd)
 	struct stat st;
 
 	c->fd = fd;
-	c->n_locks = 0;
+	c->is_locked = false;
 	c->has_table = fd >= 0 && fstat(fd, &st) == 0 && st.st_size > 0;
 	if (!c->has_table)
 		fd_drop(&c->fd);
@@ -105,11 +105,11 @@ bool mon_certs_serve(struct certs *c, struct guest *g, const struct mon_memory *
 		req->ret = EIO; /* nobody asked KVM for this exit */
 		return false;
 	}
-	if (c->n_locks == 0 && !lock_set(c, F_RDLCK)) {
+	if (c->is_locked || !lock_set(c, F_RDLCK)) {
 		req->ret = EAGAIN;
 		return false;
 	}
-	c->n_locks++;
+	c->is_locked = true;
 	req->ret = (uint64_t)table_give(c, g, memory, req);
 	if (req->ret == 0)
 		return true;
@@ -119,6 +119,6 @@ bool mon_certs_serve(struct certs *c, struct guest *g, const struct mon_memory *
 
 void mon_certs_unlock(struct certs *c)
 {
-	if (--c->n_locks == 0)
-		(void)lock_set(c, F_UNLCK);
+	c->is_locked = false;
+	(void)lock_set(c, F_UNLCK);
 }

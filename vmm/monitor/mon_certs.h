@@ -21,8 +21,8 @@
 
 struct certs {
 	bool has_table;
-	int fd;               /* has_table */
-	unsigned int n_locks; /* requests between their copy and their report */
+	int fd;         /* has_table */
+	bool is_locked; /* a request is between its copy and its report */
 	uint8_t table[LIMIT_SNP_CERTS_BYTES];
 };
 
@@ -38,8 +38,8 @@ static inline bool mon_certs_has(const struct certs *c)
 
 /*
  * Answer a request. True: the file is locked until mon_certs_unlock(), to be called when KVM has
- * completed the exit. req->ret is 0, EAGAIN (the file is being changed), ENOSPC (req->npages says
- * how many), or EIO.
+ * completed the exit. req->ret is 0, EAGAIN (the file is being changed, or another request has it:
+ * vCPUs that take turns would keep its writer out for ever), ENOSPC (req->npages says how many), or EIO.
  */
 MUST_USE bool mon_certs_serve(struct certs *c, struct guest *g, const struct mon_memory *memory,
 	struct abi_req_certs *req);

@@ -1,6 +1,7 @@
 #include "vmm/monitor/mon_quote.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdatomic.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -273,6 +274,9 @@ int mon_quote_open(struct quotes *q, int fd, struct loop *loop, struct guest *gu
 	};
 	if (sock < 0 || fstat(sock, &st) < 0 || !S_ISSOCK(st.st_mode))
 		return 0;
+	/* Its other end may not read: what does not fit is refused, the loop must not wait (STOP). */
+	if (fcntl(sock, F_SETFL, O_NONBLOCK) < 0)
+		return why_set(why, -errno, "cannot reach casemate-quote");
 	int err = chan_open(&q->chan, fd_take(&sock));
 	q->src.fd = q->chan.fd;
 	if (err == 0)
