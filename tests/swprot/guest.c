@@ -1,5 +1,5 @@
 /*
- * guest: a program for a machine with private and shared memory, one vCPU and one virtio disk.
+ * guest: a program for a machine with private and shared memory, two vCPUs and one virtio disk.
  *
  * It makes pages private and shared again by KVM_HC_MAP_GPA_RANGE, keeps a pattern in a private
  * one, drives the disk with rings and buffers in shared ones, and says on the serial port what it
@@ -23,6 +23,10 @@
 #define PRIVATE      0x2010000ull /* a pattern that nobody else may see */
 #define BULK         (64 * MIB)   /* memory that changes sides as a whole */
 #define BULK_BYTES   (64 * MIB)
+#define TWINS        0x6400000ull /* a page of each vCPU, side by side */
+#define AP_PAGE      0x2000ull    /* where the second vCPU begins */
+#define APIC         0xfee00000ull
+#define ROUNDS       500u
 #define BEYOND       0x80000000ull /* no memory there */
 
 #define SEED_PRIVATE 0x5eed0001u
@@ -271,7 +275,7 @@ static unsigned int disk_do(struct disk *d, bool is_write, uint64_t sector, uint
 	available[1] = ++d->used;
 	__asm__ volatile("mfence" ::: "memory");
 	*d->notify = 0;
-	for (uint64_t tries = 0; tries < 2000000000ull && used[1] != d->used; tries++)
+	for (uint64_t tries = 0; tries < 100000000ull && used[1] != d->used; tries++)
 		__asm__ volatile("pause");
 	return *status;
 }
@@ -299,25 +303,23 @@ static void refusals(void)
 	check(pattern_is_at(PRIVATE, PAGE, SEED_PRIVATE), "a refused request changes nothing");
 }
 
-static void disk(void)
+static void disk(struct disk *d)
 {
-	struct disk d = { 0 };
-
-	check(disk_find(&d), "the machine has a virtio disk");
-	if (d.common == NULL || d.notify == NULL)
-		return;
-	check(disk_start(&d), "the disk takes VERSION_1 and ACCESS_PLATFORM");
-	check(disk_do(&d, false, 0, BUFFER) == 0 && pattern_is_at(BUFFER, PAGE, SEED_DISK),
+	check(disk_find(d), "the machine has a virtio disk");
+	if (d->common == NULL || d->notify == NULL)
+		power_off();
+	check(disk_start(d), "the disk takes VERSION_1 and ACCESS_PLATFORM");
+	check(disk_do(d, false, 0, BUFFER) == 0 && pattern_is_at(BUFFER, PAGE, SEED_DISK),
 		"a shared page is read from the disk");
 	pattern_write(BUFFER, PAGE, SEED_SHARED);
-	check(disk_do(&d, true, 8, BUFFER) == 0, "a shared page is written to the disk");
+	check(disk_do(d, true, 8, BUFFER) == 0, "a shared page is written to the disk");
 	/* Addresses of private pages: whatever the device does, it has not what is in them. */
-	(void)disk_do(&d, true, 16, PRIVATE);
-	(void)disk_do(&d, false, 0, PRIVATE);
+	(void)disk_do(d, true, 16, PRIVATE);
+	(void)disk_do(d, false, 0, PRIVATE);
 	check(pattern_is_at(PRIVATE, PAGE, SEED_PRIVATE),
 		"a device does not change a private page");
 	touch(BUFFER, PAGE, 7);
-	check(disk_do(&d, false, 16, BUFFER) == 0 && !pattern_is_at(BUFFER, 16, SEED_PRIVATE),
+	check(disk_do(d, false, 16, BUFFER) == 0 && !pattern_is_at(BUFFER, 16, SEED_PRIVATE),
 		"a device does not read a private page");
 	wait_for_host("disk");
 }
@@ -333,6 +335,71 @@ static void back_and_forth(void)
 	for (unsigned int i = 0; i < 64; i++)
 		is_ok = is_ok && convert(PRIVATE, PAGE, i % 2 != 0) == 0;
 	check(is_ok, "64 conversions of one page");
+}
+
+/* ---- two vCPUs at once --------------------------------------------------------------------------- */
+
+extern const uint8_t ap_start[], ap_end[];
+static volatile uint32_t ap_rounds; /* all ones: failed */
+static volatile bool ap_may_go;
+
+/* Private, written, read, shared, read: the page must be ours alone all the time. */
+static bool round_is_ok(uint64_t page, uint64_t value)
+{
+	if (convert(page, PAGE, true) != 0)
+		return false;
+	touch(page, PAGE, value);
+	if (!is_touched(page, PAGE, value) || convert(page, PAGE, false) != 0)
+		return false;
+	return !is_touched(page, PAGE, value);
+}
+
+void guest_ap(void);
+void guest_ap(void)
+{
+	ap_rounds = 1;
+	while (!ap_may_go)
+		__asm__ volatile("pause");
+	for (uint32_t i = 1; i <= ROUNDS && ap_rounds == i; i++)
+		ap_rounds = round_is_ok(TWINS + PAGE, i << 8 | 1) ? i + 1 : ~0u;
+	for (;;)
+		__asm__ volatile("hlt");
+}
+
+/* INIT, then SIPI with the page's number. APM volume 2, 16.5. */
+static void ap_wake(void)
+{
+	volatile uint8_t *to = (volatile uint8_t *)AP_PAGE;
+
+	for (const uint8_t *from = ap_start; from < ap_end; from++)
+		*to++ = *from;
+	*(volatile uint32_t *)(APIC + 0xf0) = 0x1ff; /* spurious vector, APIC enabled */
+	for (unsigned int i = 0; i < 2; i++) {
+		*(volatile uint32_t *)(APIC + 0x310) = 1u << 24;
+		*(volatile uint32_t *)(APIC + 0x300) = i == 0 ? 0x4500 : 0x4600 | AP_PAGE >> 12;
+	}
+	for (uint64_t tries = 0; tries < 100000000ull && ap_rounds == 0; tries++)
+		__asm__ volatile("pause");
+}
+
+static void two_at_once(struct disk *d)
+{
+	bool is_ok = true;
+
+	ap_wake();
+	check(ap_rounds == 1, "the second vCPU runs");
+	ap_may_go = true;
+	for (uint32_t i = 1; i <= ROUNDS && is_ok; i++) {
+		is_ok = round_is_ok(TWINS, i << 8);
+		if (i % 50 == 0)
+			is_ok = is_ok && disk_do(d, false, 0, BUFFER) == 0 &&
+				pattern_is_at(BUFFER, PAGE, SEED_DISK);
+	}
+	check(is_ok, "500 rounds of conversions, and the disk, while another vCPU converts the "
+		     "page beside");
+	for (uint64_t tries = 0; tries < 100000000ull && ap_rounds <= ROUNDS; tries++)
+		__asm__ volatile("pause");
+	check(ap_rounds == ROUNDS + 1, "500 rounds of the other vCPU");
 }
 
 static void bulk(void)
@@ -353,11 +420,14 @@ static void bulk(void)
 void guest_main(void);
 void guest_main(void)
 {
+	struct disk d = { 0 };
+
 	say("swprot: start\n");
 	private_page();
 	refusals();
-	disk();
+	disk(&d);
 	back_and_forth();
+	two_at_once(&d);
 	bulk();
 	power_off();
 }

@@ -2,6 +2,7 @@
  * guest_start: the head of the test guest: a bzImage setup header (Linux x86 boot protocol 2.12),
  * and the way from 32-bit protected mode (docs/launch.md) to C in 64-bit mode, with the first
  * 4 GiB mapped one to one. Interrupts stay off; an exception is a triple fault, which ends us.
+ * ap_start to ap_end is where the second vCPU begins, in real mode; guest.c copies it to AP_PAGE.
  */
 	.section .setup, "a"
 	.org 0x1f1
@@ -47,6 +48,11 @@ _start:
 	addl $0x200000, %eax
 	addl $8, %edi
 	loop 2b
+	movl $guest_main, %ebx
+	lgdt gdt_pointer
+
+	/* %ebx: where to go in 64-bit mode, on this stack. */
+paging_on:
 	movl $0x20, %eax		/* CR4.PAE */
 	movl %eax, %cr4
 	movl $tables, %eax
@@ -57,20 +63,47 @@ _start:
 	wrmsr
 	movl $0x80000011, %eax		/* CR0: PG, ET, PE */
 	movl %eax, %cr0
-	lgdt gdt_pointer
 	ljmp $8, $long_mode
+
+ap_protected:
+	movl $16, %eax
+	movl %eax, %ds
+	movl %eax, %es
+	movl %eax, %ss
+	movl $ap_stack_end, %esp
+	movl $guest_ap, %ebx
+	jmp paging_on
+
 	.code64
 long_mode:
 	movl $16, %eax
 	movl %eax, %ds
 	movl %eax, %es
 	movl %eax, %ss
-	call guest_main
+	movl %ebx, %ebx
+	call *%rbx
 3:	hlt
 	jmp 3b
 
+	.code16
+	.globl ap_start, ap_end
+ap_start:
+	cli
+	lgdtl %cs:ap_gdt_pointer - ap_start
+	movl $0x11, %eax		/* CR0: ET, PE */
+	movl %eax, %cr0
+	ljmpl $24, $ap_protected
 	.balign 8
-gdt:	.quad 0, 0x00af9b000000ffff, 0x00cf93000000ffff
+ap_gdt_pointer:
+	.word 31
+	.long gdt
+ap_end:
+
+	.balign 8
+gdt:	.quad 0
+	.quad 0x00af9b000000ffff	/* 8: 64-bit code */
+	.quad 0x00cf93000000ffff	/* 16: data */
+	.quad 0x00cf9b000000ffff	/* 24: 32-bit code */
 gdt_pointer:
 	.word . - gdt - 1
 	.long gdt
@@ -80,3 +113,5 @@ gdt_pointer:
 tables:	.skip 6 * 4096
 	.skip 16384
 stack_end:
+	.skip 16384
+ap_stack_end:

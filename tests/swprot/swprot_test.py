@@ -5,6 +5,7 @@ Runs as root where /dev/kvm has software-protected VMs (swprot.sh starts it in t
 (guest.c) says what it sees; wherever it waits, this side looks: at what every process of casemate
 has mapped and holds, and at how much memory there is. Prints TAP.
 """
+import json
 import os
 import re
 import select
@@ -25,7 +26,7 @@ POLICY = """{
   "labels": {"env": "dev", "data_class": "none"},
   "tee": {"type": "sw"},
   "boot": {"kernel": {"file": "guest"}, "cmdline": "none"},
-  "machine": {"vcpus": 1, "memory_mib": 256, "hugepages": "HUGE"},
+  "machine": {"vcpus": 2, "memory_mib": 256, "hugepages": "HUGE"},
   "devices": {"console": "serial", "disk": [
     {"id": "disk", "file": "disk.img", "mode": "rw", "integrity": "none"}]},
   "host": {"seccomp": "strict", "core_dump": "forbid"}
@@ -242,14 +243,32 @@ class Run:
                   f"{self.measured['private']} then {private}")
 
 
-def run(folder, hugepages):
+def all_is_given_back(before, name):
+    """No process of casemate, and no more unevictable memory than before, within ten seconds."""
+    for _ in range(100):
+        left = subprocess.run(["pgrep", "-l", "^casemate"], capture_output=True, text=True, check=False).stdout
+        if not left and unevictable() < before + 8 * MIB:
+            break
+        time.sleep(0.1)
+    Tap.check(not left and unevictable() < before + 8 * MIB, name, f"{left}{before} then {unevictable()}")
+
+
+def run(folder, hugepages, kill_at=None):
+    before = unevictable()
     guest = Run(folder, hugepages)
     is_done = False
     for line in guest.lines():
         word, _, name = line.removeprefix("swprot: ").partition(" ")
         if not line.startswith("swprot: "):
             print(f"# {line}", flush=True)
-        elif word in ("ok", "FAIL"):
+        elif word == "wait" and name == kill_at:
+            guest.casemate.kill()
+            guest.casemate.wait()
+            all_is_given_back(before, "a killed supervisor leaves no process and no private memory")
+            return
+        elif word == "wait" and kill_at:
+            guest.go_on()
+        elif word in ("ok", "FAIL") and not kill_at:
             Tap.check(word == "ok", f"guest: {name}")
         elif word == "wait":
             getattr(guest, "at_" + name.replace(" ", "_"))()
@@ -257,6 +276,17 @@ def run(folder, hugepages):
         is_done = is_done or word == "done"
     status = guest.casemate.wait()
     Tap.check(is_done and status == 0, "the guest came to its end", f"status {status}\n{guest.said()}")
+    all_is_given_back(before, "the end leaves no process and no private memory")
+
+
+def host_check():
+    """This machine can do sw, and nothing that needs a processor for it."""
+    for tee, want in (("sw", 0), ("snp", 1), ("tdx", 1)):
+        check = subprocess.run([BUILD + "/vmm/super/casemate", "host", "check", "--tee", tee, "--json"],
+                               capture_output=True, text=True, check=False)
+        rows = {row["id"]: row for row in json.loads(check.stdout)["rows"]}
+        Tap.check(check.returncode == want and rows["kvm." + tee]["ok"] == (want == 0), f"host check --tee {tee} exits with {want}",
+                  [row for row in rows.values() if row["needed"] and not row["ok"]])
 
 
 def reserve_huge(count):
@@ -271,6 +301,9 @@ def reserve_huge(count):
 
 
 def main():
+    host_check()
+    with tempfile.TemporaryDirectory(dir="/tmp") as folder:
+        run(folder, "no", kill_at="bulk private")
     with tempfile.TemporaryDirectory(dir="/tmp") as folder:
         run(folder, "no")
     Tap.prefix = "2 MiB pages: "
