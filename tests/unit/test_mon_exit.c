@@ -521,7 +521,7 @@ static void where_the_guest_cannot_have_the_table_it_gets_none(void **state)
 	assert_int_equal(certs_ask(b, BUFFER, 2).ret, EIO);
 	assert_int_equal(certs_ask(b, BUFFER + 0x2000, 2).ret, 0);
 	assert_int_equal(ftruncate(b->certs.fd, 5000), 0); /* the certificate is cut */
-	b->vcpu.run_err = -EINTR; /* that report is made */
+	b->vcpu.run_err = -EINTR;                          /* that report is made */
 	serve(b);
 	assert_int_equal(certs_ask(b, BUFFER + 0x2000, 2).ret, EIO);
 	bench_close(b);
