@@ -260,10 +260,13 @@ static void policy_rows(const struct sev_case *c, struct verdict *v)
 		return;
 	}
 	uint32_t want = p == NULL ? 0 : (uint32_t)p->tee.sev.policy;
-	row_bit(v, ROW_DEBUG, (got & SEV_POLICY_NODBG) == 0, p, (want & SEV_POLICY_NODBG) == 0,
+	/* As at a launch: what the policy's word leaves open has to be asked for by name, too. */
+	bool may_debug = p != NULL && p->tee.sev.debug && (want & SEV_POLICY_NODBG) == 0;
+	bool may_send = p != NULL && p->tee.sev.migration && (want & SEV_POLICY_NOSEND) == 0;
+	row_bit(v, ROW_DEBUG, (got & SEV_POLICY_NODBG) == 0, p, may_debug,
 		"the host may read the guest's memory");
-	row_bit(v, ROW_MIGRATION, (got & SEV_POLICY_NOSEND) == 0, p,
-		(want & SEV_POLICY_NOSEND) == 0, "the host may send the guest to another machine");
+	row_bit(v, ROW_MIGRATION, (got & SEV_POLICY_NOSEND) == 0, p, may_send,
+		"the host may send the guest to another machine");
 	row_word(got_text, got);
 	if ((got & SEV_POLICY_RESERVED) != 0)
 		verdict_set(v, ROW_POLICY, VERDICT_CONTRAINDICATED, "", got_text,

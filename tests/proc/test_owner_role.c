@@ -192,7 +192,7 @@ static void policy_put(void)
 {
 	static const char text[] =
 		"{\"schema\":\"launch-policy/1\",\"name\":\"bank/cards\",\"serial\":1,"
-		"\"tee\":{\"type\":\"sev-es\",\"simulated\":true,\"sev\":{\"policy\":\"0x160005\","
+		"\"tee\":{\"type\":\"sev-es\",\"simulated\":true,\"sev\":{\"policy\":\"0x160005\",\"migration\":true,"
 		"\"api_major\":0,\"api_minor\":22,\"build\":5}},"
 		"\"audit\":{\"ledger\":\"l\",\"key\":\"k\",\"origin\":\"o\"},"
 		"\"boot\":{\"firmware\":{\"file\":\"OVMF.fd\"},\"kernel\":{\"file\":\"vmlinuz\"},"

@@ -59,6 +59,7 @@ static struct fixture *fixture_new(void)
 		(struct policy_sev){ .policy = SEV_POLICY, .api_minor = 22, .build = 5 };
 	f->policy->boot.n_launch_digests = 1;
 	memcpy(f->policy->boot.launch_digests[0].sha384, f->digest, 32);
+	f->policy->tee.sev.migration = true; /* SEV_POLICY does not forbid it */
 	f->in = (struct attest_inputs){
 		.evidence = { f->evidence, sizeof f->evidence },
 		.certs = f->blobs,
@@ -299,6 +300,16 @@ static void weaker_guest_policies_are_refused(void **state)
 		launch(f, rows[i].policy);
 		expect(f, NO, rows[i].row, NO);
 	}
+	/* The word leaves both open; nobody asked for either by name. */
+	f->policy->tee.sev.policy = 0x00160004;
+	f->policy->tee.sev.migration = false;
+	launch(f, 0x0016000C);
+	expect(f, NO, ROW_DEBUG, NO);
+	launch(f, 0x00160005);
+	expect(f, NO, ROW_MIGRATION, NO);
+	f->policy->tee.sev.debug = true;
+	launch(f, 0x0016000C);
+	expect(f, YES, ROW_DEBUG, YES);
 	f->policy->tee.sev.policy = 0x00160005;
 	launch(f, 0x0017002F); /* stricter */
 	expect(f, YES, ROW_POLICY, YES);

@@ -27,6 +27,7 @@
 static const char policy_start[] =
 	"{\"schema\":\"launch-policy/1\",\"name\":\"bank/cards\",\"serial\":%u,"
 	"\"tee\":{\"type\":\"sev-es\",\"simulated\":true,\"sev\":{\"policy\":\"0x160005\","
+	"\"migration\":true,"
 	"\"api_major\":0,\"api_minor\":22,\"build\":5}},"
 	"\"audit\":{\"ledger\":\"l\",\"key\":\"k\",\"origin\":\"o\"},"
 	"\"boot\":{\"firmware\":{\"file\":\"OVMF.fd\"},\"kernel\":{\"file\":\"vmlinuz\"},"
