@@ -406,6 +406,17 @@ def variables_are_written_by_one_guest_at_a_time(h):
         lock = struct.pack("hhqqi4x", fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0)
         fcntl.fcntl(f, 37, lock)  # F_OFD_SETLK
         want(h.launch(), 3, "flash variables: vars is in use by another guest")
+    # What the guest starts from is not what it writes, under whatever name.
+    disk = {"id": "d", "file": "vars", "mode": "rw", "integrity": "none"}
+    h.policy(boot={"firmware": {"file": "vars"}, "flash_vars": {"file": "vars"}})
+    want(h.launch(), 3, "flash variables: vars is in use")
+    os.link(h.path("vars"), h.path("other-name"))
+    h.policy(boot={"firmware": {"file": "other-name"}}, devices={"disk": [disk]})
+    want(h.launch(), 3, "disk d: vars is in use")
+    h.policy(boot={"kernel": {"file": "vars"}, "cmdline": ""}, devices={"disk": [disk]})
+    want(h.launch(), 3, "disk d: vars is in use")
+    h.policy(boot={"firmware": {"file": "OVMF.fd"}, "flash_vars": {"file": "vars"}}, devices={"disk": [disk]})
+    want(h.launch(), 3, "disk d: vars is in use")
 
 
 @test

@@ -144,7 +144,9 @@ static MUST_USE int file_lock(
 	if (fcntl(fd, F_OFD_SETLK, &lock) == 0)
 		return 0;
 	if (errno == EAGAIN || errno == EACCES)
-		return why_set(why, -EBUSY, "%s: %s is in use by another guest", what, path);
+		return why_set(why, -EBUSY,
+			"%s: %s is in use by another guest, or named twice and written", what,
+			path);
 	return why_set(why, -EIO, "%s: cannot lock %s: %s", what, path, strerrordesc_np(errno));
 }
 
@@ -367,32 +369,36 @@ static MUST_USE int boot_open(
 		int flags;
 		uint64_t min, max;
 		int *ret;
+		bool is_locked; /* what a guest starts from is not what it, or another, writes */
 	} rows[] = {
-		{ "firmware", plan->firmware, O_RDONLY, 1, LIMIT_FIRMWARE_BYTES, &files->firmware },
+		{ "firmware", plan->firmware, O_RDONLY, 1, LIMIT_FIRMWARE_BYTES, &files->firmware,
+			true },
 		{ "flash variables", plan->flash_vars, O_RDWR, 1, LIMIT_FIRMWARE_BYTES,
-			&files->flash_vars },
-		{ "kernel", plan->kernel, O_RDONLY, 1, LIMIT_KERNEL_BYTES, &files->kernel },
-		{ "initrd", plan->initrd, O_RDONLY, 1, LIMIT_INITRD_BYTES, &files->initrd },
+			&files->flash_vars, true },
+		{ "kernel", plan->kernel, O_RDONLY, 1, LIMIT_KERNEL_BYTES, &files->kernel, true },
+		{ "initrd", plan->initrd, O_RDONLY, 1, LIMIT_INITRD_BYTES, &files->initrd, true },
 		{ "owner's certificate", plan->sev_dh, O_RDONLY, SEV_CERT_BYTES, SEV_CERT_BYTES,
-			&files->sev_dh },
+			&files->sev_dh, false },
 		{ "owner's session", plan->sev_session, O_RDONLY, SEV_SESSION_BYTES,
-			SEV_SESSION_BYTES, &files->sev_session },
+			SEV_SESSION_BYTES, &files->sev_session, false },
 		{ "certificate table", plan->snp_certs, O_RDONLY, 1, LIMIT_CERT_BLOB_BYTES,
-			&files->snp_certs },
+			&files->snp_certs, false }, /* the monitor locks it, request by request */
 		{ "owner's issuer", plan->owner_ca, O_RDONLY, 1, LIMIT_CERT_BLOB_BYTES,
-			&files->owner_ca },
+			&files->owner_ca, false },
 	};
 	int err = memfd_open("casemate-none", 0, 0, &files->empty);
 
 	if (err < 0)
 		return why_set(why, err, "cannot make an empty file: %s", strerrordesc_np(-err));
-	for (size_t i = 0; err == 0 && i < ARRAY_LEN(rows); i++)
-		if (rows[i].path[0] != 0)
-			err = image_open(files->folder, rows[i].what, rows[i].path, rows[i].flags,
-				rows[i].min, rows[i].max, rows[i].ret, why);
-	if (err == 0 && files->flash_vars >= 0)
-		err = file_lock(files->flash_vars, /* is_read_only= */ false, "flash variables",
-			plan->flash_vars, why);
+	for (size_t i = 0; err == 0 && i < ARRAY_LEN(rows); i++) {
+		if (rows[i].path[0] == 0)
+			continue;
+		err = image_open(files->folder, rows[i].what, rows[i].path, rows[i].flags,
+			rows[i].min, rows[i].max, rows[i].ret, why);
+		if (err == 0 && rows[i].is_locked)
+			err = file_lock(*rows[i].ret, rows[i].flags == O_RDONLY, rows[i].what,
+				rows[i].path, why);
+	}
 	return err;
 }
 
