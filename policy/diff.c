@@ -58,7 +58,7 @@ static const struct {
 	{ "tee.tpm.pcrs[].sha256[]", RULE_ACCEPTS }, { "tee.tpm.aks[]", RULE_ACCEPTS }, { "tee.tpm.event_log", RULE_TRUE_STRICTER },
 	{ "tee.endorsements.max_age_days", RULE_OTHER }, { "tee.endorsements.crl", RULE_HAS_STRICTER },
 	{ "tee.endorsements.deny_chips[]", RULE_DENIES }, { "tee.endorsements.deny_digests[]", RULE_DENIES },
-	{ "boot.launch_digest[]", RULE_ACCEPTS }, { "boot.firmware.sha384", RULE_HAS_STRICTER },
+	{ "boot.launch_digest[]", RULE_BITS_LOOSER }, { "boot.firmware.sha384", RULE_HAS_STRICTER },
 	{ "boot.kernel.sha384", RULE_HAS_STRICTER }, { "boot.initrd.sha384", RULE_HAS_STRICTER },
 	{ "devices.disk[].mode", RULE_RANK }, { "devices.disk[].discard", RULE_TRUE_LOOSER },
 	{ "devices.disk[].integrity", RULE_RANK }, { "devices.console", RULE_RANK },

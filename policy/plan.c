@@ -173,6 +173,8 @@ static MUST_USE int excess_check(const struct wire_plan *plan, struct why *why)
 	} rows[] = {
 		{ "guest policy bits", TEES_AMD, &plan->guest_policy, 8 },
 		{ "VMSA features", TEE(SEV_ES) | TEE(SNP), &plan->vmsa_features, 8 },
+		/* The TDX module shows the host's. */
+		{ "a processor's signature", ~TEE(TDX), &plan->cpu_signature, 4 },
 		{ "TD attributes", TEE(TDX), &plan->td_attributes, 8 },
 		{ "XFAM", TEE(TDX), &plan->td_xfam, 8 },
 		{ "MROWNER", TEE(TDX), FIELD(mrowner) },
