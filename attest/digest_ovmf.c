@@ -186,9 +186,11 @@ static MUST_USE int hashes_add(struct digest_snp *d, const struct ovmf_launch *l
 		(void)measured_add(l->trace, "kernel-hashes", "zero", s->gpa, NULL, s->size, &err);
 		return digest_snp_add_empty(d, SNP_PAGE_ZERO, s->gpa, s->size / PAGE_BYTES);
 	}
-	if (s->size != PAGE_BYTES || offset > PAGE_BYTES - KERNEL_HASHES_BYTES)
+	if (s->size != PAGE_BYTES || offset > PAGE_BYTES - KERNEL_HASHES_BYTES ||
+		s->gpa != l->firmware->hashes_gpa - offset)
 		return why_set(why, -EOPNOTSUPP,
-			"the firmware's place for a kernel's hashes is not inside one page");
+			"the firmware's place for a kernel's hashes is not inside one page of its "
+			"section");
 	err = digest_kernel_hashes(l, page + offset);
 	(void)measured_add(l->trace, "kernel-hashes", "normal", s->gpa, page, sizeof page, &err);
 	return err < 0 ? err : digest_snp_add(d, SNP_PAGE_NORMAL, s->gpa, page, sizeof page);

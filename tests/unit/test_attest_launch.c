@@ -275,6 +275,10 @@ static void impossible_launches_are_refused(void **state)
 	o = firmware_of(&bare);
 	assert_int_equal(digest_ovmf_snp(&l, digest, NULL), -EOPNOTSUPP);
 	bare = whole;
+	bare.hashes_gpa += PAGE_BYTES; /* where no section of theirs is */
+	o = firmware_of(&bare);
+	assert_int_equal(digest_ovmf_snp(&l, digest, NULL), -EOPNOTSUPP);
+	bare = whole;
 	bare.ap_reset = 0;
 	o = firmware_of(&bare);
 	assert_int_equal(digest_ovmf_snp(&l, digest, NULL), -EOPNOTSUPP);
