@@ -192,7 +192,8 @@ static void policy_put(void)
 {
 	static const char text[] =
 		"{\"schema\":\"launch-policy/1\",\"name\":\"bank/cards\",\"serial\":1,"
-		"\"tee\":{\"type\":\"sev-es\",\"simulated\":true,\"sev\":{\"policy\":\"0x160005\",\"migration\":true,"
+		"\"tee\":{\"type\":\"sev-es\",\"simulated\":true,\"sev\":{\"policy\":\"0x160005\","
+		"\"migration\":true,"
 		"\"api_major\":0,\"api_minor\":22,\"build\":5}},"
 		"\"audit\":{\"ledger\":\"l\",\"key\":\"k\",\"origin\":\"o\"},"
 		"\"boot\":{\"firmware\":{\"file\":\"OVMF.fd\"},\"kernel\":{\"file\":\"vmlinuz\"},"
@@ -522,6 +523,13 @@ static struct bad {
 	unsigned int *n;        /* requests so far; shared */
 } bad;
 
+/* How the next one is odd before it answers; all zero: not at all. */
+static struct {
+	int max_tls;         /* TLS1_2_VERSION */
+	bool is_other_place; /* 127.0.0.2, which its certificate does not name */
+	bool is_endless;     /* after its answer the same header again and again */
+} odd;
+
 static void bad_answer(SSL *ssl)
 {
 	char in[4096];
@@ -536,11 +544,15 @@ static void bad_answer(SSL *ssl)
 		if (strstr(in, "\"vcpus\":") != NULL && in[len - 1] == '}')
 			break;
 	}
-	++*bad.n;
+	if (len > 0)
+		++*bad.n;
 	if (text == NULL)
 		(void)SSL_read(ssl, in, sizeof in); /* until the client gives up */
 	else
 		(void)SSL_write(ssl, text, (int)strlen(text));
+	static const char more[] = "X-More: and more, and more, and more\r\n";
+	while (odd.is_endless && SSL_write(ssl, more, (int)strlen(more)) > 0)
+		;
 }
 
 static NORETURN void bad_serve(SSL_CTX *tls, int listener)
@@ -559,7 +571,8 @@ static NORETURN void bad_serve(SSL_CTX *tls, int listener)
 
 static void bad_start(const char *certificate, const char *first, const char *rest)
 {
-	struct sockaddr_in sa = { .sin_family = AF_INET, .sin_addr = { htonl(INADDR_LOOPBACK) } };
+	struct sockaddr_in sa = { .sin_family = AF_INET,
+		.sin_addr = { htonl(INADDR_LOOPBACK + (odd.is_other_place ? 1 : 0)) } };
 	socklen_t len = sizeof sa;
 	char name[64];
 
@@ -569,6 +582,7 @@ static void bad_start(const char *certificate, const char *first, const char *re
 	SSL_CTX *tls = SSL_CTX_new(TLS_server_method());
 	(void)snprintf(name, sizeof name, "%s.pem", certificate);
 	assert_int_equal(SSL_CTX_use_certificate_chain_file(tls, in_folder(name)), 1);
+	assert_int_equal(SSL_CTX_set_max_proto_version(tls, odd.max_tls), 1);
 	(void)snprintf(name, sizeof name, "%s.key", certificate);
 	assert_int_equal(SSL_CTX_use_PrivateKey_file(tls, in_folder(name), SSL_FILETYPE_PEM), 1);
 	AUTO(fd) int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
@@ -601,7 +615,8 @@ static void bad_ask(uint32_t wait_s)
 	char url[64];
 
 	launch_measure(&l, w.digest);
-	(void)snprintf(url, sizeof url, "https://localhost:%d/some/place/", bad.port);
+	(void)snprintf(url, sizeof url, "https://%s:%d/some/place/",
+		odd.is_other_place ? "127.0.0.2" : "localhost", bad.port);
 	assert_int_equal(
 		owner_start(url, "broker.pem", l.blob, sizeof l.blob, wait_s), SUP_MSG_READY);
 	owner_measured(&l);
@@ -687,6 +702,40 @@ static void stranger_is_not_asked(void **state)
 	assert_int_equal(bad_stop(), 0);
 }
 
+static void broker_under_another_name_is_not_asked(void **state)
+{
+	odd.is_other_place = true;
+	bad_start("broker", EMPTY, EMPTY);
+	bad_ask(20);
+	answer_wait(EREMOTEIO, "127.0.0.2");
+	assert_int_equal(bad_stop(), 0);
+	odd.is_other_place = false;
+}
+
+static void older_tls_is_not_spoken(void **state)
+{
+	odd.max_tls = TLS1_2_VERSION;
+	bad_start("broker", EMPTY, EMPTY);
+	bad_ask(2);
+	answer_wait(ETIMEDOUT, "no answer of the owner within 2 s: ");
+	assert_int_equal(bad_stop(), 0);
+	odd.max_tls = 0;
+}
+
+static void headers_without_end_are_given_up(void **state)
+{
+	static const char *const starts[] = { "HTTP/1.1 200 OK\r\n", "HTTP/1.1 100 Continue\r\n" };
+
+	odd.is_endless = true;
+	for (size_t i = 0; i < ARRAY_LEN(starts); i++) {
+		bad_start("broker", starts[i], starts[i]);
+		bad_ask(3);
+		answer_wait(ETIMEDOUT, "no answer of the owner within 3 s: ");
+		assert_in_range(bad_stop(), 1, 4);
+	}
+	odd.is_endless = false;
+}
+
 static void nobody_there_is_said_in_the_end(void **state)
 {
 	static const char *const hosts[] = { "127.0.0.1", "[::1]", "localhost" };
@@ -750,6 +799,9 @@ int main(int argc, char **argv)
 		cmocka_unit_test(answers_that_say_later_are_waited_for),
 		cmocka_unit_test(silent_server_is_given_up),
 		cmocka_unit_test(stranger_is_not_asked),
+		cmocka_unit_test(broker_under_another_name_is_not_asked),
+		cmocka_unit_test(older_tls_is_not_spoken),
+		cmocka_unit_test(headers_without_end_are_given_up),
 		cmocka_unit_test(nobody_there_is_said_in_the_end),
 		cmocka_unit_test(bad_configuration_is_said_at_once),
 	};
