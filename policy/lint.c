@@ -240,6 +240,13 @@ static void tee_013(struct lint *l)
 			"no owner: the guest runs whether anybody checked its measurement or not");
 }
 
+static void tee_014(struct lint *l)
+{
+	if (l->p->tee.has_sev && (l->p->tee.sev.policy & POLICY_SEV_NOKS) == 0)
+		found(l, "tee.sev.policy",
+			"the host may start a guest of its own with this guest's key");
+}
+
 static void boot_001(struct lint *l)
 {
 	if (!is_protected(l))
@@ -585,6 +592,8 @@ static const struct lint_rule rules[] = {
 	  "KVM_X86_SW_PROTECTED_VM keeps memory from processes, not from the host's kernel, and has no evidence.", "Use another tee.type." },
 	{ "TEE-013", LINT_WARNING, true, "Somebody checks the launch measurement of SEV and SEV-ES",
 	  "They have no report that could be asked for later.", "Write tee.sev.session and tee.sev.owner." },
+	{ "TEE-014", LINT_ERROR, true, "No other guest has the key of a SEV guest",
+	  "A guest that shares the key reads the memory.", "Set bit 1 of tee.sev.policy to one." },
 	{ "WVR-001", LINT_ERROR, false, "Waivers are for known rules, and end",
 	  "An exception without end is a rule.", "Set expires at most 180 days ahead; remove what cannot be waived." },
 };
@@ -597,7 +606,7 @@ static const struct {
 	{ "POL-003", pol_003 }, { "POL-004", pol_004 }, { "POL-010", pol_010 },
 	{ "TEE-001", tee_001 }, { "TEE-002", tee_002 }, { "TEE-003", tee_003 }, { "TEE-005", tee_005 }, { "TEE-006", tee_006 },
 	{ "TEE-007", tee_007 }, { "TEE-008", tee_008 }, { "TEE-010", tee_010 }, { "TEE-011", tee_011 },
-	{ "TEE-012", tee_012 }, { "TEE-013", tee_013 },
+	{ "TEE-012", tee_012 }, { "TEE-013", tee_013 }, { "TEE-014", tee_014 },
 	{ "BOOT-001", boot_001 }, { "BOOT-003", boot_003 }, { "BOOT-004", boot_004 }, { "BOOT-005", boot_005 },
 	{ "DEV-001", dev_001 }, { "DEV-002", dev_002 },
 	{ "KEY-001", key_001 }, { "KEY-002", key_002 }, { "KEY-003", key_003 },

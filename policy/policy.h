@@ -115,6 +115,7 @@ struct policy_guest_bits {
 
 /* Bits of the SEV guest policy (kvm-cvm-abi 2.7). */
 #define POLICY_SEV_NODBG  (1ull << 0)
+#define POLICY_SEV_NOKS   (1ull << 1)
 #define POLICY_SEV_ES     (1ull << 2)
 #define POLICY_SEV_NOSEND (1ull << 3)
 

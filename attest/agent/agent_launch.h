@@ -2,8 +2,10 @@
  * agent_launch: the key that a SEV or SEV-ES guest got from its owner when it was launched: the kernel's
  *               module efi_secret shows the launch's secret table as files, kbs_sev.h says which is whose.
  *
- * Trust:   what is there was put there by whoever has the launch's session keys; the host can only
- *          leave it out or spoil it.
+ * Trust:   what is there was put there by whoever has the launch's session keys. Of a launch that the
+ *          owner answered that is the owner, and the host can only leave it out or spoil it. A host that
+ *          launches with a session of its own brings a key of its own: it learns no secret of the
+ *          owner's so, but a volume that opens with this key is not therefore the owner's.
  * Owns:    nothing; the key is the caller's.
  * Threads: one.
  */

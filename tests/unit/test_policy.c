@@ -1303,6 +1303,9 @@ static void lint_finds_each_rule_at_its_key(void **state)
 	assert_non_null(finding("TEE-001", "tee.sev.policy"));
 	assert_non_null(finding("TEE-002", "tee.sev.policy"));
 	assert_non_null(finding("TEE-003", "tee.sev"));
+	assert_non_null(finding("TEE-014", "tee.sev.policy"));
+	lint(TEE("\"type\":\"sev\",\"sev\":{\"policy\":\"0x2\"}"));
+	assert_null(finding("TEE-014", "tee.sev.policy"));
 	lint(SMALL_HEAD "\"labels\":{\"env\":\"prod\"}," TEE_NONE SMALL_TAIL);
 	assert_non_null(finding("TEE-011", "tee.type"));
 	assert_non_null(finding("POL-004", ""));
