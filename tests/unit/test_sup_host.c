@@ -316,6 +316,14 @@ static void break_monitor(struct host_facts *f)
 {
 	f->program[HOST_PROGRAM_MONITOR].err = ENOPKG;
 }
+static void break_policy(struct host_facts *f)
+{
+	f->program[HOST_PROGRAM_POLICY].err = ENOPKG;
+}
+static void break_ledger(struct host_facts *f)
+{
+	f->program[HOST_PROGRAM_LEDGER].err = ENOPKG;
+}
 static void break_kernel(struct host_facts *f)
 {
 	(void)strcpy(f->release.s, "5.10.0");
@@ -357,6 +365,8 @@ static void one_thing_wrong_is_named_and_enough(void **state)
 		{ break_namespaces, "user-namespaces", HOST_NO, "not permitted" },
 		{ break_seccomp, "seccomp", HOST_NO, "not supported" },
 		{ break_monitor, "monitor", HOST_NO, "not installed" },
+		{ break_policy, "policy", HOST_NO, "not installed" },
+		{ break_ledger, "ledger", HOST_NO, "not installed" },
 		{ break_kernel, "kernel", HOST_NO, "5.10.0" },
 		{ break_ghcb, "kernel.cve-2023-4155", HOST_NO, "6.4.10 has it" },
 		{ break_ghcb_unknown, "kernel.cve-2023-4155", HOST_UNKNOWN, "may have it" },

@@ -147,8 +147,12 @@ static void num_from(struct host_num *ret, long answer)
 
 void host_look_self(struct host_facts *ret)
 {
-	static const char *const programs[HOST_PROGRAM_COUNT] = { "casemate-monitor",
-		"casemate-monitor-sim" };
+	static const char *const programs[HOST_PROGRAM_COUNT] = {
+		[HOST_PROGRAM_MONITOR] = "casemate-monitor",
+		[HOST_PROGRAM_POLICY] = "casemate-policy",
+		[HOST_PROGRAM_LEDGER] = "casemate-ledger",
+		[HOST_PROGRAM_SIM] = "casemate-monitor-sim",
+	};
 	uint32_t action = SECCOMP_RET_KILL_PROCESS;
 	struct rlimit limit;
 

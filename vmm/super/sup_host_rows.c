@@ -520,6 +520,7 @@ static enum host_state judge_huge(
 	"for SEV-ES there"
 #define FIX_SNP_BIOS                                                                               \
 	"an EPYC 7003 or later; in its firmware: SEV-SNP and SNP memory (RMP table) coverage on"
+#define FIX_WHOLE "install casemate whole: its programs lie beside it"
 #define FIX_MSR   "as root, after modprobe msr"
 #define FIX_PSP   "modprobe ccp, and join the group of /dev/sev"
 #define FIX_POOLS "end guests; more ASIDs for SEV-ES are set aside in the machine's firmware"
@@ -543,7 +544,10 @@ static const struct host_row rows[] = {
 	{ "seccomp", FOR_ALL, judge_seccomp, 0, "SECCOMP_RET_KILL_PROCESS", "seccomp",
 		"a kernel with CONFIG_SECCOMP_FILTER" },
 	{ "monitor", FOR_ALL, judge_program, HOST_PROGRAM_MONITOR, "casemate-monitor", "beside casemate",
-		"install casemate whole: its programs lie beside it" },
+		FIX_WHOLE },
+	{ "policy", FOR_ALL, judge_program, HOST_PROGRAM_POLICY, "casemate-policy", "beside casemate", FIX_WHOLE },
+	{ "ledger", FOR_SEVS | TEE(TDX), judge_program, HOST_PROGRAM_LEDGER, "casemate-ledger", "beside casemate",
+		FIX_WHOLE },
 
 	{ "kvm.sw", TEE(SW), judge_vm_type, PLAN_TEE_SW, "bit 1", "KVM_CAP_VM_TYPES",
 		"Linux 6.8 or later built with CONFIG_KVM_SW_PROTECTED_VM, and nested paging" },
