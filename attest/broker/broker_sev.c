@@ -104,7 +104,7 @@ int broker_sev_release(
 	const struct store *s, const char *tenant, const uint8_t id[32], struct why *why)
 {
 	AUTO(secret) struct secret secret = { 0 };
-	struct sev_kept kept;
+	struct sev_kept kept = { 0 };
 
 	int err = session_read(s, tenant, id, &secret, &kept, why);
 	kept.flags &= ~SEV_SESSION_HELD;
@@ -211,13 +211,15 @@ static MUST_USE int launch_parse(
 	return 0;
 }
 
-static MUST_USE int mark_make(
-	const char *label, const uint8_t session[32], const uint8_t *measure, uint8_t ret[32])
+/* The tenant is in it: nobody uses up a session of another's by keeping its name with other keys. */
+static MUST_USE int mark_make(const char *label, const char *tenant, const uint8_t session[32],
+	const uint8_t *measure, uint8_t ret[32])
 {
-	uint8_t buf[64 + 32 + SEV_MEASURE_BYTES];
+	uint8_t buf[64 + LIMIT_POLICY_LABEL_BYTES + 32 + SEV_MEASURE_BYTES];
 	struct wr w = wr_of(buf, sizeof buf);
 
 	wr_copy(&w, label, strlen(label) + 1);
+	wr_copy(&w, tenant, strlen(tenant) + 1);
 	wr_copy(&w, session, 32);
 	if (measure != NULL)
 		wr_copy(&w, measure, SEV_MEASURE_BYTES);
@@ -318,7 +320,8 @@ static MUST_USE int launch_record(struct broker *b, const struct launch *l,
 	uint8_t mark[STORE_HASH_BYTES];
 	struct why cause = { 0 };
 
-	int err = mark_make(MARK_LABEL, l->session, is_reusable ? l->judge.measure : NULL, mark);
+	int err = mark_make(
+		MARK_LABEL, proof->tenant, l->session, is_reusable ? l->judge.measure : NULL, mark);
 	if (err == 0)
 		err = store_mark_released(&b->store, mark, &cause);
 	if (err == -EEXIST)
@@ -400,7 +403,7 @@ static void launch_answer(struct broker *b, struct launch *l, const struct store
 	static struct packet pk; /* one thread, one request at a time */
 	AUTO(secret) struct secret secret = { 0 };
 	struct proof proof = { .since = rq->now };
-	struct sev_kept kept;
+	struct sev_kept kept = { 0 };
 	struct why why = { 0 };
 
 	int err = session_read(&b->store, p->tenant, l->session, &secret, &kept, &why);
@@ -411,7 +414,7 @@ static void launch_answer(struct broker *b, struct launch *l, const struct store
 	l->judge.tik = kept.tik;
 	l->judge.certs = kept.certs;
 	if (err == 0)
-		err = mark_make(BOOT_LABEL, l->session, l->judge.measure, proof.boot_id);
+		err = mark_make(BOOT_LABEL, p->tenant, l->session, l->judge.measure, proof.boot_id);
 	if (err == 0)
 		err = judge_launch(&b->judge, p, &l->judge, rq->now, &proof, &why);
 	if (err == -EACCES)

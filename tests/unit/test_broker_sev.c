@@ -118,6 +118,8 @@ static struct attest_blob certs_all(void)
 	return (struct attest_blob){ bytes, len };
 }
 
+static const char *whose = ""; /* whose guests are made */
+
 static void session_keep(const struct guest *g)
 {
 	struct sev_kept kept = {
@@ -126,7 +128,7 @@ static void session_keep(const struct guest *g)
 	struct why why = { 0 };
 
 	memcpy(kept.policy_hash, g->policy_hash, 32);
-	if (broker_sev_put(&broker.store, "", g->session, &kept, &why) < 0)
+	if (broker_sev_put(&broker.store, whose, g->session, &kept, &why) < 0)
 		fail_msg("%s", why.text);
 }
 
@@ -144,7 +146,7 @@ static struct guest guest_make(const char *keys, uint32_t flags)
 	memset(g.digest, (int)(0x10 + serial), sizeof g.digest);
 	wr_hex_str(hex, sizeof hex, g.digest, sizeof g.digest);
 	int n = snprintf(text, sizeof text, policy_start, serial, keys);
-	if (broker_put_policy(&broker.store, NULL, NULL, (const uint8_t *)text, (size_t)n, "p",
+	if (broker_put_policy(&broker.store, NULL, whose, (const uint8_t *)text, (size_t)n, "p",
 		    digests, 1, NULL, &policy, g.policy_hash, &why) < 0)
 		fail_msg("%s", why.text);
 	memset(g.session, (int)serial, sizeof g.session);
@@ -314,6 +316,22 @@ static void session_serves_one_launch(void **state)
 	guest_remeasure(&g);
 	assert_int_equal(ask_recorded(&g), 403);
 	assert_int_equal(ledger.n[LEDGER_RELEASED], 0);
+}
+
+/* The session's public half is no secret of its host: another tenant keeps it with keys of its own. */
+static void session_of_another_tenant_uses_none_up(void **state)
+{
+	struct guest mine = guest_make("", 0);
+
+	whose = "mallory";
+	struct guest other = guest_make("", 0);
+	memcpy(other.session, mine.session, sizeof other.session);
+	session_keep(&other);
+	assert_int_equal(ask_recorded(&other), 200);
+	assert_int_equal(ask_recorded(&other), 403);
+	whose = "";
+	assert_int_equal(ask_recorded(&mine), 200);
+	assert_int_equal(ask_recorded(&mine), 403);
 }
 
 static void reusable_session_answers_each_measurement_once(void **state)
@@ -701,6 +719,7 @@ int main(void)
 		cmocka_unit_test(right_launch_gets_its_keys),
 		cmocka_unit_test(launch_without_keys_may_run),
 		cmocka_unit_test(session_serves_one_launch),
+		cmocka_unit_test(session_of_another_tenant_uses_none_up),
 		cmocka_unit_test(reusable_session_answers_each_measurement_once),
 		cmocka_unit_test(held_launch_waits_for_its_owner),
 		cmocka_unit_test(without_a_ledger_nothing_is_released),
