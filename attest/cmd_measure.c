@@ -26,6 +26,10 @@ static MUST_USE int inputs_change(
 	if (in->kind == LAUNCH_SNP_DIRECT && in->vmm != VMM_CASEMATE)
 		return why_set(why, -EINVAL,
 			"--vmm: the policy names no firmware, and only casemate boots a kernel so");
+	if (in->kind == LAUNCH_TDX && in->vmm != VMM_CASEMATE && in->vmm != VMM_QEMU)
+		return why_set(why, -EINVAL,
+			"--vmm: how %s launches a TD is not known here; want casemate or qemu",
+			digest_vmm_name(in->vmm));
 	if (a->cpu != NULL && strcmp(a->cpu, "host") == 0)
 		in->cpu_signature = 0;
 	else if (a->cpu != NULL && cpu_model_parse(a->cpu, &in->cpu_signature) < 0)

@@ -522,6 +522,9 @@ def options_that_make_no_sense_are_refused():
     expect(2, "--vmm", "qemu", err="measures the CPU model")
     policy("snp", boot={"kernel": {"file": "vmlinuz"}, "cmdline": CMDLINE})
     expect(2, "--vmm", "qemu", "--cpu", "EPYC", err="only casemate boots a kernel so")
+    policy("tdx")
+    for vmm in ("ec2", "gce", "krun", "cloud-hypervisor"):
+        expect(2, "--vmm", vmm, err="launches a TD is not known here")
     policy("sw")
     expect(3, err="nothing is measured")
     policy("tdx", boot={"kernel": {"file": "vmlinuz"}, "cmdline": CMDLINE})
