@@ -528,6 +528,43 @@ static MUST_USE int registers_compare(const struct measure_args *args, const str
 	return err;
 }
 
+/* A register's first value of another measurement of ours; false: it predicts none. */
+static bool json_register(const json_t *json, unsigned int i, uint8_t ret[SHA384_BYTES])
+{
+	const json_t *row = json_array_get(json_object_get(json, "registers"), i);
+	const json_t *value = json_array_get(json_object_get(row, "values"), 0);
+	const char *hex = json_string_value(json_object_get(value, "sha384"));
+
+	return hex != NULL && opts_parse_hex(hex, ret, SHA384_BYTES) == 0;
+}
+
+/* A TD's MRTD is its firmware's alone: kernel, ramdisk and command line are in the registers. */
+static void json_registers_compare(const struct launch *l, const json_t *json, struct answer *a)
+{
+	bool is_equal = true;
+
+	for (unsigned int i = 0; i < ARRAY_LEN(l->registers); i++) {
+		const struct launch_values *own = &l->registers[i].values;
+		uint8_t digest[SHA384_BYTES] = { 0 };
+		bool is_there = json_register(json, i, digest);
+		bool is_told = i == 0 ? own->n > 0 && is_there : own->n > 0 || is_there;
+		bool agrees = is_there && is_predicted(own, digest);
+		is_equal = is_equal && (agrees || !is_told);
+		text_add(a, "; RTMR %u %s", i,
+			!is_told ? "is not predicted"
+			: agrees ? "agrees"
+				 : "differs");
+	}
+	if (is_equal)
+		return;
+	if (a->is_equal) { /* else json_compare() has named it */
+		text_add(a, ": ");
+		a->is_first = true;
+		json_compare(l, json, a);
+	}
+	a->is_equal = false;
+}
+
 static void answer_json(const struct launch *l, const struct other *o, const struct answer *a,
 	const char *sentence, struct wr *w)
 {
@@ -564,6 +601,8 @@ int measure_diff(const struct measure_args *args, const struct launch *l, struct
 	} else {
 		err = one_compare(args, l, l->in.kind, &l->values, o.digest, &a, why);
 	}
+	if (err == 0 && o.json != NULL && l->in.kind == LAUNCH_TDX)
+		json_registers_compare(l, o.json, &a);
 	if (err == 0 && o.has_rtmrs)
 		err = registers_compare(args, l, &o, &a, why);
 	if (err < 0)

@@ -400,6 +400,27 @@ def the_differing_register_is_named_for_tdx():
     expect(3, "--diff", "q.bin", err="a quote of TDX; the policy is for snp")
 
 
+@test
+def measurements_of_tds_differ_where_their_registers_do():
+    policy("tdx")
+    write("m.json", expect(0, "--json").encode())
+    expect(0, "--diff", "m.json", out="MRTD agrees; RTMR 0 is not predicted; RTMR 1 agrees; RTMR 2 agrees")
+    policy("tdx", cmdline=CMDLINE + " quiet")
+    said = expect(1, "--diff", "m.json")
+    assert "RTMR 1 agrees; RTMR 2 differs: command line differs ('quiet' removed)" in said, said
+    policy("tdx", initrd=None)
+    expect(1, "--diff", "m.json", out="RTMR 2 differs: initrd differs")
+    policy("tdx", boot={"firmware": {"file": "OVMF.fd"}, "kernel": {"file": "other-kernel"}, "initrd": {"file": "initrd"},
+                        "cmdline": CMDLINE})
+    expect(1, "--diff", "m.json", out="RTMR 1 differs; RTMR 2 agrees: kernel differs")
+    policy("tdx", boot={"firmware": {"file": "OVMF.fd"}})  # boots a disk: the other's registers say no
+    expect(1, "--diff", "m.json", out="RTMR 1 differs; RTMR 2 differs")
+    policy("tdx", boot={"firmware": {"file": "other.fd"}, "kernel": {"file": "other-kernel"}, "initrd": {"file": "initrd"},
+                        "cmdline": CMDLINE})
+    said = expect(1, "--diff", "m.json")
+    assert "MRTD differs: firmware differs, kernel differs" in said and "RTMR 1 differs" in said, said
+
+
 def event_log(events):
     """A crypto-agile log with SHA-384 alone; (register, type, digest)."""
     spec = b"Spec ID Event03\0" + struct.pack("<IBBBBI", 0, 0, 2, 0, 2, 1) + struct.pack("<HH", 12, 48) + b"\0"
