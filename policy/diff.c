@@ -344,6 +344,17 @@ static const json_t *row_at(const json_t *list, size_t i)
 	return json_is_object(list) ? list : json_array_get(list, i);
 }
 
+/* Disks come to the guest in this order: the same ones in another are not the same machine. */
+static bool is_reordered(const char *key, const json_t *from, const json_t *to)
+{
+	size_t n = rows_of(from);
+
+	for (size_t i = 0; i < n && n == rows_of(to); i++)
+		if (row_find(to, key, json_object_get(row_at(from, i), key)) != row_at(to, i))
+			return true;
+	return false;
+}
+
 static void rows_walk(struct diff_report *r, const struct field *f, const char *path,
 	const char *shown, const json_t *from, const json_t *to)
 {
@@ -374,6 +385,8 @@ static void rows_walk(struct diff_report *r, const struct field *f, const char *
 				object_walk(r, f->element->child, path, at, row, match);
 		}
 	}
+	if (strcmp(path, "devices.disk[]") == 0 && is_reordered(key, from, to))
+		change_add(r, shown, DIFF_OTHER, from, to);
 }
 
 static void object_walk(struct diff_report *r, const struct schema *schema, const char *path,

@@ -1617,6 +1617,14 @@ static void diff_says_which_way_a_change_goes(void **state)
 	}
 }
 
+#define TWO_DISKS(one, two)                                                                        \
+	"{\"schema\":\"launch-policy/1\",\"name\":\"t/"                                            \
+	"g\",\"serial\":1,\"tee\":{\"type\":\"none\"},"                                            \
+	"\"boot\":{\"kernel\":{\"file\":\"k\"},\"cmdline\":\"\"},\"machine\":{\"vcpus\":1,"        \
+	"\"memory_mib\":128},\"devices\":{\"disk\":["                                              \
+	"{\"id\":\"" one "\",\"file\":\"" one "\",\"mode\":\"ro\",\"integrity\":\"none\"},"        \
+	"{\"id\":\"" two "\",\"file\":\"" two "\",\"mode\":\"ro\",\"integrity\":\"none\"}]}}"
+
 static void diff_weighs_all_changes_together(void **state)
 {
 	size_t len;
@@ -1633,6 +1641,9 @@ static void diff_weighs_all_changes_together(void **state)
 	assert_int_equal(changes.n, 2);
 	assert_int_equal(changes.overall, DIFF_LOOSER);
 	free(old);
+	changes_of(TWO_DISKS("a", "b"), TWO_DISKS("b", "a"));
+	assert_int_equal(changes.n, 1);
+	assert_int_equal(changes.overall, DIFF_OTHER);
 }
 
 int main(void)
