@@ -430,6 +430,22 @@ PUBLIC int fallocate(int fd, int mode, off_t offset, off_t len)
 	return err < 0 ? (errno = -err, -1) : 0;
 }
 
+/*
+ * What a VMM gives back of the shared view once its private twin is there must stay: the simulator
+ * has one memory for both.
+ */
+PUBLIC int madvise(void *addr, size_t len, int advice)
+{
+	bool is_kept = false;
+
+	if (!is_inside && machine.is_open && (advice == MADV_DONTNEED || advice == MADV_REMOVE)) {
+		is_inside = true;
+		is_kept = sim_is_private_memory(addr, len);
+		is_inside = false;
+	}
+	return is_kept ? 0 : (int)syscall(SYS_madvise, addr, len, advice);
+}
+
 PUBLIC int close(int fd)
 {
 	if (is_inside || !machine.is_open || fd < 0)

@@ -638,3 +638,34 @@ int sim_get_digest(int vm_fd, uint8_t ret[SNP_DIGEST_BYTES])
 	(void)pthread_mutex_unlock(&lock);
 	return err;
 }
+
+static bool vm_has_private_memory(const struct sim_vm *vm, const uint8_t *first, const uint8_t *end)
+{
+	for (size_t i = 0; i < ARRAY_LEN(vm->slot); i++) {
+		const struct sim_slot *s = &vm->slot[i];
+		uint64_t until;
+		if (!s->is_used || s->gmem == NULL)
+			continue;
+		const uint8_t *from = MAX(first, s->host);
+		const uint8_t *to = MIN(end, s->host + s->size);
+		if (from >= to)
+			continue;
+		uint64_t gpa = s->gpa + (uint64_t)(from - s->host);
+		bool is_private = sim_ranges_get(&vm->is_private, gpa, &until);
+		if (is_private || until < gpa + (uint64_t)(to - from))
+			return true;
+	}
+	return false;
+}
+
+bool sim_is_private_memory(const void *p, size_t len)
+{
+	bool found = false;
+
+	(void)pthread_mutex_lock(&lock);
+	for (size_t i = 0; i < ARRAY_LEN(vms); i++)
+		found = found || (vms[i].is_used && vm_has_private_memory(
+							    &vms[i], p, (const uint8_t *)p + len));
+	(void)pthread_mutex_unlock(&lock);
+	return found;
+}

@@ -7,6 +7,8 @@
  */
 #pragma once
 
+#include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "base/cdefs.h"
@@ -17,3 +19,6 @@
  * plain one.
  */
 MUST_USE int sim_get_digest(int vm_fd, uint8_t ret[SNP_DIGEST_BYTES]);
+
+/* Does this memory stand for private pages of a guest too? (sim_vm.h: the two views are one.) */
+bool sim_is_private_memory(const void *p, size_t len);
