@@ -487,6 +487,8 @@ static int secret_take(void *owner, struct msg *m)
 	c->is_stopping = true; /* it has said all, and ends */
 	if (le32_get(secret.len) > sizeof secret.body)
 		return -EBADMSG;
+	if (g->phase != PHASE_LAUNCH)
+		return 0; /* the launch is given up: no timer starts anew, nobody is told */
 	if (le32_get(secret.err) != 0) {
 		secret.text[sizeof secret.text - 1] = 0;
 		sup_watch_fail(g, failed_errno(le32_get(secret.err)), "the owner at %s: %s",
