@@ -10,7 +10,9 @@
 #include "sev/sim/sim_port.h"
 #include "sev/sim/sim_tdx_port.h"
 
-#define ECX_X2APIC (1u << 21)
+#define ECX_X2APIC        (1u << 21)
+#define LEAF_KVM_FEATURES 0x40000001u
+#define EAX_KVMCLOCK      (1u << 0 | 1u << 3 | 1u << 24) /* old, new, stable */
 
 static uint32_t n_keys; /* key identifiers in use, of all TDs */
 
@@ -336,12 +338,45 @@ static MUST_USE int vcpu_command(
 	}
 }
 
-static int on_cpuid(struct sim_tdx_vcpu *v, const struct kvm_cpuid2 *table)
+/*
+ * A TD has no kvmclock, and learns the TSC's frequency from its module (CPUID 0x15). A plain guest on any
+ * CPU but Intel's has kvmclock or nothing: the one underneath keeps what its KVM has of it.
+ */
+static MUST_USE int cpuid_pass(
+	const struct sim_vm *vm, const struct sim_vcpu *vcpu, const struct kvm_cpuid2 *table)
 {
-	for (uint32_t i = 0; table != NULL && i < MIN(table->nent, ABI_TDX_CPUID_MAX); i++)
+	const size_t size = sizeof *table + table->nent * sizeof table->entries[0];
+	struct kvm_cpuid2 *copy = malloc(size);
+	uint32_t clock = 0;
+
+	if (copy == NULL)
+		return -ENOMEM;
+	memcpy(copy, table, size);
+	for (uint32_t i = 0; i < vm->tdx->n_host_cpuid; i++)
+		if (vm->tdx->host_cpuid[i].function == LEAF_KVM_FEATURES)
+			clock = vm->tdx->host_cpuid[i].eax & EAX_KVMCLOCK;
+	for (uint32_t i = 0; i < copy->nent; i++)
+		if (copy->entries[i].function == LEAF_KVM_FEATURES)
+			copy->entries[i].eax |= clock;
+	int err = vm->m->host->ioctl(vcpu->fd, KVM_SET_CPUID2, (uintptr_t)copy);
+	free(copy);
+	return err;
+}
+
+static MUST_USE int on_cpuid(struct sim_vm *vm, const struct sim_vcpu *vcpu, struct sim_tdx_vcpu *v,
+	const struct kvm_cpuid2 *table)
+{
+	if (table == NULL)
+		return -EFAULT;
+	if (table->nent > ABI_TDX_CPUID_MAX)
+		return -E2BIG;
+	if (vcpu->has_run)
+		return -EINVAL;
+	int err = cpuid_pass(vm, vcpu, table);
+	for (uint32_t i = 0; err == 0 && i < table->nent; i++)
 		if (table->entries[i].function == 1)
 			v->has_x2apic = (table->entries[i].ecx & ECX_X2APIC) != 0;
-	return SIM_PASS;
+	return err;
 }
 
 /*
@@ -369,7 +404,7 @@ static int tdx_vcpu_ioctl(
 	case ABI_MEMORY_ENCRYPT_OP:
 		return vcpu_command(vm, v, (const void *)arg);
 	case KVM_SET_CPUID2:
-		return on_cpuid(v, (const void *)arg);
+		return on_cpuid(vm, vcpu, v, (const void *)arg);
 	case KVM_GET_MSRS:
 	case KVM_SET_MSRS:
 		return on_msrs(vm, vcpu, request, (void *)arg);
