@@ -63,7 +63,7 @@ struct agent_settings {
 	bool is_integrity_required;
 	char evidence[AGENT_WORD_MAX + 1]; /* ev.h's name of a source; empty: the first there is */
 	char key_kind[AGENT_WORD_MAX + 1]; /* kbs_key_make()'s */
-	bool is_key_launched; /* there is no broker: the key came with the launch */
+	bool is_key_launched;              /* there is no broker: the key came with the launch */
 	struct agent_broker broker;
 };
 

@@ -31,7 +31,8 @@ static const char help[] =
 	"  sev-session list | sev-session release SESSION | sev-session rm SESSION\n"
 	"  store import FOLDER --config FILE              a store of plain files, as before 0.2\n"
 	"  store rekey FILE --config FILE                 from the key of configuration FILE\n\n"
-	"secret, policy and sev-session take --config FILE or --store FOLDER. VERB --help says more.\n";
+	"secret, policy and sev-session take --config FILE or --store FOLDER. VERB --help says "
+	"more.\n";
 
 static int verb_run(int argc, char **argv)
 {
@@ -41,7 +42,8 @@ static int verb_run(int argc, char **argv)
 	if (argc > 1 && strcmp(argv[1], "--help") == 0)
 		return fputs(help, stdout) < 0 ? EXIT_OURS : EXIT_YES;
 	if (argc > 1)
-		log_err("unknown verb \"%.40s\": want one of serve, secret, policy, sev-session, store",
+		log_err("unknown verb \"%.40s\": want one of serve, secret, policy, sev-session, "
+			"store",
 			argv[1]);
 	else
 		log_err("a verb is missing: one of serve, secret, policy, sev-session, store");

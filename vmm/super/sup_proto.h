@@ -36,15 +36,15 @@ enum sup_msg {
 enum mon_fd {
 	MON_FD_KVM, /* /dev/kvm */
 	MON_FD_SEV, /* /dev/sev (or the simulated platform's file); /dev/null for a plain guest */
-	MON_FD_MEMORY,       /* the shared memfd, sized to the guest's RAM */
-	MON_FD_KERNEL,       /* read only; an empty file when there is none */
-	MON_FD_INITRD,       /* read only; an empty file when there is none */
-	MON_FD_FIRMWARE,     /* read only; an empty file: measured direct boot */
-	MON_FD_FLASH_VARS,   /* read and write, plain guests; an empty file when there is none */
-	MON_FD_SEV_DH,       /* read only, 2084 bytes; an empty file: no session */
-	MON_FD_SEV_SESSION,  /* read only, 128 bytes; an empty file: no session */
-	MON_FD_SNP_CERTS,    /* read only; an empty file: none. Read-locked during guest requests */
-	MON_FD_QUOTE,        /* TDX: a channel to casemate-quote (quote_proto.h); an empty file: none */
+	MON_FD_MEMORY,      /* the shared memfd, sized to the guest's RAM */
+	MON_FD_KERNEL,      /* read only; an empty file when there is none */
+	MON_FD_INITRD,      /* read only; an empty file when there is none */
+	MON_FD_FIRMWARE,    /* read only; an empty file: measured direct boot */
+	MON_FD_FLASH_VARS,  /* read and write, plain guests; an empty file when there is none */
+	MON_FD_SEV_DH,      /* read only, 2084 bytes; an empty file: no session */
+	MON_FD_SEV_SESSION, /* read only, 128 bytes; an empty file: no session */
+	MON_FD_SNP_CERTS,   /* read only; an empty file: none. Read-locked during guest requests */
+	MON_FD_QUOTE, /* TDX: a channel to casemate-quote (quote_proto.h); an empty file: none */
 	MON_FD_FIRST_DEVICE, /* then one vhost-user socket a device, in the order of devices[] */
 };
 
