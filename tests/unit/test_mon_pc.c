@@ -96,6 +96,7 @@ static void the_functions_are_those_ovmf_looks_for(void **state)
 	assert_int_equal(config_get(&g.bus, 0, 0, 0), 0x12378086);
 	assert_int_equal(config_get(&g.bus, 1, 0, 0), 0x70008086);
 	assert_int_equal(config_get(&g.bus, 1, 0, 0x0c) >> 16 & 0x80, 0x80);
+	assert_int_equal(config_get(&g.bus, 1, 0, 4) & 3, 3); /* decodes ports and memory */
 	assert_int_equal(config_get(&g.bus, 1, 3, 0), 0x71138086);
 	assert_int_equal(config_get(&g.bus, 1, 3, 0x40), PM_BASE | 1);
 	assert_int_equal(config_get(&g.bus, 1, 3, 0x80) & 1, 1);

@@ -30,6 +30,21 @@ memory)
 	say "memory $($busybox awk '/MemTotal/ { print int($2 / 1024) }' /proc/meminfo)"
 	end 0
 	;;
+efi) # what firmware told the kernel; a variable written in one boot is read in the next
+	say "cpus $($busybox grep -c ^processor /proc/cpuinfo)"
+	for cpu in /sys/devices/system/cpu/cpu[0-9]*; do
+		$busybox taskset -c "${cpu##*cpu}" $busybox true || end 1
+	done
+	say "memory $($busybox awk '/MemTotal/ { print int($2 / 1024) }' /proc/meminfo)"
+	$busybox mount -t efivarfs none /sys/firmware/efi/efivars || end 1
+	variable=/sys/firmware/efi/efivars/CasemateTest-2c6b1f0e-5a3d-4e8f-9b7a-1d0c3e5f7a90
+	if [ -e "$variable" ]; then
+		say "variable $($busybox tail -c +5 "$variable")" # after four bytes of attributes
+	else
+		$busybox printf '\007\000\000\000kept' >"$variable" && say "variable written"
+	fi
+	end 0
+	;;
 disk)
 	say "disk $($busybox cat /sys/block/vda/size) ro $($busybox cat /sys/block/vdb/ro)"
 	say "serial $($busybox cat /sys/block/vda/serial)"

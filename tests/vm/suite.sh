@@ -6,22 +6,7 @@ build=${1:?usage: suite.sh BUILD IMAGES} images=${2:?usage: suite.sh BUILD IMAGE
 casemate=$build/vmm/super/casemate
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
-n=0
-
-ok() { n=$((n + 1)); echo "ok $n - $1"; }
-bad() { # NAME LOG...: what was seen, as comments
-	n=$((n + 1))
-	echo "not ok $n - $1"
-	shift
-	tail -n 25 "$@" 2>/dev/null | sed 's/^/# /'
-}
-check() { # NAME STATUS-IS-0...: the test holds if the command does; logs of the guest otherwise
-	local name=$1
-	shift
-	if "$@"; then ok "$name"; else bad "$name" "$dir/out" "$dir/err"; fi
-}
-
-skip() { n=$((n + 1)); echo "ok $n - $1 # SKIP $2"; }
+. "$(dirname "$0")/say.sh"
 
 # policy DIR KERNEL TEST [VCPUS MIB EXTRA-DEVICES-JSON [HUGEPAGES]]: a plain guest, guest_init.sh TEST
 policy() {
@@ -54,16 +39,6 @@ start() { # in the background; waits for the guest's init, sets $pid
 		kill -0 "$pid" 2>/dev/null || return 1
 		sleep 0.2
 	done
-	return 1
-}
-said() { grep -q "casemate-test: $1" "$dir/out"; }
-ended() { [ "$status" -eq "$1" ]; }
-none_left() { # no process of ours, within 5 seconds
-	for _ in $(seq 50); do
-		pgrep '^casemate' >/dev/null || return 0
-		sleep 0.1
-	done
-	pgrep -l '^casemate' >>"$dir/err"
 	return 1
 }
 wait_for() { # PID, at most 20 seconds; sets $status

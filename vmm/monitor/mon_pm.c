@@ -7,6 +7,7 @@
 #define PIIX3_ISA   0x7000u
 #define PIIX4_POWER 0x7113u
 #define ISA_SLOT    1u
+#define ISA_COMMAND 0x7u  /* ports, memory, bus master */
 #define PIRQ_ROUTES 0x60u /* four bytes: which ISA interrupt a PCI pin drives */
 #define POWER_PMBA  0x40u /* port base; bit 0 says that it is a port */
 #define POWER_MISC  0x80u /* bit 0: the ports at PMBA answer */
@@ -60,6 +61,8 @@ int mon_pm_init(struct pm *pm, struct bus *bus, struct pci *pci,
 	pci_func_init(&pci->bridge, INTEL, I440FX_HOST, 0x060000, 0);
 	pci_func_init(&pm->isa, INTEL, PIIX3_ISA, 0x060100, 0);
 	pm->isa.config[PCI_HEADER_TYPE] = PCI_HEADER_MULTI;
+	/* Decoding: else OVMF does not look for the serial port behind it. */
+	pm->isa.config[PCI_COMMAND] = pm->isa.writable[PCI_COMMAND] = ISA_COMMAND;
 	for (unsigned int i = 0; i < 4; i++) {
 		pm->isa.config[PIRQ_ROUTES + i] = 0x80; /* none */
 		pm->isa.writable[PIRQ_ROUTES + i] = 0xff;
