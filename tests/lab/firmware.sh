@@ -1,12 +1,13 @@
 #!/bin/bash
 # firmware.sh: a stock Debian guest firmware, fetched once, never installed on this machine.
 #
-#   tests/lab/firmware.sh ovmf|ovmf-amdsev|ovmf-inteltdx
+#   tests/lab/firmware.sh ovmf|ovmf-trixie|ovmf-amdsev|ovmf-inteltdx
 #
 # prints a folder of the cache with the package's files, their names as in the package, and
 # `version` (one line):
 #
 #   ovmf           bookworm (2022.11): OVMF_CODE_4M.fd, OVMF_VARS_4M.fd, OVMF.fd, ...
+#   ovmf-trixie    trixie (2025.02): the same, with TDX metadata and a timer that a TD has
 #   ovmf-amdsev    sid: OVMF.amdsev.fd
 #   ovmf-inteltdx  sid: OVMF.inteltdx.ms.fd
 #
@@ -17,10 +18,11 @@ set -euo pipefail
 
 case ${1-} in
 ovmf) suites=(bookworm bookworm-updates bookworm-security) ;;
+ovmf-trixie) suites=(trixie) ;;
 ovmf-amdsev | ovmf-inteltdx) suites=(sid) ;;
-*) die 2 'usage: firmware.sh ovmf|ovmf-amdsev|ovmf-inteltdx' ;;
+*) die 2 'usage: firmware.sh ovmf|ovmf-trixie|ovmf-amdsev|ovmf-inteltdx' ;;
 esac
-name=$1
+key=$1 name=${1%-trixie}
 
 package() {
 	apt apt-cache show --no-all-versions "$name" 2>/dev/null | sed -n 's/^Package: //p' || true
@@ -35,4 +37,4 @@ make_firmware() {
 	dpkg-deb -f "$work/$name"_*.deb Version >"$work/out/version"
 }
 
-provide "firmware/$name" make_firmware
+provide "firmware/$key" make_firmware
