@@ -75,10 +75,10 @@ policy nothing 1 256 "$work/blank.img"
 "$casemate" run "$dir/policy.jsonc" >"$dir/out" 2>"$dir/err" </dev/null &
 pid=$!
 for _ in $(seq 300); do
-	! grep -q 'No bootable option' "$dir/out" && kill -0 "$pid" 2>/dev/null || break
+	! grep -q 'Shell>' "$dir/out" && kill -0 "$pid" 2>/dev/null || break
 	sleep 1
 done
-check 'with nothing to boot the firmware says so' grep -q 'No bootable option' "$dir/out"
+check 'with nothing to boot the firmware ends in its own shell' grep -q 'Shell>' "$dir/out"
 check 'and the guest waits' kill -0 "$pid"
 kill -TERM "$pid"
 wait "$pid"
