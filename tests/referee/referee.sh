@@ -17,9 +17,10 @@ kernel=$("$lab/kernel.sh" guest-6.1) || skip 'the Debian 6.1 guest kernel cannot
 qemu=$("$lab/qemu.sh") || skip 'QEMU 10 cannot be had here'
 ovmf=$("$lab/firmware.sh" ovmf) || skip "Debian 12's OVMF cannot be had here"
 amdsev=$("$lab/firmware.sh" ovmf-amdsev) || skip "sid's ovmf-amdsev cannot be had here"
-# Without these two the TDX cases are skipped, visibly.
+# Without these the TDX cases are skipped, visibly.
 qemu_sid=$("$lab/qemu_sid.sh") || qemu_sid=
 inteltdx=$("$lab/firmware.sh" ovmf-inteltdx) || inteltdx=
+trixie=$("$lab/firmware.sh" ovmf-trixie) || trixie=
 
 mkdir -p "$work"
 "$lab/initramfs.sh" "$work/initrd" "$kernel" --init "$here/guest_init.sh"
@@ -28,6 +29,7 @@ CASEMATE_LAB=lab "$lab/lab.sh" --timeout 600 --env "REFEREE_QEMU=$qemu" \
 	--env "REFEREE_QEMU_SID=$qemu_sid" --env "REFEREE_OVMF=$ovmf/OVMF.fd" \
 	--env "REFEREE_AMDSEV=$amdsev/OVMF.amdsev.fd" \
 	--env "REFEREE_INTELTDX=${inteltdx:+$inteltdx/OVMF.inteltdx.ms.fd}" \
+	--env "REFEREE_TRIXIE=${trixie:+$trixie/OVMF.fd}" \
 	--env "REFEREE_KERNEL=$kernel/vmlinuz" --env "REFEREE_INITRD=$work/initrd" \
 	-- "${REFEREE_SUITE:-$here/suite.py}" "$build" "$@" || status=$?
 [ "$status" -ne 4 ] || skip 'no lab can be had here'

@@ -28,10 +28,11 @@ CASEMATE = f"{BUILD}/vmm/super/casemate"
 MINT = f"{BUILD}/sev/sim/casemate-sim-platform"
 KERNEL, INITRD = os.environ["REFEREE_KERNEL"], os.environ["REFEREE_INITRD"]
 AMDSEV, OVMF = os.environ["REFEREE_AMDSEV"], os.environ["REFEREE_OVMF"]
-INTELTDX = os.environ.get("REFEREE_INTELTDX", "")
+INTELTDX, TRIXIE = os.environ.get("REFEREE_INTELTDX", ""), os.environ.get("REFEREE_TRIXIE", "")
 QEMU, QEMU_SID = os.environ["REFEREE_QEMU"], os.environ.get("REFEREE_QEMU_SID", "")
 CMDLINE = "console=ttyS0 quiet"
 UP = re.compile(r"referee-guest: up, cpus (\d+)")
+FIRMWARE_UP = re.compile(r"BdsDxe: ")  # the firmware's boot manager
 LAUNCH_S, BOOT_S = 60, 150
 
 
@@ -64,7 +65,8 @@ def qemu_command(case, folder):
 
 
 class Case:
-    """One launch. `refused`: what QEMU must print instead of launching. `differs`: the digest must
+    """One launch. `boots`: to the guest's own line, or to what an expression finds on its console.
+    `refused`: what QEMU must print instead of launching. `differs`: the digest must
     be another than the predicted one."""
 
     def __init__(self, name, kind, *, firmware=AMDSEV, kernel=KERNEL, vcpus=1, cpu="EPYC-v4",
@@ -80,7 +82,8 @@ class Case:
         self.host_data, self.differs, self.owner = host_data, differs, owner
         self.by = by
         if kind == "tdx":
-            self.cpu, self.firmware, self.machine = "host", INTELTDX, "kernel-irqchip=split"
+            self.cpu, self.machine = "host", "kernel-irqchip=split"
+            self.firmware = INTELTDX if firmware == AMDSEV else firmware
             self.platform = "td" if platform == "plain" else platform
 
     def object_text(self):
@@ -309,8 +312,11 @@ def check_refused(case, folder, process):
 
 def check_boot(case, folder, process):
     console = f"{folder}/console"
-    if not wait_for(process, BOOT_S, lambda: UP.search(read(console)) is not None):
+    want = UP if case.boots is True else case.boots
+    if not wait_for(process, BOOT_S, lambda: want.search(read(console)) is not None):
         raise Failed(f"the guest does not come up: {tail(console)} | {tail(folder + '/stderr')}")
+    if want is not UP:
+        return
     cpus = int(UP.search(read(console)).group(1))
     if cpus != case.vcpus:
         raise Failed(f"the guest has {cpus} CPUs, not {case.vcpus}")
@@ -468,7 +474,9 @@ CASES = [
     Case("sev-owner-secret-of-another", "sev", owner="bad-secret",
          refused="fw_error=11 'Bad measurement'"),
 
-    Case("tdx", "tdx", boots=True),
+    # The Secure Boot of this firmware starts no kernel without a shim.
+    Case("tdx", "tdx", boots=FIRMWARE_UP),
+    Case("tdx-ovmf-of-trixie", "tdx", firmware=TRIXIE),
     Case("tdx-8-vcpus", "tdx", vcpus=8),
     Case("tdx-identities", "tdx", options={k: base64.b64encode(bytes(range(48))).decode()
                                            for k in ("mrconfigid", "mrowner", "mrownerconfig")}),
@@ -487,8 +495,8 @@ CASES = [
 def judge(case, folder):
     os.mkdir(folder)
     try:
-        if case.kind == "tdx" and not (QEMU_SID and INTELTDX):
-            return f"ok %d - {case.name} # SKIP sid's QEMU or its ovmf-inteltdx cannot be had here"
+        if case.kind == "tdx" and not (QEMU_SID and case.firmware):
+            return f"ok %d - {case.name} # SKIP sid's QEMU or the firmware cannot be had here"
         how = run_casemate if case.by == "casemate" else run_owned if case.owner else run
         how(case, folder)
     except Failed as e:
