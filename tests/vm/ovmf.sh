@@ -13,6 +13,10 @@ kernel=$("$lab/kernel.sh" guest-6.1) || skip 'the Debian 6.1 guest kernel cannot
 firmware=$("$lab/firmware.sh" ovmf) || skip "Debian's ovmf cannot be had here"
 gcc -O2 -static -o "$images/guest_status" "$here/guest_status.c"
 cp "$kernel/vmlinuz" "$firmware/OVMF_CODE_4M.fd" "$firmware/OVMF_VARS_4M.fd" "$images/"
+rm -f "$images"/OVMF.*.fd
+for name in ovmf-amdsev ovmf-inteltdx; do
+	! folder=$("$lab/firmware.sh" "$name") || cp "$folder"/*.fd "$images/"
+done
 "$lab/initramfs.sh" "$images/initrd.img" "$kernel" --init "$here/guest_init.sh" \
 	--exe "$images/guest_status:/bin/guest_status" --module virtio_pci --module virtio_blk --module efivarfs
 printf 'timeout 0\ndefault casemate.conf\n' >"$images/loader.conf"

@@ -22,7 +22,7 @@ policy() {
 	fi
 	cat >"$dir/policy.jsonc" <<-END
 		{
-		  "schema": "launch-policy/1", "name": "test.vm/$1", "serial": 1,
+		  "schema": "launch-policy/1", "name": "test.vm/${1,,}", "serial": 1,
 		  "labels": {"env": "dev", "data_class": "none"},
 		  "tee": {"type": "none"},
 		  "boot": {"firmware": {"file": "$images/OVMF_CODE_4M.fd"}, "flash_vars": {"file": "$work/vars.fd"}$boot},
@@ -70,18 +70,37 @@ else
 	skip 'OVMF starts an OS from the EFI system partition of a virtio disk' 'its packages cannot be had here'
 fi
 
+# boot_nothing NAME PATTERN: a guest with an empty disk, until its firmware says PATTERN; $pid
+boot_nothing() {
+	policy "$1" 1 512 "$work/blank.img"
+	[ "$1" = nothing ] || sed -i "s|\"boot\": .*|\"boot\": {\"firmware\": {\"file\": \"$images/$1.fd\"}},|" "$dir/policy.jsonc"
+	"$casemate" run "$dir/policy.jsonc" >"$dir/out" 2>"$dir/err" </dev/null &
+	pid=$!
+	for _ in $(seq 300); do
+		! grep -q "$2" "$dir/out" && kill -0 "$pid" 2>/dev/null || break
+		sleep 1
+	done
+}
+stop() {
+	kill -TERM "$pid"
+	wait "$pid"
+}
 truncate -s 4M "$work/blank.img"
-policy nothing 1 256 "$work/blank.img"
-"$casemate" run "$dir/policy.jsonc" >"$dir/out" 2>"$dir/err" </dev/null &
-pid=$!
-for _ in $(seq 300); do
-	! grep -q 'Shell>' "$dir/out" && kill -0 "$pid" 2>/dev/null || break
-	sleep 1
-done
+boot_nothing nothing 'Shell>'
 check 'with nothing to boot the firmware ends in its own shell' grep -q 'Shell>' "$dir/out"
 check 'and the guest waits' kill -0 "$pid"
-kill -TERM "$pid"
-wait "$pid"
+stop
 check 'until it is stopped' none_left
+
+# The firmware of encrypted guests, without variables, in a plain one.
+for firmware in OVMF.amdsev OVMF.inteltdx.ms; do
+	if [ -e "$images/$firmware.fd" ]; then
+		boot_nothing "$firmware" 'BdsDxe: No bootable option'
+		check "$firmware looks for something to boot" grep -q 'BdsDxe: No bootable option' "$dir/out"
+		stop
+	else
+		skip "$firmware looks for something to boot" 'its package cannot be had here'
+	fi
+done
 
 echo "1..$n"
