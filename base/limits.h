@@ -64,6 +64,8 @@
 #define LIMIT_PATH_BYTES 512u
 /* Device ids in a policy: they become labels and log prefixes. */
 #define LIMIT_ID_BYTES 32u
+/* An SELinux context: user, role and type of refpolicy have at most 40 characters each, a range 22. */
+#define LIMIT_LABEL_BYTES 192u
 
 /* --- programs ------------------------------------------------------------------------------- */
 

@@ -17,7 +17,7 @@
 #include "base/limits.h"
 #include "base/why.h"
 
-#define PLAN_VERSION 2u
+#define PLAN_VERSION 3u
 
 /* Messages on the policy reader's channel: the supervisor sends CONFIG, the reader one answer. */
 enum plan_msg {
@@ -47,7 +47,11 @@ enum plan_tee {
 #define PLAN_SERIAL         0x100u /* the 16550's output goes to the terminal; else it is dropped */
 #define PLAN_SEV_SESSION    0x200u /* sev_dh and sev_session name the owner's session */
 #define PLAN_OWNER          0x400u /* SEV, SEV-ES: wait for the owner's secret before running */
-#define PLAN_FLAGS_ALL      0x7ffu
+#define PLAN_STRICT         0x800u /* host.confinement strict: refuse to start when a wall is missing */
+#define PLAN_LANDLOCK       0x1000u /* host.landlock: refuse a kernel without it */
+#define PLAN_MAC_REQUIRED   0x2000u /* host.mac_label.selinux: required, or a static range */
+#define PLAN_MAC_OFF        0x4000u /* host.mac_label.selinux: off */
+#define PLAN_FLAGS_ALL      0x7fffu
 #define PLAN_DISK_READ_ONLY 0x1u
 #define PLAN_DISK_DISCARD   0x2u
 #define PLAN_DISK_FLAGS_ALL 0x3u
@@ -109,6 +113,11 @@ struct wire_plan {
 	                                     * "vsock:CID:PORT"; empty: none */
 	char owner_url[LIMIT_PATH_BYTES]; /* PLAN_OWNER: the broker, https:// */
 	char owner_ca[LIMIT_PATH_BYTES]; /* PLAN_OWNER: PEM, whom to trust as the broker's issuer */
+	char mac_range[LIMIT_ID_BYTES];  /* static MCS range "s0:cA,cB"; empty: a fresh pair */
+	le32 cpu_weight;   /* host.limits, of the whole guest: cpu.weight 1 to 10000; 0: unset */
+	le32 cpu_percent;  /* cpu.max in hundredths of one CPU; 0: none */
+	le32 io_weight;    /* io.weight 1 to 10000; 0: unset */
+	le32 overhead_mib; /* memory of all processes beside the guest's own; 0: the default */
 };
 
 /* Does the processor protect this kind of guest, and prove it? The supervisor asks too. */

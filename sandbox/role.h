@@ -49,6 +49,7 @@ struct seccomp_table; /* sandbox/seccomp_table.h, generated from policy/seccomp/
 struct role_row {
 	const char *name;   /* "dev-blk": in messages, log prefixes, the file of the filter */
 	const char *binary; /* "casemate-dev-blk" */
+	const char *domain; /* its SELinux type (policy/selinux): "casemate_dev_blk_t" */
 	uint8_t fds[ROLE_FDS_MAX]; /* enum role_fd, from descriptor SPAWN_FD_CHAN (3) on */
 	uint32_t flags;            /* ROLE_* */
 	uint32_t max_fds;          /* RLIMIT_NOFILE, soft and hard */

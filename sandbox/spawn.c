@@ -34,7 +34,8 @@ struct order {
 	int go_write; /* the parent's end, closed by the child */
 	uint32_t uid; /* inside the namespace and outside: the same number */
 	uint32_t gid;
-	bool is_root;     /* the parent may drop groups and give any id */
+	bool is_root; /* the parent may drop groups and give any id */
+	const struct spawn_place *place;
 	const char *step; /* what was tried last */
 };
 
@@ -209,12 +210,16 @@ static MUST_USE int ids_choose(struct order *o, struct why *why)
 static MUST_USE int order_clone(const struct order *o, struct spawn_child *c, struct why *why)
 {
 	struct order copy = *o;
+	int cgroup = o->place->cgroup_fd;
 	struct clone_args args = {
 		.flags = CLONE_PIDFD | CLONE_CLEAR_SIGHAND | NAMESPACES |
-			 ((o->row->flags & ROLE_HAS_NETWORK) == 0 ? CLONE_NEWNET : 0),
+			 ((o->row->flags & ROLE_HAS_NETWORK) == 0 ? CLONE_NEWNET : 0) |
+			 (cgroup >= 0 ? CLONE_INTO_CGROUP : 0),
 		.pidfd = (uint64_t)(uintptr_t)&c->pidfd,
 		.exit_signal = SIGCHLD,
 	};
+	if (cgroup >= 0)
+		args.cgroup = (unsigned int)cgroup;
 	long pid = syscall(SYS_clone3, &args, sizeof args);
 
 	if (pid == 0)
@@ -267,12 +272,15 @@ static MUST_USE int order_start(struct order *o, struct spawn_child *c, struct w
 	return err;
 }
 
-int spawn_start(enum role role, const int *fds, unsigned int n_fds, struct spawn_child *ret,
-	struct why *why)
+int spawn_start(enum role role, const int *fds, unsigned int n_fds, const struct spawn_place *place,
+	struct spawn_child *ret, struct why *why)
 {
+	static const struct spawn_place none = SPAWN_PLACE_NONE;
 	const struct role_row *row = role_get(role);
 	AUTO(spawn) struct spawn_child c = SPAWN_CHILD_NONE;
-	struct order o = { .row = row, .n_fds = SPAWN_FD_CHAN + 1 + n_fds };
+	struct order o = { .row = row,
+		.n_fds = SPAWN_FD_CHAN + 1 + n_fds,
+		.place = place != NULL ? place : &none };
 
 	if (n_fds + 1 != role_count_fds(row))
 		return why_set(why, -EBADF, "%s: %u descriptors are given, its row has %u",

@@ -12,6 +12,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <sys/types.h>
 
 #include "base/cdefs.h"
@@ -39,13 +40,24 @@ struct spawn_child {
 MUST_USE int spawn_open_binary(
 	const char *binary, int *ret_fd, char *ret_path, size_t size, struct why *why);
 
+/* Where a child is put; everything is optional. */
+struct spawn_place {
+	int cgroup_fd; /* the leaf it is born in (cgroup_add()); -1: ours */
+	const char
+		*label; /* SELinux context its program is executed in; NULL: as the policy says */
+	const char *socket_label; /* of its channel; NULL: as the policy says */
+	uint64_t guest_bytes;     /* guest memory it may map beyond its row's own; RLIMIT_AS */
+};
+
+#define SPAWN_PLACE_NONE ((struct spawn_place){ .cgroup_fd = -1 })
+
 /*
  * Start the program of a role. fds: its descriptors after the channel, in the order of the row,
- * kept by the caller. Returns at once; a failure of the child's own part arrives as FAILED on the
+ * kept by the caller. place may be NULL. Returns at once; a failure of the child's own part arrives as FAILED on the
  * channel, its end on the pidfd. -EPERM with why when user namespaces are not to be had.
  */
 MUST_USE int spawn_start(enum role role, const int *fds, unsigned int n_fds,
-	struct spawn_child *ret, struct why *why);
+	const struct spawn_place *place, struct spawn_child *ret, struct why *why);
 
 /* How a child ended. */
 struct spawn_end {

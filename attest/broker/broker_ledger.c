@@ -119,7 +119,7 @@ int broker_ledger_start(struct broker_ledger *l, const char *folder, const char 
 			strerrordesc_np(-err));
 	}
 	int fds[] = { folder_fd, key_fd };
-	int err = spawn_start(ROLE_LEDGER, fds, ARRAY_LEN(fds), &l->child, why);
+	int err = spawn_start(ROLE_LEDGER, fds, ARRAY_LEN(fds), NULL, &l->child, why);
 	if (err == 0)
 		err = broker_ledger_use(l, fd_take(&l->child.chan_fd));
 	if (err == 0)

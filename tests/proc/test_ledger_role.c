@@ -52,7 +52,7 @@ static void writer_start(struct writer *w, const char *ledger, const char *key)
 
 	assert_true(fds[0] >= 0 && fds[1] >= 0);
 	w->child = SPAWN_CHILD_NONE;
-	if (spawn_start(ROLE_LEDGER, fds, 2, &w->child, &why) < 0)
+	if (spawn_start(ROLE_LEDGER, fds, 2, NULL, &w->child, &why) < 0)
 		fail_msg("%s", why.text);
 	assert_int_equal(chan_open(&w->chan, fd_take(&w->child.chan_fd)), 0);
 	(void)close(fds[0]);

@@ -335,7 +335,7 @@ static uint16_t owner_start(
 	struct why why = { 0 };
 
 	o.child = SPAWN_CHILD_NONE;
-	if (spawn_start(ROLE_OWNER, NULL, 0, &o.child, &why) < 0)
+	if (spawn_start(ROLE_OWNER, NULL, 0, NULL, &o.child, &why) < 0)
 		fail_msg("%s", why.text);
 	assert_int_equal(chan_open(&o.chan, fd_take(&o.child.chan_fd)), 0);
 	(void)snprintf(config.url, sizeof config.url, "%s", url);

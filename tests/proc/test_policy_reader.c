@@ -38,7 +38,7 @@ static void reader_run(int file, const void *config, size_t len)
 	struct chan chan;
 
 	memset(&answer, 0, sizeof answer);
-	if (spawn_start(ROLE_POLICY, &file, 1, &c, &why) < 0)
+	if (spawn_start(ROLE_POLICY, &file, 1, NULL, &c, &why) < 0)
 		fail_msg("%s", why.text);
 	assert_int_equal(chan_open(&chan, fd_take(&c.chan_fd)), 0);
 	assert_int_equal(chan_send(&chan, SUP_MSG_CONFIG, config, len, NULL, 0), 0);

@@ -33,7 +33,7 @@ static int role_start(void **state)
 	int pair[2] = { -1, -1 };
 
 	child = SPAWN_CHILD_NONE;
-	int err = spawn_start(ROLE_QUOTE, NULL, 0, &child, &why);
+	int err = spawn_start(ROLE_QUOTE, NULL, 0, NULL, &child, &why);
 	if (err == 0)
 		err = chan_open(&super, fd_take(&child.chan_fd));
 	if (err == 0)

@@ -88,7 +88,7 @@ static struct outcome child_run(const char *what)
 	int fds[2];
 
 	files_open(fds);
-	if (spawn_start(ROLE_TEST, fds, 2, &c, &why) < 0)
+	if (spawn_start(ROLE_TEST, fds, 2, NULL, &c, &why) < 0)
 		fail_msg("%s", why.text);
 	config_send(c.chan_fd, what);
 	outcome_wait(&c, &o);
@@ -287,7 +287,7 @@ static void spawn_refuses_a_wrong_number_of_descriptors(void **state)
 	struct why why = { 0 };
 	int fd = 0;
 
-	assert_int_equal(spawn_start(ROLE_TEST, &fd, 1, &c, &why), -EBADF);
+	assert_int_equal(spawn_start(ROLE_TEST, &fd, 1, NULL, &c, &why), -EBADF);
 	assert_int_equal(c.pid, 0);
 }
 
@@ -323,7 +323,7 @@ static void no_child_survives_its_parent(void **state)
 		struct spawn_child c = SPAWN_CHILD_NONE;
 		int fds[2];
 		files_open(fds);
-		if (spawn_start(ROLE_TEST, fds, 2, &c, NULL) < 0)
+		if (spawn_start(ROLE_TEST, fds, 2, NULL, &c, NULL) < 0)
 			_exit(1);
 		config_send(c.chan_fd, "wait");
 		struct pollfd p = { .fd = c.chan_fd, .events = POLLIN };

@@ -87,7 +87,7 @@ int front_start(struct front *f, enum role role, const void *config, size_t len,
 	if (n_fds > 0)
 		memcpy(all + 1, fds, n_fds * sizeof(int));
 	if (err == 0)
-		err = spawn_start(role, NULL, 0, &f->child, why);
+		err = spawn_start(role, NULL, 0, NULL, &f->child, why);
 	if (err == 0)
 		err = chan_open(&f->chan, fd_take(&f->child.chan_fd));
 	if (err == 0)

@@ -72,7 +72,7 @@ int sup_child_start(struct sup_guest *g, enum role role, const char *id, const i
 	(void)snprintf(c->label, sizeof c->label, "%s%s%s", role_get(role)->name,
 		id[0] != 0 ? " " : "", id);
 	c->log = sup_log_of(c->label);
-	int err = spawn_start(role, fds, n_fds, &c->spawned, why);
+	int err = spawn_start(role, fds, n_fds, NULL, &c->spawned, why);
 	if (err < 0)
 		return err;
 	g->n_children++;

@@ -110,7 +110,7 @@ int sup_plan_read(int policy_fd, const char *name, struct wire_plan *ret, struct
 	static struct wire_plan plan; /* too large for a stack */
 	struct answer a = { .plan = &plan, .why = why };
 	struct chan chan = { .fd = -1 };
-	int err = spawn_start(ROLE_POLICY, &policy_fd, 1, &c, why);
+	int err = spawn_start(ROLE_POLICY, &policy_fd, 1, NULL, &c, why);
 
 	if (err == 0)
 		err = chan_open(&chan, fd_take(&c.chan_fd));
