@@ -66,6 +66,10 @@
 #define LIMIT_ID_BYTES 32u
 /* An SELinux context: user, role and type of refpolicy have at most 40 characters each, a range 22. */
 #define LIMIT_LABEL_BYTES 192u
+/* Objects one guest has relabelled: 8 disks, boot files, firmware, TPM state, with room. */
+#define LIMIT_SVIRT_OBJECTS 32u
+/* Waiting for others who label or restore: each takes milliseconds; a disk that hangs is no reason to. */
+#define LIMIT_SVIRT_LOCK_MS 10000u
 
 /* --- programs ------------------------------------------------------------------------------- */
 

@@ -1,0 +1,532 @@
+#include "sandbox/svirt.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/fd.h"
+#include "base/log.h"
+#include "sandbox/svirt_priv.h"
+
+#define FOLDER "/var/lib/casemate/labels"
+
+/* What is done with which object. */
+static const struct object_row {
+	const char *type;
+	bool has_pair;      /* the guest's pair, else none: everybody's */
+	bool is_remembered; /* journalled, and restored */
+} rows[SVIRT_OBJECT_COUNT] = {
+	[SVIRT_IMAGE] = { "casemate_image_t", true, true },
+	[SVIRT_CONTENT] = { "casemate_content_t", false, true },
+	[SVIRT_RAM] = { "casemate_ram_t", true, false },
+	[SVIRT_VTPM] = { "casemate_vtpm_state_t", true, true },
+	[SVIRT_LEDGER] = { "casemate_ledger_data_t", false, false },
+};
+
+struct svirt {
+	const struct svirt_os *os;
+	bool is_enforcing;
+	int folder;
+	int journal; /* its lock is what makes the pair ours */
+	char guest[LIMIT_NAME_BYTES];
+	char own[LIMIT_LABEL_BYTES]; /* our own context */
+	char range[MCS_RANGE_BYTES];
+	char socket_label[LIMIT_LABEL_BYTES];
+	char process_labels[ROLE_COUNT][LIMIT_LABEL_BYTES];
+	unsigned int n_objects;
+	struct journal_object objects[LIMIT_SVIRT_OBJECTS];
+	int fds[LIMIT_SVIRT_OBJECTS]; /* of the objects, until the end */
+};
+
+static const struct svirt_place kernel_place = { &svirt_os_kernel, FOLDER };
+
+/* ---- a pair ---------------------------------------------------------------------------------- */
+
+/* May there be labels at all? 1 yes, 0 none and that is fine, else why not. */
+static MUST_USE int mode_check(enum svirt_mode mode, enum svirt_host host, struct why *why)
+{
+	if (mode == SVIRT_OFF || (mode == SVIRT_AUTO && host == SVIRT_HOST_NONE))
+		return 0;
+	switch (host) {
+	case SVIRT_HOST_NONE:
+		return why_set(why, -ENODEV,
+			"the policy wants SELinux labels (host.mac_label), and SELinux is not "
+			"enabled on this host; enable it (Debian: selinux-activate) or change the "
+			"policy");
+	case SVIRT_HOST_NO_MODULE:
+		return why_set(why, -ENODEV,
+			"SELinux is enabled and does not know casemate's types: install the module "
+			"with policy/selinux/install.sh (casemate-selinux(8)), or say "
+			"host.mac_label.selinux \"off\"");
+	case SVIRT_HOST_PERMISSIVE:
+		if (mode == SVIRT_REQUIRED)
+			return why_set(why, -ENODEV,
+				"the policy wants SELinux labels (host.mac_label), and SELinux is "
+				"permissive on this host: setenforce 1");
+		log_warn("SELinux is permissive: labels are set, nothing is refused");
+		return 1;
+	case SVIRT_HOST_ENFORCING:
+		return 1;
+	}
+	return -EINVAL;
+}
+
+/* The guest that holds a pair, for a message; "" when nobody says. */
+static void holder_find(int folder, const char *name, char ret[LIMIT_NAME_BYTES])
+{
+	struct journal_file f = { .fd = -1 };
+	struct journals list;
+
+	ret[0] = 0;
+	if (journals_list(folder, NULL, &list) < 0)
+		return;
+	while (journals_next(&list, &f) > 0)
+		if (strcmp(f.name, name) == 0)
+			memcpy(ret, f.is.guest, LIMIT_NAME_BYTES);
+	journals_close(&list, &f);
+}
+
+static MUST_USE int range_take_static(struct svirt *s, const char *range, struct why *why)
+{
+	char holder[LIMIT_NAME_BYTES];
+	struct mcs_pair pair;
+
+	if (mcs_parse_range(range, &pair) < 0)
+		return why_set(why, -EINVAL, "MCS range \"%s\": want \"s0:cA,cB\" with A < B < %u",
+			range, MCS_CATEGORIES);
+	mcs_print_range(pair, s->range);
+	int err = journals_take(s->folder, MCS_NAME_OF(s->range), s->guest, &s->journal, why);
+	if (err != -EEXIST)
+		return err;
+	holder_find(s->folder, MCS_NAME_OF(s->range), holder);
+	return why_set(why, -EBUSY, "MCS range %s is in use by guest \"%s\"", s->range, holder);
+}
+
+/* A random pair; if somebody has it, the next one. */
+static MUST_USE int range_take_fresh(struct svirt *s, struct why *why)
+{
+	struct mcs_set pool;
+	uint32_t start;
+
+	if (mcs_parse_pool(s->own, &pool) < 0)
+		return why_set(
+			why, -EBADMSG, "our own context %s has no range of categories", s->own);
+	unsigned int n = mcs_count(&pool);
+	if (n < MCS_POOL_MIN)
+		return why_set(why, -ERANGE,
+			"our own context %s has %u categories to give, too few", s->own, n);
+	uint32_t n_pairs = n * (n - 1) / 2;
+	if (getrandom(&start, sizeof start, 0) != sizeof start)
+		return why_set(why, -errno, "no random numbers: %s", strerrordesc_np(errno));
+	for (uint32_t i = 0; i < n_pairs; i++) {
+		mcs_print_range(mcs_get_pair(&pool, (start % n_pairs + i) % n_pairs), s->range);
+		int err =
+			journals_take(s->folder, MCS_NAME_OF(s->range), s->guest, &s->journal, why);
+		if (err != -EEXIST)
+			return err;
+	}
+	return why_set(why, -EAGAIN, "all %u pairs of categories are in use", n_pairs);
+}
+
+/* "user:role:" of our own context, then a type, then the guest's range. */
+static MUST_USE int label_make(const struct svirt *s, const char *type, char ret[LIMIT_LABEL_BYTES])
+{
+	const char *role = strchr(s->own, ':');
+	const char *own_type = role != NULL ? strchr(role + 1, ':') : NULL;
+
+	if (own_type == NULL)
+		return -EBADMSG;
+	int n = snprintf(ret, LIMIT_LABEL_BYTES, "%.*s:%s:%s", (int)(own_type - s->own), s->own,
+		type, s->range);
+	return n > 0 && (unsigned int)n < LIMIT_LABEL_BYTES ? 0 : -EMSGSIZE;
+}
+
+/* Sockets we make for the guest: our own type, its range. */
+static MUST_USE int socket_label_make(struct svirt *s)
+{
+	const char *range = mcs_range_of(s->own);
+	char type[LIMIT_LABEL_BYTES];
+
+	if (range == NULL)
+		return -EBADMSG;
+	const char *end = range - 1;
+	const char *begin = end;
+	while (begin[-1] != ':')
+		begin--;
+	(void)snprintf(type, sizeof type, "%.*s", (int)(end - begin), begin);
+	return label_make(s, type, s->socket_label);
+}
+
+static MUST_USE int pair_take(struct svirt *s, const char *range, struct why *why)
+{
+	unsigned int n_restored;
+	int err = journals_lock(s->folder, why);
+
+	if (err < 0)
+		return err;
+	err = svirt_restore_dead(s->os, s->folder, &n_restored);
+	if (err < 0)
+		(void)why_set(
+			why, err, "cannot read the label journals: %s", strerrordesc_np(-err));
+	else if (n_restored > 0)
+		log_warn("%u labels restored that an ended supervisor had left", n_restored);
+	if (err == 0)
+		err = range[0] != 0 ? range_take_static(s, range, why) : range_take_fresh(s, why);
+	journals_unlock(s->folder);
+	return err;
+}
+
+static void svirt_auto(struct svirt **s)
+{
+	svirt_close(*s);
+}
+
+int svirt_open_at(const struct svirt_place *place, enum svirt_mode mode, const char *range,
+	const char *guest, struct svirt **ret, struct why *why)
+{
+	enum svirt_host host = mode == SVIRT_OFF ? SVIRT_HOST_NONE : place->os->look();
+
+	int err = mode_check(mode, host, why);
+	if (err <= 0) {
+		if (err == 0)
+			*ret = NULL;
+		return err;
+	}
+	AUTO(svirt) struct svirt *s = calloc(1, sizeof *s);
+	if (s == NULL)
+		return -ENOMEM;
+	s->os = place->os;
+	s->is_enforcing = host == SVIRT_HOST_ENFORCING;
+	s->folder = s->journal = -1;
+	(void)snprintf(s->guest, sizeof s->guest, "%s", guest[0] != 0 ? guest : "?");
+	err = s->os->read_own(s->own);
+	if (err < 0)
+		return why_set(why, err, "cannot read our own context: %s", strerrordesc_np(-err));
+	err = journals_open(place->folder, /* is_made= */ true, &s->folder, why);
+	if (err < 0)
+		return why_prefix(why, -ENODEV, "SELinux labels need root");
+	err = pair_take(s, range, why);
+	if (err < 0)
+		return err;
+	err = socket_label_make(s);
+	if (err < 0)
+		return why_set(why, err, "our own context %s is not one", s->own);
+	*ret = s;
+	s = NULL;
+	return 0;
+}
+
+int svirt_open(enum svirt_mode mode, const char *range, const char *guest, struct svirt **ret,
+	struct why *why)
+{
+	return svirt_open_at(&kernel_place, mode, range, guest, ret, why);
+}
+
+enum svirt_host svirt_look(void)
+{
+	return svirt_os_kernel.look();
+}
+
+/* ---- processes and sockets ------------------------------------------------------------------- */
+
+const char *svirt_range(const struct svirt *s)
+{
+	return s != NULL ? s->range : "";
+}
+
+int svirt_process_label(struct svirt *s, enum role role, const char **ret, struct why *why)
+{
+	char label[LIMIT_LABEL_BYTES];
+
+	if (s == NULL) {
+		*ret = NULL;
+		return 0;
+	}
+	const struct role_row *row = role_get(role);
+	int err = label_make(s, row->domain, label);
+	if (err < 0)
+		return why_set(why, err, "context of %s: too long", row->name);
+	if (s->os->check_label(label) < 0)
+		return why_set(why, -ENODEV,
+			"the SELinux policy does not know %s: the module is older than this "
+			"casemate; "
+			"install its own with policy/selinux/install.sh",
+			label);
+	err = s->os->check_exec(s->own, label, why);
+	if (err < 0 && s->is_enforcing)
+		return why_prefix(why, err,
+			"%s must be started from casemate_t: is the casemate program labelled "
+			"casemate_exec_t (restorecon)",
+			row->binary);
+	if (err < 0)
+		log_warn("%s", why_text(why, err));
+	if (err < 0)
+		why_clear(why); /* permissive: the kernel will let it pass, and log it */
+	memcpy(s->process_labels[role], label, sizeof label);
+	*ret = s->process_labels[role];
+	return 0;
+}
+
+const char *svirt_socket_label(const struct svirt *s)
+{
+	return s != NULL ? s->socket_label : NULL;
+}
+
+int svirt_sockets_begin(struct svirt *s, struct why *why)
+{
+	int err = s != NULL ? s->os->set_socket_label(s->socket_label) : 0;
+
+	return err < 0 ? why_set(why, err, "cannot label sockets %s: %s", s->socket_label,
+				 strerrordesc_np(-err))
+		       : 0;
+}
+
+void svirt_sockets_end(struct svirt *s)
+{
+	if (s != NULL && s->os->set_socket_label(NULL) < 0)
+		log_err("sockets keep the label of %s", s->guest);
+}
+
+/* ---- objects --------------------------------------------------------------------------------- */
+
+static bool has_categories(const char *label)
+{
+	const char *range = mcs_range_of(label);
+
+	return range != NULL && strchr(range, ':') != NULL;
+}
+
+/*
+ * The label to put back one day: what another journal remembers of content that it shares with us
+ * or of what its supervisor left behind; else what it has now.
+ */
+static MUST_USE int old_label_choose(const struct svirt *s, struct journal_object *o,
+	const char *now, struct svirt_user *user, struct why *why)
+{
+	const char *old = now;
+
+	int err = svirt_find_user(s->folder, MCS_NAME_OF(s->range), o->device, o->inode, user);
+	if (err < 0)
+		return why_set(
+			why, err, "cannot read the label journals: %s", strerrordesc_np(-err));
+	if (user->use == SVIRT_USE_ALIVE &&
+		(user->was.object != SVIRT_CONTENT || o->object != SVIRT_CONTENT))
+		return why_set(why, -EBUSY, "%s is in use by guest \"%s\"", o->path, user->guest);
+	if (user->use != SVIRT_USE_NONE && strcmp(now, user->was.new_label) == 0)
+		old = user->was.old_label;
+	else if (user->use == SVIRT_USE_ALIVE)
+		old = user->was.old_label;
+	else if (has_categories(now) && strcmp(now, o->new_label) != 0)
+		return why_set(why, -EBUSY,
+			"%s is labelled %s, for a guest that casemate did not start; if there is "
+			"none, restorecon it",
+			o->path, now);
+	memcpy(o->old_label, old, strlen(old) + 1);
+	return 0;
+}
+
+/* Labels that a file system does not take are no reason to refuse a guest; its own label decides. */
+static int write_judge(
+	const struct svirt *s, const struct journal_object *o, int err, struct why *why)
+{
+	if (err == 0)
+		return 0;
+	if (err == -EOPNOTSUPP || err == -EROFS || !s->is_enforcing) {
+		log_info("%s: its label stays as it is: %s", o->path, strerrordesc_np(-err));
+		return 0;
+	}
+	return why_set(
+		why, err, "cannot label %s %s: %s", o->path, o->new_label, strerrordesc_np(-err));
+}
+
+static MUST_USE int object_remember(
+	struct svirt *s, const struct journal_object *o, int fd, struct why *why)
+{
+	AUTO(fd) int kept = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+
+	if (kept < 0)
+		return why_set(why, -errno, "%s: %s", o->path, strerrordesc_np(errno));
+	int err = journal_write_object(s->journal, o);
+	if (err < 0)
+		return why_set(
+			why, err, "cannot write the label journal: %s", strerrordesc_np(-err));
+	s->objects[s->n_objects] = *o;
+	s->fds[s->n_objects++] = fd_take(&kept);
+	return 0;
+}
+
+/* The folder is locked. */
+static MUST_USE int object_label(
+	struct svirt *s, struct journal_object *o, int fd, const char *now, struct why *why)
+{
+	struct svirt_user user = { .use = SVIRT_USE_NONE };
+
+	for (unsigned int i = 0; i < s->n_objects; i++) {
+		if (s->objects[i].device != o->device || s->objects[i].inode != o->inode)
+			continue;
+		return s->objects[i].object == o->object
+			       ? 0
+			       : why_set(why, -EBUSY, "%s is used twice, as %s and %s", o->path,
+					 rows[s->objects[i].object].type, rows[o->object].type);
+	}
+	int err = old_label_choose(s, o, now, &user, why);
+	if (err < 0)
+		return err;
+	/* It is what it should be, and nobody wants it otherwise later. */
+	if (strcmp(now, o->new_label) == 0 && strcmp(o->old_label, now) == 0)
+		return 0;
+	if (s->n_objects == ARRAY_LEN(s->objects))
+		return why_set(why, -EMSGSIZE, "more than %u things to label", LIMIT_SVIRT_OBJECTS);
+	err = object_remember(s, o, fd, why);
+	if (err < 0 || strcmp(now, o->new_label) == 0)
+		return err;
+	return write_judge(s, o, s->os->write_label(fd, o->new_label), why);
+}
+
+static MUST_USE int ledger_check(
+	const struct svirt *s, const char *path, const char *now, struct why *why)
+{
+	const char *type = rows[SVIRT_LEDGER].type;
+	const char *range = mcs_range_of(now);
+	size_t len = strlen(type);
+
+	if (range != NULL && (size_t)(range - now) > len + 1 &&
+		strncmp(range - 1 - len, type, len) == 0 && range[-2 - (ptrdiff_t)len] == ':')
+		return 0;
+	if (s->is_enforcing)
+		return why_set(why, -EACCES,
+			"%s is labelled %s, want %s: semanage fcontext -a -t %s '%s(/.*)?' && "
+			"restorecon -R %s",
+			path, now, type, type, path, path);
+	log_warn("%s is labelled %s, want %s", path, now, type);
+	return 0;
+}
+
+int svirt_relabel(
+	struct svirt *s, int fd, const char *path, enum svirt_object object, struct why *why)
+{
+	struct journal_object o = { .object = object };
+	char now[LIMIT_LABEL_BYTES];
+	struct stat st;
+
+	if (s == NULL)
+		return 0;
+	const struct object_row *row = &rows[object];
+	if (strlen(path) >= sizeof o.path || fstat(fd, &st) < 0)
+		return why_set(why, -EINVAL, "cannot label %s", path);
+	o.device = st.st_dev;
+	o.inode = st.st_ino;
+	(void)snprintf(o.path, sizeof o.path, "%s", path);
+	(void)snprintf(o.new_label, sizeof o.new_label, "system_u:object_r:%s:%s", row->type,
+		row->has_pair ? s->range : "s0");
+	int err = s->os->read_label(fd, now);
+	if (err == -EOPNOTSUPP)
+		return write_judge(s, &o, err, why);
+	if (err < 0)
+		return why_set(
+			why, err, "cannot read the label of %s: %s", path, strerrordesc_np(-err));
+	if (object == SVIRT_LEDGER)
+		return ledger_check(s, path, now, why);
+	if (!row->is_remembered)
+		return write_judge(s, &o, s->os->write_label(fd, o.new_label), why);
+	if (path[0] != '/')
+		return why_set(why, -EINVAL, "%s: a label is restored by an absolute path", path);
+	err = journals_lock(s->folder, why);
+	if (err < 0)
+		return err;
+	err = object_label(s, &o, fd, now, why);
+	journals_unlock(s->folder);
+	return err;
+}
+
+/* ---- the end --------------------------------------------------------------------------------- */
+
+/* Under the folder's lock: from the end record on, what we used is nobody's but others'. */
+static MUST_USE int objects_restore(struct svirt *s)
+{
+	struct svirt_restore r = { s->os, s->folder, MCS_NAME_OF(s->range), true };
+	int result = journal_write_end(s->journal);
+
+	if (result < 0)
+		return result; /* all of it then waits for whoever comes next: we are gone by then */
+	for (unsigned int i = s->n_objects; i-- > 0;) {
+		int err = svirt_restore_fd(&r, &s->objects[i], s->fds[i]);
+		if (err < 0)
+			log_warn("%s: cannot get back its label %s: %s", s->objects[i].path,
+				s->objects[i].old_label, strerrordesc_np(-err));
+		if (err < 0)
+			result = err;
+	}
+	return result;
+}
+
+static MUST_USE int pair_give_back(struct svirt *s)
+{
+	struct why why = { 0 };
+	int err = journals_lock(s->folder, &why);
+
+	if (err < 0)
+		return err;
+	err = objects_restore(s);
+	journals_unlock(s->folder);
+	/* The journal goes only when the labels are on the disk. It may take long: without the lock. */
+	for (unsigned int i = 0; i < s->n_objects && err == 0; i++)
+		if (fsync(s->fds[i]) < 0 && errno != EROFS && errno != EINVAL)
+			err = -errno;
+	if (err == 0 && unlinkat(s->folder, MCS_NAME_OF(s->range), 0) < 0)
+		err = -errno;
+	return err;
+}
+
+void svirt_close(struct svirt *s)
+{
+	if (s == NULL)
+		return;
+	if (s->journal >= 0) {
+		int err = pair_give_back(s);
+		if (err < 0)
+			log_warn("labels of this guest are not all restored (%s): the next launch "
+				 "or casemate host recover will try again",
+				strerrordesc_np(-err));
+	}
+	for (unsigned int i = 0; i < s->n_objects; i++)
+		fd_drop(&s->fds[i]);
+	fd_drop(&s->journal);
+	fd_drop(&s->folder);
+	free(s);
+}
+
+int svirt_recover_at(const struct svirt_place *place, unsigned int *ret_restored, struct why *why)
+{
+	AUTO(fd) int folder = -1;
+	struct why missing = { 0 };
+
+	int err = journals_open(place->folder, /* is_made= */ false, &folder, &missing);
+	if (err == -ENOENT) {
+		*ret_restored = 0;
+		return 0;
+	}
+	if (err < 0)
+		return why_set(why, err, "%s", why_text(&missing, err));
+	if (place->os->look() == SVIRT_HOST_NONE)
+		return why_set(why, -ENODEV,
+			"SELinux is not enabled: labels can be neither read nor restored");
+	err = journals_lock(folder, why);
+	if (err < 0)
+		return err;
+	err = svirt_restore_dead(place->os, folder, ret_restored);
+	journals_unlock(folder);
+	return err < 0 ? why_set(why, err, "cannot read the label journals: %s",
+				 strerrordesc_np(-err))
+		       : 0;
+}
+
+int svirt_recover(unsigned int *ret_restored, struct why *why)
+{
+	return svirt_recover_at(&kernel_place, ret_restored, why);
+}
