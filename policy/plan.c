@@ -294,6 +294,28 @@ static MUST_USE int boot_check(const struct wire_plan *plan, struct why *why)
 	return 0;
 }
 
+/* A digest of a file that is named, or nothing. */
+static MUST_USE int digests_check(const struct wire_plan *plan, struct why *why)
+{
+	const char *const paths[PLAN_FILE_COUNT] = {
+		[PLAN_FILE_FIRMWARE] = plan->firmware,
+		[PLAN_FILE_KERNEL] = plan->kernel,
+		[PLAN_FILE_INITRD] = plan->initrd,
+	};
+
+	for (unsigned int i = 0; i < PLAN_FILE_COUNT; i++) {
+		const struct wire_plan_digest *d = &plan->digests[i];
+		uint32_t has = le32_get(d->has_sha384);
+		if (has > 1 || le32_get(d->zero) != 0 ||
+			(has == 0 && !is_zero(d->sha384, sizeof d->sha384)))
+			return why_set(
+				why, -EBADMSG, "plan: file %u: digest bytes out of place", i);
+		if (has == 1 && paths[i][0] == 0)
+			return why_set(why, -EBADMSG, "plan: file %u: a digest without a file", i);
+	}
+	return 0;
+}
+
 static MUST_USE int ledger_check(const struct wire_plan *plan, struct why *why)
 {
 	bool has_ledger = plan->ledger[0] != 0;
@@ -358,6 +380,8 @@ int plan_check(const struct wire_plan *plan, struct why *why)
 		err = disks_check(plan, why);
 	if (err == 0)
 		err = boot_check(plan, why);
+	if (err == 0)
+		err = digests_check(plan, why);
 	if (err == 0)
 		err = ports_check(plan, why);
 	if (err == 0)

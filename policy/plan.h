@@ -71,6 +71,16 @@ struct wire_plan_port {
 };
 WIRE_SIZE(struct wire_plan_port, 520);
 
+/* What a guest starts from: a file each, and what the policy says of its contents. */
+enum plan_file { PLAN_FILE_FIRMWARE, PLAN_FILE_KERNEL, PLAN_FILE_INITRD, PLAN_FILE_COUNT };
+
+struct wire_plan_digest {
+	le32 has_sha384; /* 1; 0: any contents will do, and sha384 is zero */
+	le32 zero;
+	uint8_t sha384[48]; /* of the whole file */
+};
+WIRE_SIZE(struct wire_plan_digest, 56);
+
 struct wire_plan {
 	le32 version;                /* PLAN_VERSION */
 	le32 flags;                  /* PLAN_* */
@@ -118,6 +128,7 @@ struct wire_plan {
 	le32 cpu_percent;  /* cpu.max in hundredths of one CPU; 0: none */
 	le32 io_weight;    /* io.weight 1 to 10000; 0: unset */
 	le32 overhead_mib; /* memory of all processes beside the guest's own; 0: the default */
+	struct wire_plan_digest digests[PLAN_FILE_COUNT]; /* whoever reads a file compares it */
 };
 
 /* Does the processor protect this kind of guest, and prove it? The supervisor asks too. */

@@ -547,8 +547,20 @@ static void plan_tdx(const struct policy_tdx *tdx, struct wire_plan *plan)
 	memcpy(plan->qgs, tdx->quoting, sizeof plan->qgs);
 }
 
+static struct wire_plan_digest digest_of(const struct policy_file *f)
+{
+	struct wire_plan_digest d = { .has_sha384 = le32_of(f->has_sha384 ? 1 : 0) };
+
+	if (f->has_sha384)
+		memcpy(d.sha384, f->sha384, sizeof d.sha384);
+	return d;
+}
+
 static void plan_boot(const struct policy *p, struct wire_plan *plan)
 {
+	plan->digests[PLAN_FILE_FIRMWARE] = digest_of(&p->boot.firmware);
+	plan->digests[PLAN_FILE_KERNEL] = digest_of(&p->boot.kernel);
+	plan->digests[PLAN_FILE_INITRD] = digest_of(&p->boot.initrd);
 	memcpy(plan->firmware, p->boot.firmware.file, sizeof plan->firmware);
 	memcpy(plan->flash_vars, p->boot.flash_vars, sizeof plan->flash_vars);
 	memcpy(plan->kernel, p->boot.kernel.file, sizeof plan->kernel);

@@ -416,7 +416,7 @@ static const struct field fields_file[] = {
 	{ "file", FIELD_TEXT, FORM_PATH, .flags = FIELD_REQUIRED, .at = IN_OF(policy_file, file), .min = 1, .max = TEXT_MAX(policy_file, file),
 	  .doc = "Path, from the policy's folder unless absolute." },
 	{ "sha384", FIELD_DIGEST, .at = IN_OF(policy_file, sha384), .has = IN_OF(policy_file, has_sha384) + 1, .max = 48,
-	  .doc = "SHA-384 of the whole file. casemate measure, and whoever computes the launch digest, compare it; casemate run does not." },
+	  .doc = "SHA-384 of the whole file. casemate run and casemate measure, and whoever computes the launch digest, refuse another file." },
 };
 static const struct schema schema_file = SCHEMA(fields_file);
 

@@ -58,6 +58,7 @@ static void rig_build(struct rig *g)
 {
 	static const uint8_t blob[5000] = { 1, 2, 3 };
 	const struct flash_ops ops = { rig_map, g };
+	const struct mon_file code = { g->code_fd, NULL };
 
 	g->bus = (struct bus){ 0 };
 	if (mon_pci_init(&g->pci, &g->bus, 0x80000000) < 0 ||
@@ -65,7 +66,7 @@ static void rig_build(struct rig *g)
 		mon_rtc_init(&g->rtc, &g->bus, RAM_BYTES, 0, 1) < 0 ||
 		mon_debug_init(&g->debug, &g->bus, rig_say, g) < 0 ||
 		mon_fwcfg_init(&g->fwcfg, &g->bus, &g->memory) < 0 ||
-		mon_flash_open(&g->flash, &g->bus, g->code_fd, g->vars_fd, &ops, NULL) < 0)
+		mon_flash_open(&g->flash, &g->bus, &code, g->vars_fd, &ops, NULL) < 0)
 		abort();
 	mon_fwcfg_add_file(&g->fwcfg, "blob", blob, sizeof blob);
 }

@@ -175,6 +175,28 @@ def truncated_kernel_is_named(h):
 
 
 @on_kvm
+def file_that_the_policy_does_not_mean_is_refused(h):
+    h.write("initrd", b"ramdisk")
+    h.write("OVMF.fd", bytes(65536))
+    other = "sha384:" + "5a" * 48
+
+    def boot(*wrong, **files):
+        b = {k: {"file": f, "sha384": other if k in wrong else h.sha384(f)} for k, f in files.items()}
+        h.policy(boot=dict(b, cmdline="x"))
+    names = {"kernel": "tiny.bin", "initrd": "initrd", "firmware": "OVMF.fd"}
+    for files, checked in ((("kernel", "initrd"), ("kernel", "initrd")), (names, names)):
+        for wrong in checked:
+            boot(wrong, **{k: names[k] for k in files})
+            h.fails(3, "run", "p.jsonc", says=[f"{names[wrong]}: {wrong}: differs from the policy", other[7:],
+                                               h.sha384(names[wrong])[7:]])
+    boot(kernel="tiny.bin", initrd="initrd")
+    p = h.launch()
+    p.send_signal(signal.SIGTERM)
+    r = h.finish(p)
+    assert r.status == 143, (r.status, r.err)
+
+
+@on_kvm
 def disk_that_is_none(h):
     for name, says in special_files(h):
         for mode in ("rw", "ro"):

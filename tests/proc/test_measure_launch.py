@@ -25,6 +25,8 @@ CASES = [
     ("sev-es", {}), ("sev-es", {"cpu": "EPYC-Rome", "vcpus": 4}), ("sev-es", {"cmdline": "another line"}),
     ("tdx", {}), ("tdx", {"vcpus": 2, "memory": 512}), ("tdx", {"boot": {"firmware": {"file": "other.fd"}}}),
 ]
+# A file that is not the policy's: who predicts says no, who launches does not begin.
+FILES = {"firmware": "OVMF.fd", "kernel": "vmlinuz", "initrd": "initrd"}
 
 
 def policy(tee, features=None, **inputs):
@@ -60,9 +62,29 @@ def launched(platform, folder):
 def check(tee, inputs, folder):
     policy(tee, **inputs)
     want = subprocess.run([ATTEST, "measure", "p.jsonc"], capture_output=True, text=True, check=True).stdout.split()[0]
-    got = launched("tdx.platform" if tee == "tdx" else "amd.platform", folder)
+    got = launched(platform_of(tee), folder)
     # The digest of SEV and SEV-ES is SHA-256; the simulator's has zeros behind.
     assert got == want.ljust(96, "0"), f"launched {got}, predicted {want}"
+
+
+def platform_of(tee):
+    return "tdx.platform" if tee == "tdx" else "amd.platform"
+
+
+def check_other_file(tee, other, folder):
+    boot = {k: {"file": f, "sha384": "sha384:" + maker.sha384(open(f, "rb").read()).hex()} for k, f in FILES.items()}
+    boot["cmdline"] = maker.CMDLINE
+    check(tee, {"boot": boot}, folder)
+    boot[other]["sha384"] = "sha384:" + "5a" * 48
+    policy(tee, boot=boot)
+    r = subprocess.run([ATTEST, "measure", "p.jsonc"], capture_output=True, text=True, check=False)
+    assert r.returncode == 1 and "is not the file the policy names" in r.stderr, (r.returncode, r.stderr)
+    r = subprocess.run([os.path.join(folder, "casemate"), "run", "p.jsonc", "--simulator", platform_of(tee)],
+                       env={"XDG_RUNTIME_DIR": folder, "PATH": os.environ["PATH"]}, stdin=subprocess.DEVNULL,
+                       capture_output=True, text=True, check=False)
+    assert r.returncode == 3, (r.returncode, r.stderr)
+    assert f"{FILES[other]}: {other}: differs from the policy" in r.stderr and "5a" * 48 in r.stderr, r.stderr
+    assert "simulator: launched" not in r.stderr, r.stderr
 
 
 def prepare(folder):
@@ -95,11 +117,13 @@ def main():
     with tempfile.TemporaryDirectory(prefix="casemate-measure-") as folder:
         os.chdir(folder)
         prepare(folder)
-        print(f"1..{len(CASES)}")
-        for n, (tee, inputs) in enumerate(CASES, 1):
-            name = f"{tee} {json.dumps(inputs)}".replace("#", "")
+        cases = [(f"{tee} {json.dumps(inputs)}".replace("#", ""), check, tee, inputs) for tee, inputs in CASES]
+        cases += [(f"{tee}, another {other} than the policy's", check_other_file, tee, other)
+                  for tee in ("snp", "tdx") for other in FILES]
+        print(f"1..{len(cases)}")
+        for n, (name, run, *args) in enumerate(cases, 1):
             try:
-                check(tee, inputs, folder)
+                run(*args, folder)
                 print(f"ok {n} - {name}")
             except Exception as e:  # each case reports its own failure
                 failed = True

@@ -160,8 +160,8 @@ static int vm_make(struct bench *b, enum guest_kind kind, struct why *why)
 
 static int launch(struct bench *b, const struct fwimage_boot *boot, struct why *why)
 {
-	const struct launch_source source = { b->fds[MON_FD_KERNEL], b->fds[MON_FD_INITRD], *boot,
-		&b->memory, &b->chan };
+	const struct launch_source source = { { b->fds[MON_FD_KERNEL], NULL },
+		{ b->fds[MON_FD_INITRD], NULL }, *boot, &b->memory, &b->chan };
 
 	return mon_launch(&b->launch, &b->kvm, &b->config, &source, &b->launched, why);
 }

@@ -54,7 +54,8 @@ static int rig_open_with(struct rig *g, size_t code, size_t vars, struct why *wh
 	const struct flash_ops ops = { rig_map, g };
 
 	*g = (struct rig){ .code_fd = file_of(code, 0x90), .vars_fd = file_of(vars, 0xff) };
-	return mon_flash_open(&g->f, &g->bus, g->code_fd, g->vars_fd, &ops, why);
+	const struct mon_file file = { g->code_fd, NULL };
+	return mon_flash_open(&g->f, &g->bus, &file, g->vars_fd, &ops, why);
 }
 
 static void rig_close(struct rig *g)
@@ -188,7 +189,8 @@ static void a_second_start_sees_what_the_first_wrote(void **state)
 	put(&g, 0, 0x5a);
 	mon_flash_close(&g.f); /* in the middle of a command: as if killed */
 	g.bus = (struct bus){ 0 };
-	assert_int_equal(mon_flash_open(&g.f, &g.bus, g.code_fd, g.vars_fd, &ops, NULL), 0);
+	const struct mon_file file = { g.code_fd, NULL };
+	assert_int_equal(mon_flash_open(&g.f, &g.bus, &file, g.vars_fd, &ops, NULL), 0);
 	assert_true(is_array(&g));
 	assert_int_equal(get(&g, 0), 0x5a);
 	rig_close(&g);

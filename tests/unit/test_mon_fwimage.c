@@ -485,19 +485,20 @@ static void a_file_is_taken_whole_or_not_at_all(void **state)
 	static struct fw_maker m;
 	struct fwimage f;
 	int fd = memfd_create("test", MFD_CLOEXEC);
+	const struct mon_file file = { fd, NULL };
 
 	fw_make(&m);
-	assert_int_equal(mon_fwimage_open(&f, fd, GUEST_SNP, NULL), 0);
+	assert_int_equal(mon_fwimage_open(&f, &file, GUEST_SNP, NULL), 0);
 	assert_null(f.map); /* empty: none */
 	assert_int_equal(fd_pwrite_all(fd, m.image, FW_IMAGE_BYTES, 0), 0);
-	assert_int_equal(mon_fwimage_open(&f, fd, GUEST_SNP, NULL), 0);
+	assert_int_equal(mon_fwimage_open(&f, &file, GUEST_SNP, NULL), 0);
 	assert_int_equal(f.gpa, FW_IMAGE_GPA);
 	assert_memory_equal(f.map, m.image, FW_IMAGE_BYTES);
 	mon_fwimage_close(&f);
 	assert_int_equal(ftruncate(fd, FW_IMAGE_BYTES - 1), 0);
-	assert_int_equal(mon_fwimage_open(&f, fd, GUEST_SNP, NULL), -EBADMSG);
+	assert_int_equal(mon_fwimage_open(&f, &file, GUEST_SNP, NULL), -EBADMSG);
 	assert_int_equal(ftruncate(fd, LIMIT_FIRMWARE_BYTES + PAGE_BYTES), 0);
-	assert_int_equal(mon_fwimage_open(&f, fd, GUEST_SNP, NULL), -EMSGSIZE);
+	assert_int_equal(mon_fwimage_open(&f, &file, GUEST_SNP, NULL), -EMSGSIZE);
 	assert_null(f.map);
 	(void)close(fd);
 }

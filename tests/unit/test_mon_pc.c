@@ -50,10 +50,10 @@ static int rig_open_with(struct rig *g, uint64_t ram_bytes, int kernel_fd, int i
 		.vcpus = 3,
 		.is_protected = true,
 		.cmdline = "quiet",
-		.firmware_fd = -1,
+		.firmware = { -1, NULL },
 		.vars_fd = -1,
-		.kernel_fd = kernel_fd,
-		.initrd_fd = initrd_fd,
+		.kernel = { kernel_fd, NULL },
+		.initrd = { initrd_fd, NULL },
 		.end = rig_end,
 		.owner = g,
 	};

@@ -961,6 +961,10 @@ static void plan_says_what_the_policy_says(void **state)
 	assert_memory_equal(plan.policy_hash, policy.hash, 32);
 	assert_string_equal(plan.kernel, "payments/vmlinuz");
 	assert_string_equal(plan.initrd, "payments/initrd.img");
+	assert_int_equal(le32_get(plan.digests[PLAN_FILE_KERNEL].has_sha384), 1);
+	assert_memory_equal(plan.digests[PLAN_FILE_KERNEL].sha384, policy.boot.kernel.sha384, 48);
+	assert_memory_equal(plan.digests[PLAN_FILE_INITRD].sha384, policy.boot.initrd.sha384, 48);
+	assert_int_equal(le32_get(plan.digests[PLAN_FILE_FIRMWARE].has_sha384), 0);
 	assert_string_equal(plan.cmdline, policy.boot.cmdline);
 	assert_int_equal(le32_get(plan.n_disks), 2);
 	assert_int_equal(le32_get(plan.disks[0].flags), PLAN_DISK_READ_ONLY);
@@ -1043,6 +1047,12 @@ static void plan_check_refuses_every_field_out_of_range(void **state)
 	BREAKS(bad.ledger[0] = 0);
 	BREAKS(memset(bad.ledger, 0, sizeof bad.ledger));
 	BREAKS(memset(bad.ledger_key, 0, sizeof bad.ledger_key));
+	BREAKS(bad.digests[PLAN_FILE_KERNEL].has_sha384 = le32_of(2));
+	BREAKS(bad.digests[PLAN_FILE_KERNEL].has_sha384 = le32_of(0)); /* of what, then? */
+	BREAKS(bad.digests[PLAN_FILE_INITRD].zero = le32_of(1));
+	BREAKS(bad.digests[PLAN_FILE_FIRMWARE].has_sha384 = le32_of(1)); /* there is none */
+	BREAKS(bad.digests[PLAN_FILE_FIRMWARE].sha384[47] = 1);
+	BREAKS(memset(bad.initrd, 0, sizeof bad.initrd)); /* its digest stays */
 }
 
 static void plan_check_refuses_what_a_kind_of_guest_cannot_have(void **state)

@@ -3,9 +3,7 @@
 #include <errno.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/stat.h>
 
-#include "base/fd.h"
 #include "base/limits.h"
 #include "base/num.h"
 #include "base/rd.h"
@@ -215,45 +213,16 @@ int mon_boot_build(struct boot *b, const struct boot_config *config, struct why 
 	return 0;
 }
 
-/* Read once into memory of our own: the file may change under us, the copy does not. */
-int mon_boot_read_file(
-	int fd, size_t max, const char *name, uint8_t **ret, size_t *ret_len, struct why *why)
-{
-	struct stat st;
-
-	if (fstat(fd, &st) < 0)
-		return why_set(why, -errno, "%s: cannot be examined", name);
-	if (st.st_size < 0 || (uint64_t)st.st_size > max)
-		return why_set(why, -EMSGSIZE, "%s: %lld bytes, at most %zu", name,
-			(long long)st.st_size, max);
-	size_t len = (size_t)st.st_size;
-	if (len == 0) {
-		*ret_len = 0;
-		return 0;
-	}
-	uint8_t *p = mmap(NULL, len, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	if (p == MAP_FAILED)
-		return why_set(why, -ENOMEM, "%s: no memory for %zu bytes", name, len);
-	int err = fd_pread_all(fd, p, len, 0);
-	if (err < 0) {
-		(void)munmap(p, len);
-		return why_set(why, err, "%s: cannot be read: %s", name, strerrordesc_np(-err));
-	}
-	*ret = p;
-	*ret_len = len;
-	return 0;
-}
-
-int mon_boot_init(struct boot *ret, const struct boot_config *config, int kernel_fd, int initrd_fd,
-	struct why *why)
+int mon_boot_init(struct boot *ret, const struct boot_config *config, const struct mon_file *kernel,
+	const struct mon_file *initrd, struct why *why)
 {
 	*ret = (struct boot){ 0 };
-	int err = mon_boot_read_file(
-		kernel_fd, LIMIT_KERNEL_BYTES, "kernel", &ret->kernel, &ret->kernel_len, why);
+	int err = mon_file_read(
+		kernel, LIMIT_KERNEL_BYTES, "kernel", &ret->kernel, &ret->kernel_len, why);
 
 	if (err == 0)
-		err = mon_boot_read_file(initrd_fd, LIMIT_INITRD_BYTES, "initrd", &ret->initrd,
-			&ret->initrd_len, why);
+		err = mon_file_read(
+			initrd, LIMIT_INITRD_BYTES, "initrd", &ret->initrd, &ret->initrd_len, why);
 	if (err == 0)
 		err = mon_boot_build(ret, config, why);
 	if (err < 0)

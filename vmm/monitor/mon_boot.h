@@ -14,6 +14,7 @@
 
 #include "base/cdefs.h"
 #include "base/why.h"
+#include "vmm/monitor/mon_file.h"
 
 #define BOOT_KERNEL_GPA  0x1000000u
 #define BOOT_PARAMS_GPA  0x7000u
@@ -58,20 +59,13 @@ struct boot_piece {
 #define BOOT_PIECES 7
 
 /*
- * Read both images from their descriptors (kept by the caller; an empty ramdisk file means none)
- * and build every page. -EBADMSG with why: not a kernel we can start; -ERANGE: does not fit into
+ * Read both images (an empty ramdisk file means none) and build every page. -EBADMSG with why: not
+ * a kernel we can start, or not the file that the policy means; -ERANGE: does not fit into
  * the guest's memory; -EMSGSIZE: longer than limits.h allows. Release with mon_boot_done().
  */
-MUST_USE int mon_boot_init(struct boot *ret, const struct boot_config *config, int kernel_fd,
-	int initrd_fd, struct why *why);
+MUST_USE int mon_boot_init(struct boot *ret, const struct boot_config *config,
+	const struct mon_file *kernel, const struct mon_file *initrd, struct why *why);
 void mon_boot_done(struct boot *b);
-
-/*
- * Read a file of at most max bytes, once, into pages of our own, which the caller gives back with
- * munmap(*ret, *ret_len). An empty file leaves *ret as it is and sets *ret_len to 0.
- */
-MUST_USE int mon_boot_read_file(
-	int fd, size_t max, const char *name, uint8_t **ret, size_t *ret_len, struct why *why);
 
 /*
  * Only the checks and the pages, for images that are in memory already (the fuzz target). The

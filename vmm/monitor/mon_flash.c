@@ -142,12 +142,12 @@ static MUST_USE int vars_map(struct flash *f, int fd, struct why *why)
 	return 0;
 }
 
-int mon_flash_open(struct flash *ret, struct bus *bus, int code_fd, int vars_fd,
+int mon_flash_open(struct flash *ret, struct bus *bus, const struct mon_file *code, int vars_fd,
 	const struct flash_ops *ops, struct why *why)
 {
 	*ret = (struct flash){ .dev = { flash_read, flash_write }, .ops = *ops };
-	int err = mon_boot_read_file(
-		code_fd, LIMIT_FIRMWARE_BYTES, "firmware", &ret->code, &ret->code_size, why);
+	int err = mon_file_read(
+		code, LIMIT_FIRMWARE_BYTES, "firmware", &ret->code, &ret->code_size, why);
 
 	if (err == 0)
 		err = size_check("firmware", ret->code_size, why);

@@ -17,6 +17,7 @@
 #include "base/cdefs.h"
 #include "base/why.h"
 #include "vmm/monitor/mon_bus.h"
+#include "vmm/monitor/mon_file.h"
 
 #define FLASH_BLOCK_BYTES 4096u /* what one erase sets to ones */
 
@@ -40,9 +41,10 @@ struct flash {
 
 /*
  * Read the code, map the variables (both descriptors stay the caller's) and show them to the
- * guest, the code up to 4 GiB, the variables below it. -EBADMSG with why: a size that is no whole pages, or none.
+ * guest, the code up to 4 GiB, the variables below it. -EBADMSG with why: a size that is no whole
+ * pages, or none, or code that is not what the policy means.
  * Release with mon_flash_close(), also after a failure.
  */
-MUST_USE int mon_flash_open(struct flash *ret, struct bus *bus, int code_fd, int vars_fd,
-	const struct flash_ops *ops, struct why *why);
+MUST_USE int mon_flash_open(struct flash *ret, struct bus *bus, const struct mon_file *code,
+	int vars_fd, const struct flash_ops *ops, struct why *why);
 void mon_flash_close(struct flash *f);

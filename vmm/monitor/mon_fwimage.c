@@ -315,22 +315,25 @@ static MUST_USE int image_read(struct fwimage *f, int fd, size_t size, struct wh
 		       : 0;
 }
 
-int mon_fwimage_open(struct fwimage *ret, int fd, enum guest_kind kind, struct why *why)
+int mon_fwimage_open(
+	struct fwimage *ret, const struct mon_file *file, enum guest_kind kind, struct why *why)
 {
 	struct stat st;
 
 	*ret = (struct fwimage){ 0 };
-	if (fstat(fd, &st) < 0)
+	if (fstat(file->fd, &st) < 0)
 		return why_set(why, -errno, "firmware: cannot be examined");
 	if (st.st_size == 0)
-		return 0;
+		return mon_file_check(file, "firmware", "", 0, why);
 	if (st.st_size < 0 || st.st_size > LIMIT_FIRMWARE_BYTES)
 		return why_set(why, -EMSGSIZE, "firmware: %lld bytes, at most %u",
 			(long long)st.st_size, LIMIT_FIRMWARE_BYTES);
 	if (!num_is_aligned((uint64_t)st.st_size, PAGE_BYTES))
 		return why_set(why, -EBADMSG, "firmware: %lld bytes are no whole pages",
 			(long long)st.st_size);
-	int err = image_read(ret, fd, (size_t)st.st_size, why);
+	int err = image_read(ret, file->fd, (size_t)st.st_size, why);
+	if (err == 0)
+		err = mon_file_check(file, "firmware", ret->map, ret->size, why);
 	if (err == 0)
 		err = mon_fwimage_parse(ret, kind, why);
 	if (err < 0)

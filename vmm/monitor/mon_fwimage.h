@@ -19,6 +19,7 @@
 #include "base/limits.h"
 #include "base/why.h"
 #include "sev/guest.h"
+#include "vmm/monitor/mon_file.h"
 #include "vmm/monitor/mon_memory.h"
 
 #define FWIMAGE_HASHES_BYTES 176u
@@ -48,12 +49,13 @@ struct fwimage {
 };
 
 /*
- * Read the image from fd, which stays the caller's, and what it says for this kind of guest; an
- * empty file: ret->map is NULL. -EBADMSG with why: it makes no sense; -EMSGSIZE: beyond
+ * Read the image, and what it says for this kind of guest; an empty file: ret->map is NULL.
+ * -EBADMSG with why: it makes no sense, or is not what the policy means; -EMSGSIZE: beyond
  * LIMIT_FIRMWARE_*; -EPROTONOSUPPORT: a version or type we do not know; -EOPNOTSUPP: made for no
  * guest of this kind. Before sandbox_enter(). Release with mon_fwimage_close().
  */
-MUST_USE int mon_fwimage_open(struct fwimage *ret, int fd, enum guest_kind kind, struct why *why);
+MUST_USE int mon_fwimage_open(
+	struct fwimage *ret, const struct mon_file *file, enum guest_kind kind, struct why *why);
 void mon_fwimage_close(struct fwimage *f);
 
 /* Only the parser, for an image in memory; map, size and gpa are set by the caller, nothing owned. */

@@ -88,6 +88,8 @@ static MUST_USE int start_check(const struct launch *l, enum guest_kind kind,
 int mon_launch_open(struct launch *ret, struct mon_kvm_config *ret_kvm, enum guest_kind kind,
 	const struct wire_mon_config *config, const int fds[MON_FD_FIRST_DEVICE], struct why *why)
 {
+	const struct mon_file firmware = { fds[MON_FD_FIRMWARE],
+		&config->digests[PLAN_FILE_FIRMWARE] };
 	int err = 0;
 
 	*ret = (struct launch){ 0 };
@@ -107,7 +109,7 @@ int mon_launch_open(struct launch *ret, struct mon_kvm_config *ret_kvm, enum gue
 		},
 	};
 	if (kind != GUEST_NONE) /* a plain guest's firmware is in its flash (mon_pc) */
-		err = mon_fwimage_open(&ret->firmware, fds[MON_FD_FIRMWARE], kind, why);
+		err = mon_fwimage_open(&ret->firmware, &firmware, kind, why);
 	if (err == 0)
 		err = start_check(ret, kind, config, why);
 	if (err == 0 && is_sev(kind))
@@ -166,7 +168,7 @@ static MUST_USE int boot_measure(struct mon_kvm *kvm, const struct wire_mon_conf
 		.cmdline = config->cmdline,
 	};
 	struct boot boot;
-	int err = mon_boot_init(&boot, &boot_config, source->kernel_fd, source->initrd_fd, why);
+	int err = mon_boot_init(&boot, &boot_config, &source->kernel, &source->initrd, why);
 
 	if (err < 0)
 		return err;

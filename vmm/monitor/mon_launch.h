@@ -15,6 +15,7 @@
 #include "base/cdefs.h"
 #include "base/chan.h"
 #include "base/why.h"
+#include "vmm/monitor/mon_file.h"
 #include "vmm/monitor/mon_fwimage.h"
 #include "vmm/monitor/mon_kvm.h"
 #include "vmm/super/sup_proto.h"
@@ -39,8 +40,8 @@ void mon_launch_close(struct launch *l);
 
 /* What the guest starts from. */
 struct launch_source {
-	int kernel_fd, initrd_fd; /* without firmware */
-	struct fwimage_boot boot; /* with: what firmware reads and compares with its hashes */
+	struct mon_file kernel, initrd; /* without firmware */
+	struct fwimage_boot boot;       /* with: what firmware reads and compares with its hashes */
 	const struct mon_memory *memory;
 	struct chan *chan; /* to the supervisor, for the owner's secret */
 };

@@ -177,16 +177,22 @@ static MUST_USE int kind_of(const struct wire_mon_config *c, enum guest_kind *re
 	}
 }
 
+/* A file of CONFIG, and what the policy says of it. */
+static struct mon_file file_of(const struct machine *m, enum mon_fd fd, enum plan_file file)
+{
+	return (struct mon_file){ m->fds[fd], &m->config.digests[file] };
+}
+
 static MUST_USE int firmware_machine_open(struct machine *m, struct why *why)
 {
 	const struct pc_config config = {
 		.vcpus = m->kvm.n_vcpus,
 		.is_protected = guest_kind(m->kvm.guest) != GUEST_NONE,
 		.cmdline = m->config.cmdline,
-		.firmware_fd = m->fds[MON_FD_FIRMWARE],
+		.firmware = file_of(m, MON_FD_FIRMWARE, PLAN_FILE_FIRMWARE),
+		.kernel = file_of(m, MON_FD_KERNEL, PLAN_FILE_KERNEL),
+		.initrd = file_of(m, MON_FD_INITRD, PLAN_FILE_INITRD),
 		.vars_fd = m->fds[MON_FD_FLASH_VARS],
-		.kernel_fd = m->fds[MON_FD_KERNEL],
-		.initrd_fd = m->fds[MON_FD_INITRD],
 		.end = power_end,
 		.owner = m,
 	};
@@ -273,8 +279,8 @@ static MUST_USE int firmware_launch(struct machine *m, struct wire_launched *ret
 int machine_launch(struct machine *m, struct why *why)
 {
 	const struct launch_source source = {
-		.kernel_fd = m->fds[MON_FD_KERNEL],
-		.initrd_fd = m->fds[MON_FD_INITRD],
+		.kernel = file_of(m, MON_FD_KERNEL, PLAN_FILE_KERNEL),
+		.initrd = file_of(m, MON_FD_INITRD, PLAN_FILE_INITRD),
 		.boot = { m->pc.kernel, m->pc.kernel_len, m->pc.initrd, m->pc.initrd_len,
 			m->config.cmdline },
 		.memory = &m->memory,

@@ -9,7 +9,6 @@
 #include "base/log.h"
 #include "base/num.h"
 #include "base/wr.h"
-#include "vmm/monitor/mon_boot.h"
 
 #define OVMF_WINDOW_START 0x80000000u
 #define SETUP_SECTS_AT    0x1f1u
@@ -81,12 +80,12 @@ static void kernel_add(struct pc *pc)
 
 static MUST_USE int files_read(struct pc *pc, const struct pc_config *config, struct why *why)
 {
-	int err = mon_boot_read_file(
-		config->kernel_fd, LIMIT_KERNEL_BYTES, "kernel", &pc->kernel, &pc->kernel_len, why);
+	int err = mon_file_read(
+		&config->kernel, LIMIT_KERNEL_BYTES, "kernel", &pc->kernel, &pc->kernel_len, why);
 
 	if (err == 0)
-		err = mon_boot_read_file(config->initrd_fd, LIMIT_INITRD_BYTES, "initrd",
-			&pc->initrd, &pc->initrd_len, why);
+		err = mon_file_read(&config->initrd, LIMIT_INITRD_BYTES, "initrd", &pc->initrd,
+			&pc->initrd_len, why);
 	(void)snprintf(pc->cmdline, sizeof pc->cmdline, "%s", config->cmdline);
 	return err;
 }
@@ -119,7 +118,7 @@ int mon_pc_open(struct pc *ret, const struct pc_config *config, struct bus *bus,
 	err = files_read(ret, config, why);
 	if (err == 0 && !config->is_protected)
 		err = mon_flash_open(
-			&ret->flash, bus, config->firmware_fd, config->vars_fd, &flash_ops, why);
+			&ret->flash, bus, &config->firmware, config->vars_fd, &flash_ops, why);
 	if (err < 0)
 		return err;
 	mon_fwcfg_add_number(&ret->fwcfg, FWCFG_VCPUS, 2, config->vcpus);

@@ -17,6 +17,7 @@
 #include "vmm/monitor/mon_acpi.h"
 #include "vmm/monitor/mon_bus.h"
 #include "vmm/monitor/mon_debug.h"
+#include "vmm/monitor/mon_file.h"
 #include "vmm/monitor/mon_flash.h"
 #include "vmm/monitor/mon_fwcfg.h"
 #include "vmm/monitor/mon_kvm.h"
@@ -32,7 +33,8 @@ struct pc_config {
 	unsigned int vcpus;
 	bool is_protected; /* firmware is launched as RAM by others; no flash, no copying into RAM */
 	const char *cmdline;
-	int firmware_fd, vars_fd, kernel_fd, initrd_fd;
+	struct mon_file firmware, kernel, initrd;
+	int vars_fd;
 	void (*end)(void *owner, enum ended_how how); /* the guest wants to be off or reset */
 	void *owner;
 };

@@ -14,6 +14,7 @@
 #include "base/cdefs.h"
 #include "base/le.h"
 #include "base/limits.h"
+#include "policy/plan.h"
 #include "sandbox/child.h"
 
 /* SUP_MSG_CONFIG, READY, FAILED, STOP and SPAWN_FD_CHAN are in sandbox/child.h. */
@@ -79,6 +80,7 @@ struct wire_mon_config {
 	uint8_t id_block[96];
 	uint8_t id_auth[4096];
 	char cmdline[LIMIT_CMDLINE_BYTES];
+	struct wire_plan_digest digests[PLAN_FILE_COUNT]; /* of the files that come with this */
 };
 
 /* CONFIG of casemate-dev-blk; descriptors: vhost-user socket, disk. */

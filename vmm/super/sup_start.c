@@ -234,6 +234,7 @@ int sup_start_monitor(struct sup_guest *g, struct why *why)
 	memcpy(config.id_block, p->id_block, sizeof config.id_block);
 	memcpy(config.id_auth, p->id_auth, sizeof config.id_auth);
 	memcpy(config.cmdline, p->cmdline, sizeof config.cmdline);
+	memcpy(config.digests, p->digests, sizeof config.digests);
 	for (uint32_t i = 0; i < d->n; i++) {
 		config.devices[i] = le32_of(d->kinds[i]);
 		fds[MON_FD_FIRST_DEVICE + i] = d->fronts[i];
