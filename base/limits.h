@@ -77,6 +77,8 @@
 #define LIMIT_LOG_LINE_BYTES 400u
 /* Options of one verb: a --help that fits a screen. */
 #define LIMIT_OPTIONS 40u
+/* Waiting for what cgroup.kill killed: a process that frees 64 GiB of memory needs some seconds. */
+#define LIMIT_CGROUP_KILL_MS 10000
 /* Key material in one secret: an RSA-4096 key in DER is 2.4 KiB. */
 #define LIMIT_SECRET_BYTES 16384u
 

@@ -5,8 +5,10 @@
  *   BASE/casemate/GUEST.PID/LEAF/   one process: memory.max, memory.swap.max 0, pids.max, cpu.*, io.*
  *
  * BASE is the hierarchy's root for root, else the folder delegated to this user (our own, if we may
- * write it; we then move into BASE/casemate/supervisor.PID, since a folder with controllers has no
- * processes of its own).
+ * write it). Where it is not the real root we may have to move to BASE/casemate/supervisor-PID, since
+ * a folder with controllers has no processes of its own; the next run removes that one too.
+ * A guest's folder is locked (flock) as long as its supervisor lives: one that nobody has locked is a
+ * leftover, whatever its PID says.
  *
  * Trust:   the kernel; guest names are checked by the plan and reduced to letters, digits, '-', '_'.
  * Owns:    the guest's folder and leaves; cgroup_close() kills what is left in them and removes them.
@@ -55,10 +57,16 @@ MUST_USE int cgroup_probe(uint32_t *ret_controllers, struct why *why);
 /* Make the guest's folder. -ENODEV as above; folders that dead supervisors left are removed first. */
 MUST_USE int cgroup_open(struct cgroup *ret, const char *guest, struct why *why);
 
-/* Limits for the guest as a whole. */
+/*
+ * Limits for the guest as a whole. Here and in cgroup_add() a limit whose controller is missing (see
+ * controllers) is left out. -ERANGE: a weight.
+ */
 MUST_USE int cgroup_limit(struct cgroup *g, const struct cgroup_limits *limits, struct why *why);
 
-/* Make a leaf for one process; *ret_fd is the caller's, for spawn (struct spawn_place). */
+/*
+ * Make a leaf for one process; *ret_fd is the caller's, for spawn (struct spawn_place). Its name is of
+ * letters, digits, '-', '_'; -EEXIST: the guest has it already.
+ */
 MUST_USE int cgroup_add(struct cgroup *g, const char *leaf, const struct cgroup_limits *limits,
 	int *ret_fd, struct why *why);
 
