@@ -13,6 +13,10 @@
 #include "base/fd.h"
 #include "base/num.h"
 #include "policy/plan.h"
+#include "sandbox/child.h"
+#include "sandbox/sandbox.h"
+#include "vmm/device/dev_link.h"
+#include "vmm/super/sup_proto.h"
 
 /* Kernel structures are used as they are (style rule 26): their integers are ours. */
 _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "virtio is little-endian");
@@ -323,6 +327,7 @@ int dev_blk_open(struct dev_blk *d, struct loop *loop, int sock, int disk,
 	const struct dev_blk_setup *setup, struct why *why)
 {
 	AUTO(fd) int sock_fd = sock;
+	AUTO(fd) int disk_fd = disk;
 	uint32_t block_bytes = BLK_SECTOR_BYTES;
 
 	d->disk = disk;
@@ -336,6 +341,7 @@ int dev_blk_open(struct dev_blk *d, struct loop *loop, int sock, int disk,
 	if (err < 0)
 		return err;
 	struct virtio_blk_config config = config_of(d, block_bytes);
+	d->disk = fd_take(&disk_fd); /* dev_blk_close() drops it from here on */
 	return vu_back_open(&d->back, loop, fd_take(&sock_fd), &blk_ops, features_of(d), &config,
 		sizeof config, why);
 }
@@ -346,4 +352,50 @@ void dev_blk_close(struct dev_blk *d)
 		return;
 	vu_back_close(&d->back);
 	fd_drop(&d->disk);
+}
+
+/* ---- the process ----------------------------------------------------------------------------- */
+
+static MUST_USE int blk_open(struct dev_blk *dev, struct loop *loop, struct msg *m, struct why *why)
+{
+	struct wire_blk_config config;
+	int sock = msg_take_fd(m, 0);
+	int disk = msg_take_fd(m, 1);
+
+	memcpy(&config, m->buf, sizeof config);
+	config.id[sizeof config.id - 1] = 0;
+	const struct dev_blk_setup setup = {
+		.size = le64_get(config.size),
+		.flags = le32_get(config.flags),
+		.id = config.id,
+	};
+	return dev_blk_open(dev, loop, sock, disk, &setup, why);
+}
+
+int dev_blk_run(struct dev_blk *dev)
+{
+	struct loop loop = { .epoll_fd = -1 };
+	struct chan chan = { .fd = -1 };
+	struct dev_link link;
+	struct why why = { 0 };
+
+	int err = child_start(ROLE_DEV_BLK, &chan, &why);
+	if (err == 0)
+		err = child_recv_config(&chan, sizeof(struct wire_blk_config),
+			sizeof(struct wire_blk_config), 2, 2, &why);
+	if (err == 0)
+		err = loop_open(&loop);
+	if (err == 0)
+		err = blk_open(dev, &loop, chan.in, &why);
+	if (err == 0)
+		err = dev_link_open(&link, &loop, &chan, NULL, 0, NULL);
+	if (err == 0)
+		err = sandbox_enter(ROLE_DEV_BLK, &why);
+	if (err == 0)
+		err = child_send_ready(&chan);
+	if (err == 0)
+		err = loop_run(&loop);
+	dev_blk_close(dev);
+	loop_close(&loop);
+	return child_end(&chan, err, &why);
 }

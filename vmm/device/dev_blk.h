@@ -49,3 +49,9 @@ struct dev_blk {
 MUST_USE int dev_blk_open(struct dev_blk *d, struct loop *loop, int sock, int disk,
 	const struct dev_blk_setup *setup, struct why *why);
 void dev_blk_close(struct dev_blk *d);
+
+/*
+ * The whole process, from the channel to the exit status, which is returned (style rule 5); dev is
+ * zero. Started by the supervisor only.
+ */
+MUST_USE int dev_blk_run(struct dev_blk *dev);

@@ -2,11 +2,15 @@
 
 #include <errno.h>
 #include <poll.h>
+#include <signal.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <unistd.h>
 
 #include "base/fd.h"
+#include "sandbox/child.h"
+#include "sandbox/sandbox.h"
+#include "vmm/device/dev_link.h"
 
 enum { RX, TX, N_QUEUES }; /* 5.3.2: port 0 receive, port 0 transmit */
 
@@ -161,4 +165,35 @@ void dev_console_close(struct dev_console *d)
 	vu_back_close(&d->back);
 	fd_drop(&d->out.fd);
 	fd_drop(&d->in.fd);
+}
+
+/* ---- the process ----------------------------------------------------------------------------- */
+
+int dev_console_run(struct dev_console *dev)
+{
+	struct loop loop = { .epoll_fd = -1 };
+	struct chan chan = { .fd = -1 };
+	struct dev_link link;
+	struct why why = { 0 };
+
+	(void)signal(SIGPIPE, SIG_IGN); /* the reader of the output may go */
+	int err = child_start(ROLE_DEV_CONSOLE, &chan, &why);
+	if (err == 0)
+		err = child_recv_config(&chan, 0, 0, 3, 3, &why);
+	if (err == 0)
+		err = loop_open(&loop);
+	if (err == 0)
+		err = dev_console_open(dev, &loop, msg_take_fd(chan.in, 0), msg_take_fd(chan.in, 1),
+			msg_take_fd(chan.in, 2), &why);
+	if (err == 0)
+		err = dev_link_open(&link, &loop, &chan, NULL, 0, NULL);
+	if (err == 0)
+		err = sandbox_enter(ROLE_DEV_CONSOLE, &why);
+	if (err == 0)
+		err = child_send_ready(&chan);
+	if (err == 0)
+		err = loop_run(&loop);
+	dev_console_close(dev);
+	loop_close(&loop);
+	return child_end(&chan, err, &why);
 }

@@ -35,3 +35,9 @@ struct dev_console {
 MUST_USE int dev_console_open(
 	struct dev_console *d, struct loop *loop, int sock, int out, int in, struct why *why);
 void dev_console_close(struct dev_console *d);
+
+/*
+ * The whole process, from the channel to the exit status, which is returned (style rule 5); dev is
+ * zero. Started by the supervisor only.
+ */
+MUST_USE int dev_console_run(struct dev_console *dev);

@@ -4,6 +4,10 @@
 #include <string.h>
 #include <sys/random.h>
 
+#include "sandbox/child.h"
+#include "sandbox/sandbox.h"
+#include "vmm/device/dev_link.h"
+
 /*
  * 5.4.6: "the device MUST place one or more random bytes into each buffer, and may use less than
  * the entire buffer". A request without a writable part cannot be served.
@@ -38,4 +42,33 @@ int dev_rng_open(struct dev_rng *d, struct loop *loop, int sock, struct why *why
 void dev_rng_close(struct dev_rng *d)
 {
 	vu_back_close(&d->back);
+}
+
+/* ---- the process ----------------------------------------------------------------------------- */
+
+int dev_rng_run(struct dev_rng *dev)
+{
+	struct loop loop = { .epoll_fd = -1 };
+	struct chan chan = { .fd = -1 };
+	struct dev_link link;
+	struct why why = { 0 };
+
+	int err = child_start(ROLE_DEV_RNG, &chan, &why);
+	if (err == 0)
+		err = child_recv_config(&chan, 0, 0, 1, 1, &why);
+	if (err == 0)
+		err = loop_open(&loop);
+	if (err == 0)
+		err = dev_rng_open(dev, &loop, msg_take_fd(chan.in, 0), &why);
+	if (err == 0)
+		err = dev_link_open(&link, &loop, &chan, NULL, 0, NULL);
+	if (err == 0)
+		err = sandbox_enter(ROLE_DEV_RNG, &why);
+	if (err == 0)
+		err = child_send_ready(&chan);
+	if (err == 0)
+		err = loop_run(&loop);
+	dev_rng_close(dev);
+	loop_close(&loop);
+	return child_end(&chan, err, &why);
 }

@@ -22,3 +22,9 @@ struct dev_rng {
  */
 MUST_USE int dev_rng_open(struct dev_rng *d, struct loop *loop, int sock, struct why *why);
 void dev_rng_close(struct dev_rng *d);
+
+/*
+ * The whole process, from the channel to the exit status, which is returned (style rule 5); dev is
+ * zero. Started by the supervisor only.
+ */
+MUST_USE int dev_rng_run(struct dev_rng *dev);

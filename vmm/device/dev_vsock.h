@@ -91,3 +91,9 @@ extern const size_t dev_vsock_n_rules;
 MUST_USE int dev_vsock_open(struct dev_vsock *d, struct loop *loop, int sock, struct chan *chan,
 	const struct dev_vsock_setup *setup, struct why *why);
 void dev_vsock_close(struct dev_vsock *d);
+
+/*
+ * The whole process, from the channel to the exit status, which is returned (style rule 5); dev is
+ * zero. Started by the supervisor only.
+ */
+MUST_USE int dev_vsock_run(struct dev_vsock *dev);
