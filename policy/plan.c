@@ -4,6 +4,8 @@
 #include <stdbool.h>
 #include <string.h>
 
+#include "policy/plan_bits.h"
+
 static const struct {
 	const char *title, *name;
 } tees[PLAN_TEE_COUNT] = {
@@ -226,6 +228,9 @@ static MUST_USE int flags_check(const struct wire_plan *plan, struct why *why)
 	if ((flags & PLAN_ID_BLOCK) == 0 && (!is_zero(plan->id_block, sizeof plan->id_block) ||
 						    !is_zero(plan->id_auth, sizeof plan->id_auth)))
 		return why_set(why, -EBADMSG, "plan: ID block bytes without the flag");
+	if ((flags & PLAN_ID_BLOCK) != 0 && (is_zero(plan->id_block, sizeof plan->id_block) ||
+						    is_zero(plan->id_auth, sizeof plan->id_auth)))
+		return why_set(why, -EBADMSG, "plan: an ID block or its signatures are all zero");
 	if (has_session != (plan->sev_dh[0] != 0) || has_session != (plan->sev_session[0] != 0))
 		return why_set(why, -EBADMSG,
 			"plan: a session needs its flag, certificate and session, all or none");
@@ -242,6 +247,9 @@ static MUST_USE int flags_check(const struct wire_plan *plan, struct why *why)
 		return why_set(why, -EBADMSG, "plan: the owner's URL is not https://");
 	if ((flags & PLAN_HUGE_2M) != 0 && (flags & PLAN_HUGE_1G) != 0)
 		return why_set(why, -EBADMSG, "plan: two sizes of huge pages");
+	if ((flags & PLAN_SERIAL) != 0 && (flags & PLAN_CONSOLE) != 0)
+		return why_set(why, -EBADMSG,
+			"plan: two consoles: the terminal shows the serial port, or virtio's");
 	return 0;
 }
 
@@ -267,6 +275,9 @@ static MUST_USE int tee_check(const struct wire_plan *plan, struct why *why)
 		(bits > UINT32_MAX || ((bits & SEV_POLICY_ES) != 0) != (tee == PLAN_TEE_SEV_ES)))
 		return why_set(why, -EBADMSG, "plan: guest policy 0x%llx is not one of %s",
 			(unsigned long long)bits, plan_tee_title(tee));
+	err = plan_check_bits(plan, why);
+	if (err < 0)
+		return err;
 	if (plan->qgs[0] != 0 && plan_parse_quoting(plan->qgs, &to) < 0)
 		return why_set(why, -EBADMSG,
 			"plan: the quoting service is no path and no "

@@ -1100,6 +1100,84 @@ static void plan_check_refuses_what_a_kind_of_guest_cannot_have(void **state)
 	BREAKS(bad.initrd[0] = 'i');
 	BREAKS(memset(bad.ledger, 0, 3 * LIMIT_PATH_BYTES / 3));
 }
+
+/* As above, and for this reason. */
+#define BREAKS_WITH(cause, change)                                                                 \
+	do {                                                                                       \
+		BREAKS(change);                                                                    \
+		if (strstr(why.text, cause) == NULL)                                               \
+			fail_msg(#change ": %s", why.text);                                        \
+	} while (0)
+#define HOLDS(change)                                                                              \
+	do {                                                                                       \
+		bad = good;                                                                        \
+		why_clear(&why);                                                                   \
+		change;                                                                            \
+		if (plan_check(&bad, &why) != 0)                                                   \
+			fail_msg(#change ": %s", why.text);                                        \
+	} while (0)
+
+static void plan_check_knows_the_bits_of_amds_words(void **state)
+{
+	static struct wire_plan good, bad;
+	struct why why = { 0 };
+
+	assert_int_equal(policy_read(PAYMENTS, &policy, &why), 0);
+	assert_int_equal(policy_plan(&policy, &good, &why), 0);
+	HOLDS(bad.guest_policy = le64_of(0x20000));
+	HOLDS(bad.guest_policy = le64_of(0x3fbffff));
+	HOLDS(bad.vmsa_features = le64_of(0x21d7fe));
+	BREAKS_WITH("bits 0x20000 must be set", bad.guest_policy = le64_of(0x10000));
+	BREAKS_WITH("bits 0x40000 are reserved", bad.guest_policy = le64_of(0x70000));
+	BREAKS_WITH("bits 0x4000000 are reserved", bad.guest_policy = le64_of(0x4030000));
+	BREAKS_WITH("reserved", bad.guest_policy = le64_of(1ull << 63 | 0x30000));
+	BREAKS_WITH("SNPActive", bad.vmsa_features = le64_of(1));
+	BREAKS_WITH("bits 0x800 are reserved", bad.vmsa_features = le64_of(0x820));
+	BREAKS_WITH("VMSA features", bad.vmsa_features = le64_of(1ull << 32));
+	BREAKS_WITH("all zero", bad.flags = le32_of(le32_get(good.flags) | PLAN_ID_BLOCK));
+	BREAKS_WITH("all zero", (bad.flags = le32_of(le32_get(good.flags) | PLAN_ID_BLOCK),
+					bad.id_block[0] = 1));
+	HOLDS((bad.flags = le32_of(le32_get(good.flags) | PLAN_ID_BLOCK), bad.id_block[95] = 1,
+		bad.id_auth[4095] = 1));
+	BREAKS_WITH("two consoles", bad.flags = le32_of(le32_get(good.flags) | PLAN_CONSOLE));
+	assert_int_equal(parse(LAUNCH(SEV("sev-es", "0xd", ""), FIRMWARE "," KERNEL, ""), &why), 0);
+	assert_int_equal(policy_plan(&policy, &good, &why), 0);
+	HOLDS(bad.guest_policy = le64_of(0xffff003f));
+	HOLDS(bad.vmsa_features = le64_of(0x20));
+	BREAKS_WITH("bits 0x40 are reserved", bad.guest_policy = le64_of(0x4d));
+	BREAKS_WITH("bits 0x8000 are reserved", bad.guest_policy = le64_of(0x800d));
+	BREAKS_WITH("bits 0x200 are reserved", bad.vmsa_features = le64_of(0x200)); /* SNP's */
+	BREAKS_WITH("SNPActive", bad.vmsa_features = le64_of(1));
+}
+
+static void plan_check_knows_the_bits_of_a_td(void **state)
+{
+	static struct wire_plan good, bad;
+	struct why why = { 0 };
+
+	assert_int_equal(parse(LAUNCH("\"type\":\"tdx\",\"tdx\":{\"attributes\":{}}",
+				       FIRMWARE "," KERNEL, ""),
+				 &why),
+		0);
+	assert_int_equal(policy_plan(&policy, &good, &why), 0);
+	HOLDS(bad.td_attributes = le64_of(1ull << 63 | 1ull << 62 | 0xd8010071));
+	HOLDS(bad.td_attributes = le64_of(1ull << 29));
+	BREAKS_WITH("bits 0x2 are reserved", bad.td_attributes = le64_of(2));
+	BREAKS_WITH("reserved", bad.td_attributes = le64_of(1ull << 32));
+	BREAKS_WITH("debugged", bad.td_attributes = le64_of(1ull << 29 | 1));
+	BREAKS_WITH("debugged", bad.td_attributes = le64_of(1ull << 63 | 1ull << 29));
+	HOLDS(bad.td_xfam = le64_of(0x6dbe7));
+	HOLDS(bad.td_xfam = le64_of(3));
+	BREAKS_WITH("must be set", bad.td_xfam = le64_of(5));
+	BREAKS_WITH("bits 0x8 are reserved", bad.td_xfam = le64_of(0xb));
+	BREAKS_WITH("bits 0x400 are reserved", bad.td_xfam = le64_of(0x403));
+	BREAKS_WITH("AVX-512", bad.td_xfam = le64_of(0x27));
+	BREAKS_WITH("AVX-512", bad.td_xfam = le64_of(0xe3)); /* without AVX */
+	BREAKS_WITH("CET", bad.td_xfam = le64_of(0x803));
+	BREAKS_WITH("AMX", bad.td_xfam = le64_of(0x20003));
+}
+#undef HOLDS
+#undef BREAKS_WITH
 #undef BREAKS
 
 /* --- schema, fmt, lint, explain --------------------------------------------------------------- */
@@ -1680,6 +1758,8 @@ int main(void)
 		cmocka_unit_test(plan_has_what_each_kind_of_guest_is_launched_with),
 		cmocka_unit_test(what_is_launched_does_not_contradict_itself),
 		cmocka_unit_test(plan_check_refuses_what_a_kind_of_guest_cannot_have),
+		cmocka_unit_test(plan_check_knows_the_bits_of_amds_words),
+		cmocka_unit_test(plan_check_knows_the_bits_of_a_td),
 		cmocka_unit_test(failed_parse_leaves_the_policy_untouched),
 		cmocka_unit_test(validity_window_is_held),
 		cmocka_unit_test(times_are_those_of_the_calendar),
