@@ -9,6 +9,7 @@
 
 #include "base/fd.h"
 #include "policy/plan.h"
+#include "sandbox/cgroup.h"
 #include "tests/unit/cm.h"
 #include "vmm/super/sup_host_kernel.h"
 #include "vmm/super/sup_host_rows.h"
@@ -25,7 +26,15 @@ struct file {
 static const struct file files_any[] = {
 	{ "proc/sys/kernel/osrelease", "7.2.4\n" },
 	{ "proc/sys/kernel/version", "#1 SMP PREEMPT_DYNAMIC\n" },
-	{ "sys/fs/cgroup/cgroup.controllers", "misc\n" },
+	{ "sys/fs/cgroup/cgroup.controllers", "cpuset cpu io memory hugetlb pids rdma misc\n" },
+	{ "proc/sys/kernel/core_pattern", "core\n" },
+	{ "proc/sys/kernel/io_uring_disabled", "2\n" },
+	{ "proc/sys/kernel/yama/ptrace_scope", "1\n" },
+	{ "proc/sys/kernel/unprivileged_bpf_disabled", "2\n" },
+	{ "proc/sys/kernel/seccomp/actions_avail",
+		"kill_process kill_thread trap errno user_notif trace log allow\n" },
+	{ "proc/sys/kernel/seccomp/actions_logged",
+		"kill_process kill_thread trap errno user_notif trace log\n" },
 	{ "sys/kernel/mm/hugepages/hugepages-2048kB/free_hugepages", "12\n" },
 	{ "sys/class/iommu/ivhd0", "" },
 	{ 0 },
@@ -115,7 +124,11 @@ static struct host_facts look(const struct file *files)
 	assert_int_equal(f.qgs.err, ENOENT);
 	assert_int_equal(f.syscfg.err, ENOENT);
 	f.kvm_api = (struct host_num){ .v = 12 };
-	f.namespaces = f.seccomp = f.landlock = (struct host_num){ .v = 1 };
+	f.namespaces = f.seccomp = f.mdwe = (struct host_num){ .v = 1 };
+	f.landlock = (struct host_num){ .v = 6 };
+	f.cgroup = (struct host_num){ .v = CGROUP_HAS_ALL };
+	f.selinux = (struct host_text){ .s = "1" };
+	f.svirt = SVIRT_HOST_ENFORCING;
 	f.memlock = (struct host_num){ .v = UINT64_MAX };
 	return f;
 }
@@ -382,6 +395,116 @@ static void one_thing_wrong_is_named_and_enough(void **state)
 	}
 }
 
+/* ---- what our processes are locked up with ---------------------------------------------------- */
+
+static const char *const walls[] = { "seccomp.actions", "seccomp.log", "landlock", "landlock.scope",
+	"mdwe", "selinux", "selinux.module", "cgroup-v2", "cgroup.memory", "cgroup.pids",
+	"cgroup.cpu", "cgroup.io", "cgroup.delegation", "io-uring", "ptrace-scope",
+	"unprivileged-bpf", "core-pattern" };
+
+static void a_host_with_every_wall_says_so(void **state)
+{
+	struct host_facts f = good_epyc();
+	char observed[HOST_OBSERVED_BYTES];
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(walls); i++)
+		if (ask(&f, walls[i], observed) != HOST_YES)
+			fail_msg("%s: %s", walls[i], observed);
+	assert_row(&f, "cgroup.delegation", HOST_YES, "memory pids cpu io");
+	assert_row(&f, "landlock", HOST_YES, "ABI 6");
+}
+
+/* What was not looked at, or may not be: never a yes, and never a launch stopped by it. */
+static void a_wall_that_cannot_be_seen_is_unknown(void **state)
+{
+	static const char *const unknown[] = { "seccomp.actions", "seccomp.log", "mdwe", "selinux",
+		"cgroup-v2", "cgroup.memory", "cgroup.io", "cgroup.delegation", "io-uring",
+		"ptrace-scope", "unprivileged-bpf", "core-pattern" };
+	struct host_facts f = good_epyc();
+	char observed[HOST_OBSERVED_BYTES];
+
+	(void)state;
+	f.seccomp_avail.err = f.seccomp_logged.err = f.selinux.err = EACCES;
+	f.controllers.err = f.core_pattern.err = EACCES;
+	f.mdwe.err = EPERM;
+	f.cgroup.err = EMFILE;
+	for (size_t i = 0; i < HOST_SYSCTL_COUNT; i++)
+		f.sysctl[i].err = EACCES;
+	for (size_t i = 0; i < ARRAY_LEN(unknown); i++)
+		if (ask(&f, unknown[i], observed) != HOST_UNKNOWN)
+			fail_msg("%s: %s", unknown[i], observed);
+	for (size_t i = 0; i < ARRAY_LEN(walls); i++) {
+		size_t n = 0;
+		const struct host_row *rows = host_rows(&n);
+		for (size_t j = 0; j < n; j++)
+			if (strcmp(rows[j].id, walls[i]) == 0)
+				assert_int_equal(rows[j].needed, 0);
+	}
+	assert_true(host_is_ready(&f, PLAN_TEE_SNP));
+}
+
+static void a_wall_that_is_missing_is_named(void **state)
+{
+	struct host_facts f = good_epyc();
+
+	(void)state;
+	(void)strcpy(f.seccomp_avail.s, "kill_process_ xkill_process errno");
+	assert_row(&f, "seccomp.actions", HOST_NO, "xkill");
+	(void)strcpy(f.seccomp_logged.s, "errno trap");
+	assert_row(&f, "seccomp.log", HOST_NO, "errno trap");
+	f.landlock.v = 5;
+	assert_row(&f, "landlock", HOST_YES, "ABI 5");
+	assert_row(&f, "landlock.scope", HOST_NO, "ABI 5");
+	f.landlock = (struct host_num){ .err = EOPNOTSUPP };
+	assert_row(&f, "landlock", HOST_NO, "not supported");
+	f.mdwe.err = EINVAL;
+	assert_row(&f, "mdwe", HOST_NO, "Invalid");
+	f.selinux.s[0] = '0';
+	assert_row(&f, "selinux", HOST_NO, "permissive");
+	f.svirt = SVIRT_HOST_PERMISSIVE;
+	assert_row(&f, "selinux.module", HOST_YES, "permissive");
+	f.svirt = SVIRT_HOST_NO_MODULE;
+	assert_row(&f, "selinux.module", HOST_NO, "does not know");
+	f.svirt = SVIRT_HOST_NONE;
+	assert_row(&f, "selinux.module", HOST_NO, "no SELinux");
+	(void)strcpy(f.core_pattern.s, "|/usr/lib/systemd/systemd-coredump %P");
+	assert_row(&f, "core-pattern", HOST_NO, "systemd-coredump");
+	f.sysctl[HOST_SYSCTL_IO_URING].v = 0;
+	assert_row(&f, "io-uring", HOST_NO, "0");
+	f.sysctl[HOST_SYSCTL_IO_URING].err = ENOENT; /* Linux 6.1 has io_uring and no such switch */
+	assert_row(&f, "io-uring", HOST_UNKNOWN, "no such switch");
+	f.sysctl[HOST_SYSCTL_PTRACE].v = 0;
+	assert_row(&f, "ptrace-scope", HOST_NO, "0");
+	f.sysctl[HOST_SYSCTL_BPF].v = 0;
+	assert_row(&f, "unprivileged-bpf", HOST_NO, "0");
+}
+
+static void cgroups_that_a_guest_could_not_have_are_named(void **state)
+{
+	struct host_facts f = good_epyc();
+
+	(void)state;
+	(void)strcpy(f.controllers.s, "cpuset cpu pids");
+	assert_row(&f, "cgroup-v2", HOST_YES, "cpuset cpu pids");
+	assert_row(&f, "cgroup.pids", HOST_YES, "there");
+	assert_row(&f, "cgroup.memory", HOST_NO, "not there");
+	assert_row(&f, "cgroup.io", HOST_NO, "not there");
+	f.controllers.s[0] = 0; /* hybrid: mounted, and every controller at v1 */
+	assert_row(&f, "cgroup-v2", HOST_YES, "none");
+	assert_row(&f, "cgroup.cpu", HOST_NO, "not there");
+	f.controllers.err = ENOENT;
+	assert_row(&f, "cgroup-v2", HOST_NO, "No such file");
+	assert_row(&f, "cgroup.cpu", HOST_NO, "No such file");
+	f.cgroup.v = CGROUP_HAS_MEMORY | CGROUP_HAS_PIDS;
+	assert_row(&f, "cgroup.delegation", HOST_NO, "memory pids");
+	f.cgroup.v = 0;
+	assert_row(&f, "cgroup.delegation", HOST_NO, "none");
+	f.cgroup.err = ENODEV;
+	(void)why_set(&f.cgroup_why, -ENODEV, "systemd-run");
+	assert_row(&f, "cgroup.delegation", HOST_NO, "systemd-run");
+}
+
 static void what_nobody_needs_does_not_stop_a_launch(void **state)
 {
 	struct host_facts f = good_epyc();
@@ -549,6 +672,10 @@ int main(void)
 		cmocka_unit_test(a_xeon_is_ready_for_tdx),
 		cmocka_unit_test(every_row_is_complete_and_has_an_id_of_its_own),
 		cmocka_unit_test(one_thing_wrong_is_named_and_enough),
+		cmocka_unit_test(a_host_with_every_wall_says_so),
+		cmocka_unit_test(a_wall_that_cannot_be_seen_is_unknown),
+		cmocka_unit_test(a_wall_that_is_missing_is_named),
+		cmocka_unit_test(cgroups_that_a_guest_could_not_have_are_named),
 		cmocka_unit_test(what_nobody_needs_does_not_stop_a_launch),
 		cmocka_unit_test(a_tdx_host_with_one_thing_wrong_is_not_ready),
 		cmocka_unit_test(a_machine_of_nothing_is_ready_for_nothing),

@@ -10,13 +10,19 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/fd.h"
+#include "sandbox/cgroup.h"
 #include "sandbox/spawn.h"
+
+#ifndef PR_GET_MDWE
+#define PR_GET_MDWE 66 /* <linux/prctl.h> since 6.3 */
+#endif
 
 #define HUGE_FILE "sys/kernel/mm/hugepages/hugepages-2048kB/free_hugepages"
 
@@ -104,8 +110,15 @@ void host_look_files(const struct host_source *from, struct host_facts *ret)
 		[HOST_PARAM_SNP] = "sys/module/kvm_amd/parameters/sev_snp",
 		[HOST_PARAM_TDX] = "sys/module/kvm_intel/parameters/tdx",
 	};
+	static const char *const sysctls[HOST_SYSCTL_COUNT] = {
+		[HOST_SYSCTL_IO_URING] = "proc/sys/kernel/io_uring_disabled",
+		[HOST_SYSCTL_PTRACE] = "proc/sys/kernel/yama/ptrace_scope",
+		[HOST_SYSCTL_BPF] = "proc/sys/kernel/unprivileged_bpf_disabled",
+	};
 	int root = from->root_fd;
 
+	for (size_t i = 0; i < HOST_SYSCTL_COUNT; i++)
+		num_read(root, sysctls[i], &ret->sysctl[i]);
 	for (size_t i = 0; i < HOST_PARAM_COUNT; i++)
 		host_text_read(root, params[i], &ret->param[i]);
 	host_text_read(root, "proc/sys/kernel/osrelease", &ret->release);
@@ -116,7 +129,10 @@ void host_look_files(const struct host_source *from, struct host_facts *ret)
 	host_text_read(root, "sys/devices/faux/tdx_host/version", &ret->tdx_module);
 	num_read(root, HUGE_FILE, &ret->free_huge);
 	entries_count(root, "sys/class/iommu", &ret->iommus);
-	presence_read(root, "sys/fs/cgroup/cgroup.controllers", &ret->controllers);
+	host_text_read(root, "sys/fs/cgroup/cgroup.controllers", &ret->controllers);
+	host_text_read(root, "proc/sys/kernel/core_pattern", &ret->core_pattern);
+	host_text_read(root, "proc/sys/kernel/seccomp/actions_avail", &ret->seccomp_avail);
+	host_text_read(root, "proc/sys/kernel/seccomp/actions_logged", &ret->seccomp_logged);
 	presence_read(root, "dev/tpmrm0", &ret->tpm);
 	pools_read(root, "sys/fs/cgroup/misc.capacity", ret->capacity);
 	pools_read(root, "sys/fs/cgroup/misc.current", ret->current);
@@ -137,6 +153,14 @@ static void look_namespaces(struct host_num *ret)
 	*ret = pid < 0 ? (struct host_num){ .err = errno } : (struct host_num){ .v = 1 };
 	while (pid > 0 && waitpid((pid_t)pid, NULL, 0) < 0 && errno == EINTR)
 		;
+}
+
+static void look_cgroup(struct host_facts *ret)
+{
+	uint32_t has = 0;
+	int err = cgroup_probe(&has, &ret->cgroup_why);
+
+	ret->cgroup = (struct host_num){ .err = -err, .v = has };
 }
 
 static void num_from(struct host_num *ret, long answer)
@@ -161,6 +185,9 @@ void host_look_self(struct host_facts *ret)
 	num_from(&ret->seccomp, syscall(SYS_seccomp, SECCOMP_GET_ACTION_AVAIL, 0, &action));
 	num_from(&ret->landlock,
 		syscall(SYS_landlock_create_ruleset, NULL, 0, LANDLOCK_CREATE_RULESET_VERSION));
+	num_from(&ret->mdwe, prctl(PR_GET_MDWE, 0, 0, 0, 0));
+	look_cgroup(ret);
+	ret->svirt = svirt_look();
 	ret->memlock = (struct host_num){ .err = EIO };
 	if (getrlimit(RLIMIT_MEMLOCK, &limit) == 0)
 		ret->memlock = (struct host_num){ .v = limit.rlim_max };

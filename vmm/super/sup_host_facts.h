@@ -12,6 +12,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "sandbox/svirt.h"
 #include "sev/abi_psp.h"
 
 /* A thing seen: err 0, or why it was not: a positive errno. */
@@ -40,6 +41,9 @@ struct host_snp {
 /* Kinds that the misc cgroup counts. Linux admin-guide/cgroup-v2, "Misc". */
 enum host_pool { HOST_POOL_SEV, HOST_POOL_SEV_ES, HOST_POOL_TDX, HOST_POOL_COUNT };
 
+/* Numbers below /proc/sys that say how much an ordinary user may try. */
+enum host_sysctl { HOST_SYSCTL_IO_URING, HOST_SYSCTL_PTRACE, HOST_SYSCTL_BPF, HOST_SYSCTL_COUNT };
+
 /* Module parameters. ABI 1.8. */
 enum host_param { HOST_PARAM_SEV, HOST_PARAM_ES, HOST_PARAM_SNP, HOST_PARAM_TDX, HOST_PARAM_COUNT };
 
@@ -65,7 +69,11 @@ struct host_facts {
 	struct host_text param[HOST_PARAM_COUNT];
 	struct host_text selinux, lsm;
 	struct host_text tdx_module;
-	struct host_num free_huge, iommus, controllers, tpm;
+	struct host_text controllers; /* of the unified hierarchy's root */
+	struct host_text core_pattern;
+	struct host_text seccomp_avail, seccomp_logged; /* actions, separated by spaces */
+	struct host_num sysctl[HOST_SYSCTL_COUNT];
+	struct host_num free_huge, iommus, tpm;
 	struct host_num capacity[HOST_POOL_COUNT], current[HOST_POOL_COUNT];
 	/* devices */
 	struct host_num kvm_api, vm_types;
@@ -74,7 +82,10 @@ struct host_facts {
 	struct host_num qgs; /* v is 1: somebody listens */
 	/* this process */
 	struct host_num memlock; /* hard limit; UINT64_MAX: none */
-	struct host_num namespaces, seccomp, landlock;
+	struct host_num namespaces, seccomp, landlock, mdwe;
+	struct host_num cgroup; /* CGROUP_HAS_*: what a guest of this user's could have */
+	struct why cgroup_why;  /* why not */
+	enum svirt_host svirt;
 	bool is_root;
 	struct host_text program[HOST_PROGRAM_COUNT]; /* where it is */
 };

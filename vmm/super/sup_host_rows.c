@@ -6,6 +6,7 @@
 
 #include "base/cdefs.h"
 #include "policy/plan.h"
+#include "sandbox/cgroup.h"
 #include "vmm/super/sup_host_kernel.h"
 
 #define MIB           (1ull << 20)
@@ -421,6 +422,8 @@ static enum host_state judge_iommu(
 		observed, size);
 }
 
+/* ---- what our processes are locked up with --------------------------------------------------- */
+
 static enum host_state judge_namespaces(
 	const struct host_facts *f, unsigned int which, char *observed, size_t size)
 {
@@ -442,24 +445,42 @@ static enum host_state judge_seccomp(
 	return f->seccomp.err == 0 ? HOST_YES : HOST_NO;
 }
 
-static enum host_state judge_program(
-	const struct host_facts *f, unsigned int which, char *observed, size_t size)
+static bool has_word(const char *list, const char *word)
 {
-	const struct host_text *p = &f->program[which];
+	size_t len = strlen(word);
 
-	SAY("%s", p->err == 0 ? p->s : "not installed");
-	return p->err == 0 ? HOST_YES : HOST_NO;
+	for (const char *at = strstr(list, word); at != NULL; at = strstr(at + 1, word))
+		if ((at == list || at[-1] == ' ') && (at[len] == ' ' || at[len] == 0))
+			return true;
+	return false;
 }
 
+/* Which actions a filter may have, and which of them the kernel's log names. */
+enum { ACTIONS_AVAILABLE, ACTIONS_LOGGED };
+
+static enum host_state judge_actions(
+	const struct host_facts *f, unsigned int which, char *observed, size_t size)
+{
+	const struct host_text *t =
+		which == ACTIONS_LOGGED ? &f->seccomp_logged : &f->seccomp_avail;
+	bool has_all = has_word(t->s, "kill_process") &&
+		       (which == ACTIONS_LOGGED || has_word(t->s, "errno"));
+
+	if (t->err == 0)
+		SAY("%s", t->s);
+	return read_or_unknown(
+		t->err, "cannot be read", has_all ? HOST_YES : HOST_NO, observed, size);
+}
+
+/* Landlock's ABI, and what came with which (sandbox specs 1.11). */
 static enum host_state judge_landlock(
 	const struct host_facts *f, unsigned int which, char *observed, size_t size)
 {
-	(void)which;
 	if (f->landlock.err == 0)
 		SAY("ABI %llu", (unsigned long long)f->landlock.v);
 	else
 		SAY("%s", strerrordesc_np(f->landlock.err));
-	return f->landlock.err == 0 && f->landlock.v > 0 ? HOST_YES : HOST_NO;
+	return f->landlock.err == 0 && f->landlock.v >= which ? HOST_YES : HOST_NO;
 }
 
 static enum host_state judge_selinux(
@@ -474,13 +495,102 @@ static enum host_state judge_selinux(
 		f->selinux.err, "off", is_enforcing ? HOST_YES : HOST_NO, observed, size);
 }
 
+static enum host_state judge_module(
+	const struct host_facts *f, unsigned int which, char *observed, size_t size)
+{
+	static const char *const says[] = {
+		[SVIRT_HOST_NONE] = "no SELinux",
+		[SVIRT_HOST_NO_MODULE] = "the loaded policy does not know casemate's types",
+		[SVIRT_HOST_PERMISSIVE] = "loaded; SELinux is permissive",
+		[SVIRT_HOST_ENFORCING] = "loaded",
+	};
+
+	(void)which;
+	SAY("%s", says[f->svirt]);
+	return f->svirt >= SVIRT_HOST_PERMISSIVE ? HOST_YES : HOST_NO;
+}
+
 static enum host_state judge_cgroup(
 	const struct host_facts *f, unsigned int which, char *observed, size_t size)
 {
 	(void)which;
-	SAY("/sys/fs/cgroup/cgroup.controllers");
+	if (f->controllers.err == 0)
+		SAY("controllers: %s", f->controllers.s[0] != 0 ? f->controllers.s : "none");
 	return seen_or_not(
 		f->controllers.err, "/sys/fs/cgroup/cgroup.controllers", HOST_YES, observed, size);
+}
+
+static const char *const controller_names[] = { "memory", "pids", "cpu", "io" };
+
+/* Does the hierarchy have it (which: a place in controller_names)? Ours to use: judge_delegation(). */
+static enum host_state judge_controller(
+	const struct host_facts *f, unsigned int which, char *observed, size_t size)
+{
+	bool has = has_word(f->controllers.s, controller_names[which]);
+
+	if (f->controllers.err == 0)
+		SAY("%s", has ? "there" : "not there (switched off, or cgroup v1 has it)");
+	return seen_or_not(f->controllers.err, "/sys/fs/cgroup/cgroup.controllers",
+		has ? HOST_YES : HOST_NO, observed, size);
+}
+
+static enum host_state judge_delegation(
+	const struct host_facts *f, unsigned int which, char *observed, size_t size)
+{
+	(void)which;
+	if (f->cgroup.err != 0) {
+		SAY("%s", why_text(&f->cgroup_why, -f->cgroup.err));
+		return f->cgroup.err == ENODEV ? HOST_NO : HOST_UNKNOWN;
+	}
+	SAY("a folder for a guest can be made; limits:%s%s%s%s%s",
+		(f->cgroup.v & CGROUP_HAS_MEMORY) != 0 ? " memory" : "",
+		(f->cgroup.v & CGROUP_HAS_PIDS) != 0 ? " pids" : "",
+		(f->cgroup.v & CGROUP_HAS_CPU) != 0 ? " cpu" : "",
+		(f->cgroup.v & CGROUP_HAS_IO) != 0 ? " io" : "",
+		f->cgroup.v == 0 ? " none (are other processes in this folder?)" : "");
+	return f->cgroup.v == CGROUP_HAS_ALL ? HOST_YES : HOST_NO;
+}
+
+static enum host_state judge_mdwe(
+	const struct host_facts *f, unsigned int which, char *observed, size_t size)
+{
+	(void)which;
+	SAY("%s", f->mdwe.err == 0 ? "PR_SET_MDWE" : strerrordesc_np(f->mdwe.err));
+	return f->mdwe.err == 0 ? HOST_YES : f->mdwe.err == EINVAL ? HOST_NO : HOST_UNKNOWN;
+}
+
+/* A kernel without the switch may be older than it, or built without what it switches: unknown. */
+static enum host_state judge_sysctl(
+	const struct host_facts *f, unsigned int which, char *observed, size_t size)
+{
+	const struct host_num *n = &f->sysctl[which];
+
+	if (n->err == 0)
+		SAY("%llu", (unsigned long long)n->v);
+	return read_or_unknown(
+		n->err, "no such switch", n->v >= 1 ? HOST_YES : HOST_NO, observed, size);
+}
+
+/* A pipe is fed whatever RLIMIT_CORE says. core(5). */
+static enum host_state judge_core(
+	const struct host_facts *f, unsigned int which, char *observed, size_t size)
+{
+	(void)which;
+	if (f->core_pattern.err == 0)
+		SAY("%s", f->core_pattern.s);
+	return read_or_unknown(f->core_pattern.err, "cannot be read",
+		f->core_pattern.s[0] != '|' ? HOST_YES : HOST_NO, observed, size);
+}
+
+/* ---- programs, memory, the rest -------------------------------------------------------------- */
+
+static enum host_state judge_program(
+	const struct host_facts *f, unsigned int which, char *observed, size_t size)
+{
+	const struct host_text *p = &f->program[which];
+
+	SAY("%s", p->err == 0 ? p->s : "not installed");
+	return p->err == 0 ? HOST_YES : HOST_NO;
 }
 
 static enum host_state judge_memlock(
@@ -520,10 +630,11 @@ static enum host_state judge_huge(
 	"for SEV-ES there"
 #define FIX_SNP_BIOS                                                                               \
 	"an EPYC 7003 or later; in its firmware: SEV-SNP and SNP memory (RMP table) coverage on"
-#define FIX_WHOLE "install casemate whole: its programs lie beside it"
-#define FIX_MSR   "as root, after modprobe msr"
-#define FIX_PSP   "modprobe ccp, and join the group of /dev/sev"
-#define FIX_POOLS "end guests; more ASIDs for SEV-ES are set aside in the machine's firmware"
+#define FIX_WHOLE   "install casemate whole: its programs lie beside it"
+#define FIX_MSR     "as root, after modprobe msr"
+#define FIX_PSP     "modprobe ccp, and join the group of /dev/sev"
+#define FIX_UNIFIED "boot with systemd.unified_cgroup_hierarchy=1"
+#define FIX_POOLS   "end guests; more ASIDs for SEV-ES are set aside in the machine's firmware"
 
 /* clang-format off */
 static const struct host_row rows[] = {
@@ -609,11 +720,39 @@ static const struct host_row rows[] = {
 	{ "tdx.qgs", FOR_NONE, judge_qgs, 0, "somebody listens", "/var/run/tdx-qgs/qgs.socket",
 		"install Intel's quote generation service (guests start without it, but cannot prove themselves)" },
 
-	{ "landlock", FOR_NONE, judge_landlock, 0, "any ABI", "landlock_create_ruleset", "boot with lsm=...,landlock" },
+	{ "seccomp.actions", FOR_NONE, judge_actions, ACTIONS_AVAILABLE, "kill_process and errno",
+		"/proc/sys/kernel/seccomp/actions_avail", "a kernel with CONFIG_SECCOMP_FILTER" },
+	{ "seccomp.log", FOR_NONE, judge_actions, ACTIONS_LOGGED, "kill_process: the log then says which call it was",
+		"/proc/sys/kernel/seccomp/actions_logged",
+		"sysctl kernel.seccomp.actions_logged=\"kill_process kill_thread trap errno\"" },
+	{ "landlock", FOR_NONE, judge_landlock, 1, "any ABI", "landlock_create_ruleset", "boot with lsm=...,landlock" },
+	{ "landlock.scope", FOR_NONE, judge_landlock, 6, "ABI 6: signals and abstract sockets too", "landlock_create_ruleset",
+		"Linux 6.12 or later; boot with lsm=...,landlock" },
+	{ "mdwe", FOR_NONE, judge_mdwe, 0, "memory that was written is never executed (prctl PR_SET_MDWE)", "prctl",
+		"Linux 6.3 or later" },
 	{ "selinux", FOR_NONE, judge_selinux, 0, "enforcing", "/sys/fs/selinux/enforce",
 		"apt-get install selinux-basics selinux-policy-default; selinux-activate; reboot" },
-	{ "cgroup-v2", FOR_NONE, judge_cgroup, 0, "mounted", "/sys/fs/cgroup/cgroup.controllers",
-		"boot with systemd.unified_cgroup_hierarchy=1" },
+	{ "selinux.module", FOR_NONE, judge_module, 0, "casemate's policy module is loaded", "/sys/fs/selinux/context",
+		"policy/selinux/install.sh; see casemate-selinux(8)" },
+	{ "cgroup-v2", FOR_NONE, judge_cgroup, 0, "mounted", "/sys/fs/cgroup/cgroup.controllers", FIX_UNIFIED },
+	{ "cgroup.memory", FOR_NONE, judge_controller, 0, "memory", "/sys/fs/cgroup/cgroup.controllers",
+		FIX_UNIFIED "; not cgroup_disable=memory" },
+	{ "cgroup.pids", FOR_NONE, judge_controller, 1, "pids", "/sys/fs/cgroup/cgroup.controllers", FIX_UNIFIED },
+	{ "cgroup.cpu", FOR_NONE, judge_controller, 2, "cpu", "/sys/fs/cgroup/cgroup.controllers", FIX_UNIFIED },
+	{ "cgroup.io", FOR_NONE, judge_controller, 3, "io", "/sys/fs/cgroup/cgroup.controllers", FIX_UNIFIED },
+	{ "cgroup.delegation", FOR_NONE, judge_delegation, 0, "a folder with memory, pids, cpu and io, for this user",
+		"/proc/self/cgroup, the folder's owner",
+		"systemd-run --user --scope -p Delegate=yes casemate ...; all four controllers: Delegate=yes in "
+		"/etc/systemd/system/user@.service.d/delegate.conf" },
+	{ "io-uring", FOR_NONE, judge_sysctl, HOST_SYSCTL_IO_URING, "1 or 2: not for everybody",
+		"/proc/sys/kernel/io_uring_disabled", "Linux 6.6 or later; sysctl kernel.io_uring_disabled=2" },
+	{ "ptrace-scope", FOR_NONE, judge_sysctl, HOST_SYSCTL_PTRACE, "1 or more: only what one started oneself",
+		"/proc/sys/kernel/yama/ptrace_scope", "boot with lsm=...,yama; sysctl kernel.yama.ptrace_scope=1" },
+	{ "unprivileged-bpf", FOR_NONE, judge_sysctl, HOST_SYSCTL_BPF, "1 or 2: for root alone",
+		"/proc/sys/kernel/unprivileged_bpf_disabled", "sysctl kernel.unprivileged_bpf_disabled=1" },
+	{ "core-pattern", FOR_NONE, judge_core, 0, "a file, not a program: RLIMIT_CORE then holds",
+		"/proc/sys/kernel/core_pattern",
+		"sysctl kernel.core_pattern=core (our processes are not dumpable, whatever it says)" },
 	{ "tpm", FOR_NONE, judge_tpm, 0, "there", "/dev/tpmrm0",
 		"switch on the TPM in the firmware; modprobe tpm_crb or tpm_tis" },
 	{ "huge-pages", FOR_NONE, judge_huge, 0, "some free", "/sys/kernel/mm/hugepages",
