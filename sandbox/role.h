@@ -24,6 +24,7 @@ enum role {
 	ROLE_QUOTE,  /* casemate-quote: a TD's reports to the host's quoting service */
 	ROLE_OWNER,  /* casemate-owner: a SEV launch's measurement to the guest owner's broker */
 	ROLE_BROKER, /* casemate-broker: started by a person, enters its sandbox by itself */
+	ROLE_SUPER,  /* casemate run, once its guest runs (sandbox_narrow()); never spawned */
 	ROLE_TEST,   /* tests/proc only */
 	ROLE_COUNT
 };
@@ -44,7 +45,7 @@ enum role_fd {
 #define ROLE_HAS_THREADS     0x8u /* may have threads when the filter is loaded (vCPUs) */
 #define ROLE_HAS_NETWORK     0x10u /* stays in the host's network namespace; its filter says how far */
 
-struct seccomp_table; /* sandbox/seccomp_table.h, generated from policy/seccomp/NAME.syscalls */
+struct seccomp_filter; /* sandbox/seccomp_filter.h, compiled from policy/seccomp/NAME.syscalls */
 
 struct role_row {
 	const char *name;   /* "dev-blk": in messages, log prefixes, the file of the filter */
@@ -54,11 +55,22 @@ struct role_row {
 	uint32_t flags;            /* ROLE_* */
 	uint32_t max_fds;          /* RLIMIT_NOFILE, soft and hard */
 	uint64_t max_locked_bytes; /* RLIMIT_MEMLOCK; UINT64_MAX: as inherited */
-	const struct seccomp_table *syscalls;
+	uint64_t max_address_bytes; /* RLIMIT_AS beside the guest's memory; UINT64_MAX: as inherited */
+	const struct seccomp_filter *filter;
+	const struct seccomp_filter *thread_filter; /* of threads but the first; NULL: none exist */
 };
 
 /* The row of a role; role must be below ROLE_COUNT. */
 const struct role_row *role_get(enum role role);
+
+/* The role of a row that role_get() gave. */
+enum role role_of(const struct role_row *row);
+
+/* RLIMIT_FSIZE of the row. */
+uint64_t role_max_file_bytes(const struct role_row *row);
+
+/* RLIMIT_AS of a process that may also map guest_bytes of guest memory. */
+uint64_t role_max_address_bytes(const struct role_row *row, uint64_t guest_bytes);
 
 /* Number of descriptors in the row, the channel included. */
 unsigned int role_count_fds(const struct role_row *row);

@@ -23,6 +23,8 @@
  */
 #pragma once
 
+#include <stdint.h>
+
 #include "base/cdefs.h"
 #include "base/why.h"
 #include "sandbox/role.h"
@@ -44,6 +46,22 @@ MUST_USE int sandbox_prepare(enum role role, struct why *why);
  * zero, the filter answers the canary. Any failure is final: the caller must end with it.
  */
 MUST_USE int sandbox_enter(enum role role, struct why *why);
+
+/*
+ * A thread that was made between sandbox_prepare() and sandbox_enter() loads the filter of its kind
+ * (struct role_row), as the first thing it does; the first thread waits for all of them and then
+ * enters its own. Errors with why.
+ */
+MUST_USE int sandbox_enter_thread(enum role role, struct why *why);
+
+/*
+ * For a process that had rights to start others and needs few from now on (the supervisor): gives up
+ * all capabilities but keep_caps (1ull << CAP_...), closes every path that is not below one of these
+ * folders (open; kept by the caller), and loads the role's filter, for all threads. Its namespaces,
+ * ids and descriptors stay as they are. Any failure is final: the caller must end with it.
+ */
+MUST_USE int sandbox_narrow(enum role role, uint64_t keep_caps, const int *folders,
+	unsigned int n_folders, struct why *why);
 
 /*
  * Does the filter answer the canary, getppid(2), with the errno that only it gives? 0 or -EPERM.

@@ -1,58 +1,36 @@
 #include <errno.h>
-#include <seccomp.h>
+#include <linux/seccomp.h>
 #include <string.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "sandbox/receipt.h"
 #include "sandbox/sandbox.h"
-#include "sandbox/seccomp_build.h"
+#include "sandbox/seccomp_filter.h"
 #include "sandbox/stage.h"
 
-static MUST_USE int row_add(scmp_filter_ctx ctx, const struct seccomp_row *row)
+/* With SECCOMP_FILTER_FLAG_TSYNC the kernel names a thread that it could not bring in line. */
+static MUST_USE int filter_load(const struct seccomp_filter *filter, unsigned int flags)
 {
-	struct scmp_arg_cmp cmp[SECCOMP_CONDS_MAX];
+	const struct sock_fprog program = { .len = filter->n,
+		.filter = (struct sock_filter *)(uintptr_t)filter->code }; /* only read */
+	long ret = syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, flags, &program);
 
-	if (row->n_conds > SECCOMP_CONDS_MAX)
-		return -ERANGE;
-	for (unsigned int i = 0; i < row->n_conds; i++)
-		cmp[i] = SCMP_CMP(row->conds[i].arg, SCMP_CMP_MASKED_EQ, row->conds[i].mask,
-			row->conds[i].value);
-	uint32_t action = row->err == 0 ? SCMP_ACT_ALLOW : SCMP_ACT_ERRNO(row->err);
-	return seccomp_rule_add_array(ctx, action, row->nr, row->n_conds, cmp);
+	return ret < 0 ? -errno : ret > 0 ? -EBUSY : 0;
 }
 
-static MUST_USE int rows_add(scmp_filter_ctx ctx, const struct seccomp_table *table)
+static MUST_USE int filter_enter(const struct role_row *row, const struct seccomp_filter *filter,
+	unsigned int flags, struct why *why)
 {
-	/* A foreign architecture's call kills the process, not the thread; NNP is ours to set; all
-	 * threads; and a search tree, since every call of a vCPU passes here. */
-	int err = seccomp_attr_set(ctx, SCMP_FLTATR_ACT_BADARCH, SCMP_ACT_KILL_PROCESS);
-	if (err == 0)
-		err = seccomp_attr_set(ctx, SCMP_FLTATR_CTL_NNP, 0);
-	if (err == 0)
-		err = seccomp_attr_set(ctx, SCMP_FLTATR_CTL_TSYNC, 1);
-	if (err == 0)
-		err = seccomp_attr_set(ctx, SCMP_FLTATR_CTL_OPTIMIZE, 2);
-	if (err == 0)
-		err = seccomp_rule_add(
-			ctx, SCMP_ACT_ERRNO(SECCOMP_CANARY_ERRNO), SCMP_SYS(getppid), 0);
-	for (size_t i = 0; err == 0 && i < table->n_rows; i++)
-		err = row_add(ctx, &table->rows[i]);
-	return err;
-}
+	int err = filter_load(filter, flags);
 
-int seccomp_build(const struct seccomp_table *table, void **ret)
-{
-	scmp_filter_ctx ctx = seccomp_init(SCMP_ACT_KILL_PROCESS);
-
-	if (ctx == NULL)
-		return -ENOMEM;
-	int err = rows_add(ctx, table);
-	if (err < 0) {
-		seccomp_release(ctx);
-		return err;
-	}
-	*ret = ctx;
-	return 0;
+	if (err < 0)
+		return why_set(why, err, "sandbox of %s, seccomp: the kernel refused filter %s: %s",
+			row->name, filter->name, strerrordesc_np(-err));
+	err = sandbox_check();
+	return err < 0 ? why_set(why, err, "sandbox of %s, seccomp: the canary call was not caught",
+				 row->name)
+		       : 0;
 }
 
 int sandbox_check(void)
@@ -63,22 +41,21 @@ int sandbox_check(void)
 
 int stage_seccomp(const struct role_row *row, struct why *why)
 {
-	scmp_filter_ctx ctx = NULL;
-	int err = seccomp_build(row->syscalls, &ctx);
+	/* Threads of another kind have a filter of their own, which this one must not add to. */
+	bool is_for_all = row->thread_filter == NULL;
+	int err = filter_enter(row, row->filter, is_for_all ? SECCOMP_FILTER_FLAG_TSYNC : 0, why);
 
 	if (err < 0)
-		return why_set(why, err, "sandbox of %s, seccomp: the list cannot be compiled: %s",
-			row->name, strerrordesc_np(-err));
-	err = seccomp_load(ctx);
-	if (err < 0) {
-		seccomp_release(ctx);
-		return why_set(why, err,
-			"sandbox of %s, seccomp: the kernel refused the filter: %s", row->name,
-			strerrordesc_np(-err));
-	}
-	seccomp_release(ctx); /* frees memory: munmap and brk are on every list */
-	err = sandbox_check();
-	return err < 0 ? why_set(why, err, "sandbox of %s, seccomp: the canary call was not caught",
-				 row->name)
-		       : 0;
+		return err;
+	receipt_note_filter(row->filter->sha256);
+	return 0;
+}
+
+int sandbox_enter_thread(enum role role, struct why *why)
+{
+	const struct role_row *row = role_get(role);
+
+	return row->thread_filter != NULL
+		       ? filter_enter(row, row->thread_filter, 0, why)
+		       : why_set(why, -EINVAL, "%s has no further threads", row->name);
 }

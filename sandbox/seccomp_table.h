@@ -1,5 +1,6 @@
 /*
- * seccomp_table: a system call allow-list as seccomp_gen.py writes it from a .syscalls file.
+ * seccomp_table: the system call allow-lists as seccomp_gen.py writes them from policy/seccomp, for
+ *                seccomp-compile and for tests. No process of ours holds them.
  *
  * Trust:   compiled in.
  * Owns:    nothing; const.
@@ -28,23 +29,10 @@ struct seccomp_row {
 };
 
 struct seccomp_table {
-	const char *name;
+	const char *name; /* "dev-blk", "monitor-vcpu" */
 	size_t n_rows;
 	const struct seccomp_row *rows;
 };
 
-/* getppid(2) is answered with this errno by our filters and by nothing else. */
-#define SECCOMP_CANARY_ERRNO 2989
-
-extern const struct seccomp_table seccomp_policy;
-extern const struct seccomp_table seccomp_ledger;
-extern const struct seccomp_table seccomp_monitor;
-extern const struct seccomp_table seccomp_monitor_sim;
-extern const struct seccomp_table seccomp_dev_blk;
-extern const struct seccomp_table seccomp_dev_console;
-extern const struct seccomp_table seccomp_dev_rng;
-extern const struct seccomp_table seccomp_dev_vsock;
-extern const struct seccomp_table seccomp_quote;
-extern const struct seccomp_table seccomp_owner;
-extern const struct seccomp_table seccomp_broker;
-extern const struct seccomp_table seccomp_test;
+extern const struct seccomp_table seccomp_tables[];
+extern const size_t seccomp_n_tables;

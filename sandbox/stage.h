@@ -28,17 +28,35 @@ MUST_USE int stage_ids(const struct role_row *row, struct why *why);
 
 /* caps.c: no capability in any set, securebits locked; proven by reading them back. */
 MUST_USE int stage_caps(struct why *why);
+bool caps_are_empty(void);
+bool securebits_are_locked(void);
 
-/* rlimit.c: limits, not dumpable, no_new_privs, death with the parent. */
+/* rlimit.c: limits, not dumpable, no_new_privs, no memory that becomes executable (where the kernel
+ * has PR_SET_MDWE, 6.3), death with the parent. */
 MUST_USE int stage_rlimit(const struct role_row *row, struct why *why);
+bool mdwe_is_known(void); /* to the kernel */
+bool mdwe_is_on(void);
 
 /*
  * landlock.c: no path but what lies below the folders that are open, whatever ".." says; nothing
- * is executed. Skipped where the kernel has no Landlock. After no_new_privs and all mounts.
+ * is executed; no TCP port is bound or connected to; no signal and no abstract socket outside. What of
+ * this the kernel has: ABI 1 (5.13) paths, 4 (6.7) TCP, 6 (6.12) scopes. After no_new_privs and all
+ * mounts.
  */
 MUST_USE int stage_landlock(const struct role_row *row, struct why *why);
+uint32_t landlock_abi(void); /* of the kernel; 0: it has none */
 
-/* seccomp.c: the allow-list, for all threads; then the canary must answer. */
+/*
+ * landlock.c: the same for these folders only, but a socket may be connected to by its path and any
+ * process of ours signalled. For sandbox_narrow().
+ */
+MUST_USE int stage_landlock_narrow(
+	const struct role_row *row, const int *folders, unsigned int n_folders, struct why *why);
+
+/*
+ * seccomp.c: the role's filter; then the canary must answer. For all threads, unless the role has
+ * another filter for those.
+ */
 MUST_USE int stage_seccomp(const struct role_row *row, struct why *why);
 
 /*

@@ -7,10 +7,12 @@ import tempfile
 
 GOOD = [
     "read  # reason",
+    "read  # reason [rare: nothing shows it]",
     "read write  # two at once",
     "mmap prot!exec  # a flag",
     "mmap prot!exec|write flags=MAP_SHARED  # two arguments",
     "ioctl req=KVM_RUN|0x1234  # by name and by number",
+    "execve ptrace -> EPERM  # answered, not made",
     "clone3 -> ENOSYS  # falls back",
     "# only a comment\n\nread # reason",
 ]
@@ -18,20 +20,38 @@ BAD = [
     ("read", "needs its reason"),
     ("read #", "needs its reason"),
     ("read #   ", "needs its reason"),
+    ("read # [rare: but why at all?]", "needs its reason"),
     ("raed # reason", "unknown system call 'raed'"),
     ("read raed # reason", "unknown system call 'raed'"),
     ("mmap colour=1 # reason", "no argument 'colour'"),
     ("read prot!exec # reason", "no argument 'prot'"),
     ("mmap prot!exec prot=1 # reason", "two conditions"),
-    ("mmap prot # reason", "unknown system call 'prot'"),
+    ("read prot # reason", "unknown system call 'prot'"),
     ("mmap prot!run # reason", "neither a number nor a constant"),
     ("mmap prot!PROT_EXEC;x # reason", "neither a number nor a constant"),
     ("prot!exec # reason", "unknown system call|no system call"),
     ("-> ENOSYS # reason", "no system call"),
     ("read # a\nread # b", "stands already"),
-    ("mmap # a\nmmap prot!exec # b", "no effect"),
-    ("mmap prot!exec # a\nmmap # b", "no effect"),
+    ("shutdown # a\nopenat # b\nopenat flags!O_PATH # c", "no effect"),
+    ("openat flags!O_PATH # a\nopenat # b", "no effect"),
     ("ioctl req=1|1 # twice", "stands already"),
+    # a door needs a word on what passes
+    *((f"{call} # reason", "is a door")
+      for call in ("mmap", "mprotect", "madvise", "ioctl", "fcntl", "fallocate", "clone", "socket",
+                   "setsockopt", "getsockopt", "prctl", "tgkill", "pidfd_send_signal",
+                   "rt_sigaction", "mremap", "prlimit64")),
+    ("mmap flags!MAP_SHARED # the wrong argument", "is a door"),
+    # on no list, whatever reason it has
+    *((f"read {call} # it is faster", f"{call} is for no list")
+      for call in ("execve", "execveat", "fork", "vfork", "clone3", "unshare", "setns", "mount",
+                   "umount2", "pivot_root", "chroot", "move_mount", "open_tree", "fsopen", "ptrace",
+                   "process_vm_readv", "process_vm_writev", "pidfd_getfd", "kill", "tkill", "setuid",
+                   "capset", "bpf", "perf_event_open", "userfaultfd", "io_uring_setup",
+                   "io_uring_enter", "io_uring_register", "io_setup", "keyctl", "add_key",
+                   "request_key", "seccomp", "open", "open_by_handle_at", "memfd_create",
+                   "memfd_secret", "init_module", "kexec_load", "reboot", "iopl", "ioperm",
+                   "modify_ldt", "personality", "vmsplice", "fanotify_init", "pkey_mprotect",
+                   "socketpair", "bind", "listen", "getppid")),
 ]
 
 
@@ -41,7 +61,7 @@ def run(generator, text):
         with open(path, "w", encoding="ascii") as f:
             f.write(text + "\n")
         out = os.path.join(d, "x.c")
-        r = subprocess.run([sys.executable, generator, "--name", "x", "--out", out, path],
+        r = subprocess.run([sys.executable, generator, "--out", out, "x=" + path],
                            capture_output=True, text=True)
         return r.returncode, r.stderr
 

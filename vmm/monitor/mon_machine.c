@@ -11,6 +11,7 @@
 #include "base/num.h"
 #include "policy/plan.h"
 #include "sandbox/child.h"
+#include "sandbox/sandbox.h"
 #include "vmm/monitor/mon_exit.h"
 #include "vmm/monitor/mon_launch.h"
 
@@ -71,6 +72,13 @@ static void serial_irq(void *owner, bool is_high)
 }
 
 /* --- exits -------------------------------------------------------------------------------------- */
+
+static int vcpu_enter(void *owner, struct why *why)
+{
+	const struct machine *m = owner;
+
+	return sandbox_enter_thread(m->role, why);
+}
 
 static void vcpu_exited(void *owner, struct vcpu *v)
 {
@@ -238,6 +246,7 @@ static MUST_USE int requests_open(struct machine *m, struct why *why)
 
 int machine_open(struct machine *m, struct why *why)
 {
+	const struct vcpu_ops vcpu_ops = { vcpu_enter, vcpu_exited, m };
 	struct mon_kvm_config kvm_config = { 0 };
 	enum guest_kind kind = GUEST_NONE;
 	int err = loop_open(&m->loop);
@@ -262,7 +271,7 @@ int machine_open(struct machine *m, struct why *why)
 	if (err == 0)
 		err = requests_open(m, why);
 	if (err == 0)
-		err = mon_vcpu_start(&m->vcpus, &m->kvm, &m->loop, vcpu_exited, m, why);
+		err = mon_vcpu_start(&m->vcpus, &m->kvm, &m->loop, &vcpu_ops, why);
 	return err;
 }
 

@@ -11,6 +11,7 @@
 
 #include "base/chan.h"
 #include "base/loop.h"
+#include "sandbox/role.h"
 #include "vmm/monitor/mon_bus.h"
 #include "vmm/monitor/mon_certs.h"
 #include "vmm/monitor/mon_kvm.h"
@@ -28,6 +29,7 @@
 enum machine_state { MACHINE_BUILT, MACHINE_READY, MACHINE_RUNNING, MACHINE_ENDED };
 
 struct machine {
+	enum role role; /* whose filters its threads load */
 	enum machine_state state;
 	struct loop loop;
 	struct chan chan;
@@ -52,7 +54,7 @@ struct machine {
 
 /*
  * Take CONFIG out of the channel's received message with its descriptors, and build the machine:
- * memory, devices, VM, vCPUs and their threads. Release with machine_close(), also after a
+ * memory, devices, VM, vCPUs and their threads, which are in their sandbox then. Release with machine_close(), also after a
  * failure. Errors with why.
  */
 MUST_USE int machine_open(struct machine *m, struct why *why);

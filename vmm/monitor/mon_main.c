@@ -15,6 +15,7 @@ int main(void)
 	struct why why = { 0 };
 	const enum role role = MON_ROLE;
 
+	m.role = role;
 	for (unsigned int i = 0; i < MON_FD_FIRST_DEVICE; i++)
 		m.fds[i] = -1;
 	int err = child_start(role, &m.chan, &why);

@@ -2,14 +2,16 @@
 
 #include <errno.h>
 #include <signal.h>
+#include <string.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
 
 #include "base/fd.h"
+#include "sandbox/receipt.h"
 #include "sev/fw.h"
 
-#define STACK_BYTES 65536u /* a thread only calls KVM_RUN, read and write */
+#define STACK_BYTES 65536u /* a thread loads its filter; then KVM_RUN, read and write */
 
 /* Takes a running vCPU out of the guest; the handler itself has nothing to do. */
 #define SIGNAL_KICK SIGUSR1
@@ -31,6 +33,8 @@ static void *vcpu_main(void *arg)
 {
 	struct vcpu *v = arg;
 
+	v->enter_err = v->all->ops.enter(v->all->ops.owner, &v->enter_why);
+	(void)eventfd_write(v->all->entered_fd, 1);
 	resume_wait(v);
 	while (!atomic_load(&v->all->is_ending)) {
 		v->run_err = fw_run(v->fd);
@@ -53,7 +57,7 @@ static void exits_fire(struct src *src, uint32_t events)
 		struct vcpu *v = &vs->at[i];
 		if (!atomic_load(&v->is_waiting) || atomic_load(&vs->is_ending))
 			continue;
-		vs->exited(vs->owner, v);
+		vs->ops.exited(vs->ops.owner, v);
 		atomic_store(&v->is_waiting, false);
 		(void)eventfd_write(v->resume_fd, 1);
 	}
@@ -73,19 +77,40 @@ static MUST_USE int vcpu_thread_start(struct vcpu *v)
 	return -err;
 }
 
+/* No thread is left outside its sandbox: wait for all, then ask each. */
+static MUST_USE int threads_await(struct vcpus *vs, struct why *why)
+{
+	for (eventfd_t entered = 0; entered < vs->n;) {
+		eventfd_t more = 0;
+		if (eventfd_read(vs->entered_fd, &more) < 0 && errno != EINTR)
+			return why_set(why, -errno, "cannot wait for the vCPU threads");
+		entered += more;
+	}
+	for (unsigned int i = 0; i < vs->n; i++) {
+		const struct vcpu *v = &vs->at[i];
+		if (v->enter_err < 0)
+			return why_set(why, v->enter_err, "vCPU %u: %s", i,
+				why_text(&v->enter_why, v->enter_err));
+	}
+	receipt_note_threads(1 + vs->n);
+	receipt_hold(RECEIPT_THREADS);
+	return 0;
+}
+
 int mon_vcpu_start(struct vcpus *ret, struct mon_kvm *kvm, struct loop *loop,
-	void (*exited)(void *owner, struct vcpu *v), void *owner, struct why *why)
+	const struct vcpu_ops *ops, struct why *why)
 {
 	struct sigaction kick = { .sa_handler = kick_taken };
 
 	*ret = (struct vcpus){
 		.exits = { eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK), exits_fire },
-		.exited = exited,
-		.owner = owner,
+		.entered_fd = eventfd(0, EFD_CLOEXEC),
+		.ops = *ops,
 	};
-	if (ret->exits.fd < 0 || sigaction(SIGNAL_KICK, &kick, NULL) < 0)
-		return why_set(why, -errno, "no descriptor for vCPU exits");
-	int err = loop_add(loop, &ret->exits, EPOLLIN);
+	int err =
+		ret->exits.fd < 0 || ret->entered_fd < 0 || sigaction(SIGNAL_KICK, &kick, NULL) < 0
+			? -errno
+			: loop_add(loop, &ret->exits, EPOLLIN);
 	for (unsigned int i = 0; err == 0 && i < kvm->n_vcpus; i++) {
 		struct vcpu *v = &ret->at[i];
 		v->all = ret;
@@ -99,11 +124,14 @@ int mon_vcpu_start(struct vcpus *ret, struct mon_kvm *kvm, struct loop *loop,
 		else
 			fd_drop(&v->resume_fd);
 	}
-	if (err < 0) {
+	if (err < 0)
+		err = why_set(why, err, "cannot make a vCPU thread: %s", strerrordesc_np(-err));
+	else
+		err = threads_await(ret, why);
+	fd_drop(&ret->entered_fd);
+	if (err < 0)
 		mon_vcpu_stop(ret, loop);
-		return why_set(why, err, "cannot make a vCPU thread");
-	}
-	return 0;
+	return err;
 }
 
 void mon_vcpu_go(struct vcpus *vs)

@@ -22,9 +22,20 @@
 #include "vmm/monitor/mon_kvm.h"
 
 struct vcpus;
+struct vcpu;
+
+struct vcpu_ops {
+	/* First of all that a thread does: it locks itself up (sandbox_enter_thread()). */
+	int (*enter)(void *owner, struct why *why);
+	/* An exit: run_err and *run as fw_run() left them. On the loop thread. */
+	void (*exited)(void *owner, struct vcpu *v);
+	void *owner;
+};
 
 struct vcpu {
 	struct vcpus *all;
+	int enter_err; /* what enter() said, and why */
+	struct why enter_why;
 	unsigned int id;
 	int fd;
 	struct kvm_run *run;
@@ -37,20 +48,20 @@ struct vcpu {
 
 struct vcpus {
 	struct src exits; /* threads signal it when they wait */
+	int entered_fd;   /* a thread counts itself here when it is locked up, or failed to */
 	unsigned int n;
 	atomic_bool is_ending;
 	struct vcpu at[LIMIT_VCPUS];
-	/* An exit: run_err and *run as fw_run() left them. On the loop thread. */
-	void (*exited)(void *owner, struct vcpu *v);
-	void *owner;
+	struct vcpu_ops ops;
 };
 
 /*
- * Make the threads; they wait until mon_vcpu_go(). Before the filter is loaded. Release with
- * mon_vcpu_stop().
+ * Make the threads; each has entered its sandbox when this returns 0, and waits until mon_vcpu_go().
+ * Before the loop thread enters its own. Release with mon_vcpu_stop(). Errors of enter() with its
+ * why.
  */
 MUST_USE int mon_vcpu_start(struct vcpus *ret, struct mon_kvm *kvm, struct loop *loop,
-	void (*exited)(void *owner, struct vcpu *v), void *owner, struct why *why);
+	const struct vcpu_ops *ops, struct why *why);
 
 /* Let all vCPUs run. */
 void mon_vcpu_go(struct vcpus *vs);

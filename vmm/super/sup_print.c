@@ -2,7 +2,7 @@
 #include <string.h>
 
 #include "sandbox/role.h"
-#include "sandbox/seccomp_table.h"
+#include "sandbox/seccomp_filter.h"
 #include "vmm/super/sup_json.h"
 #include "vmm/super/sup_plan.h"
 #include "vmm/super/sup_proto.h"
@@ -157,11 +157,87 @@ static void process_print(const struct process *p)
 	}
 	printf("    %-34s %zu rules in policy/seccomp/%s.syscalls and base; at most %u "
 	       "descriptors%s\n",
-		"sandbox", row->syscalls->n_rows, row->syscalls->name, row->max_fds,
+		"sandbox", row->filter->n_rules, row->filter->name, row->max_fds,
 		(row->flags & ROLE_WRITES_FILES) != 0 ? "" : "; may not make a file grow");
 }
 
-static void view_print_text(const struct view *v, const struct wire_plan *plan, const char *policy)
+/* What the whole guest may use, where the policy says so. */
+static void limits_print(const struct wire_plan *plan, bool is_json)
+{
+	const struct {
+		const char *name;
+		le32 value;
+	} rows[] = {
+		{ "cpu_percent", plan->cpu_percent },
+		{ "cpu_weight", plan->cpu_weight },
+		{ "io_weight", plan->io_weight },
+		{ "overhead_mib", plan->overhead_mib },
+	};
+	unsigned int n = 0;
+
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		if (le32_get(rows[i].value) == 0)
+			continue;
+		if (is_json)
+			printf("%s\"%s\": %u", n++ > 0 ? ", " : "", rows[i].name,
+				le32_get(rows[i].value));
+		else
+			printf("; %s %u", rows[i].name, le32_get(rows[i].value));
+	}
+}
+
+static const char *demand_name(const struct wire_plan *plan)
+{
+	return (le32_get(plan->flags) & PLAN_STRICT) != 0 ? "strict" : "available";
+}
+
+static const char *label_name(const struct wire_plan *plan)
+{
+	uint32_t flags = le32_get(plan->flags);
+
+	if ((flags & PLAN_MAC_OFF) != 0)
+		return "off";
+	if (plan->mac_range[0] != 0)
+		return plan->mac_range;
+	return (flags & PLAN_MAC_REQUIRED) != 0 ? "required" : "auto";
+}
+
+static void confinement_print(const struct wire_plan *plan, const struct confine_gaps *gaps)
+{
+	printf("\nconfinement: %s; SELinux label %s; Landlock %s", demand_name(plan),
+		label_name(plan),
+		(le32_get(plan->flags) & PLAN_LANDLOCK) != 0 ? "demanded" : "where it is");
+	limits_print(plan, /* is_json= */ false);
+	printf("\n");
+	for (unsigned int i = 0; i < gaps->n; i++)
+		printf("  %s (%s): %s\n    to change it: %s\n",
+			gaps->at[i].is_demanded ? "refused" : "missing", gaps->at[i].wall,
+			gaps->at[i].what.text, gaps->at[i].fix);
+	if (gaps->n == 0)
+		printf("  this host has every wall\n");
+}
+
+static void confinement_print_json(const struct wire_plan *plan, const struct confine_gaps *gaps)
+{
+	printf("\"confinement\": {\"demand\": \"%s\", \"selinux\": \"%s\", "
+	       "\"landlock\": %s, \"limits\": {",
+		demand_name(plan), label_name(plan),
+		(le32_get(plan->flags) & PLAN_LANDLOCK) != 0 ? "true" : "false");
+	limits_print(plan, /* is_json= */ true);
+	printf("}, \"missing\": [");
+	for (unsigned int i = 0; i < gaps->n; i++) {
+		printf("%s{\"wall\": \"%s\", \"refused\": %s, \"what\": ", i > 0 ? ", " : "",
+			gaps->at[i].wall, gaps->at[i].is_demanded ? "true" : "false");
+		sup_json_text(stdout, gaps->at[i].what.text);
+		printf(", \"fix\": ");
+		sup_json_text(stdout, gaps->at[i].fix);
+		printf("}");
+	}
+	printf("]}, ");
+}
+
+static void view_print_text(const struct view *v, const struct wire_plan *plan,
+	const struct confine_gaps *gaps, const char *policy)
 {
 	uint32_t tee = le32_get(plan->tee);
 
@@ -178,6 +254,7 @@ static void view_print_text(const struct view *v, const struct wire_plan *plan, 
 	       "input and output on /dev/null, and dies with the supervisor.\n\nprocesses:\n");
 	for (unsigned int i = 0; i < v->n; i++)
 		process_print(&v->at[i]);
+	confinement_print(plan, gaps);
 	printf("\nOnly the policy was opened; nothing else was opened or started.\n");
 }
 
@@ -194,7 +271,8 @@ static void held_print_json(const struct held *h)
 	printf("}");
 }
 
-static void view_print_json(const struct view *v, const struct wire_plan *plan, const char *policy)
+static void view_print_json(const struct view *v, const struct wire_plan *plan,
+	const struct confine_gaps *gaps, const char *policy)
 {
 	printf("{\"schema\": \"casemate/plan/1\", \"name\": ");
 	sup_json_text(stdout, plan->name);
@@ -202,10 +280,11 @@ static void view_print_json(const struct view *v, const struct wire_plan *plan, 
 	sup_json_text(stdout, policy);
 	printf(", \"policy_hash\": ");
 	sup_json_hex(stdout, plan->policy_hash, sizeof plan->policy_hash);
-	printf(", \"serial\": %llu, \"tee\": \"%s\", \"vcpus\": %u, \"memory_mib\": %llu, "
-	       "\"processes\": [",
+	printf(", \"serial\": %llu, \"tee\": \"%s\", \"vcpus\": %u, \"memory_mib\": %llu, ",
 		(unsigned long long)le64_get(plan->serial), plan_tee_name(le32_get(plan->tee)),
 		le32_get(plan->vcpus), (unsigned long long)le64_get(plan->memory_mib));
+	confinement_print_json(plan, gaps);
+	printf("\"processes\": [");
 	for (unsigned int i = 0; i < v->n; i++) {
 		const struct process *p = &v->at[i];
 		const struct role_row *row = role_get(p->role);
@@ -217,7 +296,7 @@ static void view_print_json(const struct view *v, const struct wire_plan *plan, 
 		       "\"uts\", \"cgroup\"], \"root\": \"empty\", \"capabilities\": 0, "
 		       "\"seccomp\": \"%s\", "
 		       "\"seccomp_rules\": %zu, \"max_descriptors\": %u}, \"descriptors\": [",
-			row->syscalls->name, row->syscalls->n_rows, row->max_fds);
+			row->filter->name, row->filter->n_rules, row->max_fds);
 		for (unsigned int j = 0; j < p->n; j++) {
 			printf("%s", j > 0 ? ", " : "");
 			held_print_json(&p->held[j]);
@@ -227,14 +306,14 @@ static void view_print_json(const struct view *v, const struct wire_plan *plan, 
 	printf("]}\n");
 }
 
-void sup_plan_print(
-	const struct wire_plan *plan, const char *policy, const char *simulator, bool is_json)
+void sup_plan_print(const struct wire_plan *plan, const struct confine_gaps *gaps,
+	const char *policy, const char *simulator, bool is_json)
 {
 	static struct view view; /* too large for a stack */
 
 	view_make(&view, plan, policy, simulator);
 	if (is_json)
-		view_print_json(&view, plan, policy);
+		view_print_json(&view, plan, gaps, policy);
 	else
-		view_print_text(&view, plan, policy);
+		view_print_text(&view, plan, gaps, policy);
 }
