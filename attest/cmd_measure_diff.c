@@ -133,7 +133,7 @@ struct answer {
 	bool is_equal;
 	bool is_first;   /* the next detail is the first of its digest */
 	uint32_t inputs; /* 1 << enum changed_input */
-	char detail[LIMIT_CMDLINE_BYTES * 2 + 256];
+	char detail[LIMIT_CMDLINE_BYTES * 2 + 512];
 };
 
 static void text_add(struct answer *a, const char *fmt, ...) PRINTF(2, 3);
@@ -565,8 +565,23 @@ static void json_registers_compare(const struct launch *l, const json_t *json, s
 	a->is_equal = false;
 }
 
+/* Whose launch is it: the policy's hash goes into host data, and of a TD into MRCONFIGID. */
+static bool policy_compare(const struct launch *l, const struct other *o, struct answer *a)
+{
+	static const uint8_t none[sizeof o->host_data];
+	const char *where = o->has_rtmrs ? "the quote's MRCONFIGID names"
+					 : "the report's host data name";
+
+	if (!o->has_host_data || memcmp(o->host_data, l->policy.hash, sizeof o->host_data) == 0)
+		return true;
+	a->is_equal = false;
+	text_add(a, "; %s %s", where,
+		memcmp(o->host_data, none, sizeof none) == 0 ? "no policy" : "another policy");
+	return false;
+}
+
 static void answer_json(const struct launch *l, const struct other *o, const struct answer *a,
-	const char *sentence, struct wr *w)
+	bool is_policys, struct wr *w)
 {
 	json_open(w, NULL, '{');
 	json_text(w, "schema", MEASURE_SCHEMA_DIFF);
@@ -577,8 +592,10 @@ static void answer_json(const struct launch *l, const struct other *o, const str
 	for (enum changed_input i = 0; i < CHANGED_INPUT_COUNT; i++)
 		if ((a->inputs & 1u << i) != 0)
 			json_text(w, NULL, changed_input_key(i));
+	if (!is_policys)
+		json_text(w, NULL, "policy");
 	json_close(w, ']');
-	json_text(w, "why", sentence);
+	json_text(w, "why", a->detail);
 	json_close(w, '}');
 }
 
@@ -587,7 +604,7 @@ int measure_diff(const struct measure_args *args, const struct launch *l, struct
 {
 	AUTO(other) struct other o = { 0 };
 	static struct answer a; /* large; one thread, one call */
-	char sentence[sizeof a.detail + 256], agree[128];
+	char agree[128];
 
 	int err = other_load(l, args->diff, &o, why);
 	if (err < 0)
@@ -608,15 +625,13 @@ int measure_diff(const struct measure_args *args, const struct launch *l, struct
 	if (err < 0)
 		return err;
 	agreeing_print(l, a.inputs, agree, sizeof agree);
-	bool is_foreign = o.has_host_data && memcmp(o.host_data, l->policy.hash, 32) != 0;
-	(void)snprintf(sentence, sizeof sentence, "%s%s%s", a.detail, a.inputs != 0 ? agree : "",
-		!is_foreign   ? ""
-		: o.has_rtmrs ? "; the quote's MRCONFIGID names another policy"
-			      : "; the report's host data name another policy");
+	if (a.inputs != 0)
+		text_add(&a, "%s", agree);
+	bool is_policys = policy_compare(l, &o, &a);
 	if (args->as_json)
-		answer_json(l, &o, &a, sentence, w);
+		answer_json(l, &o, &a, is_policys, w);
 	else
-		wr_printf(w, "%s\n", sentence);
+		wr_printf(w, "%s\n", a.detail);
 	*ret_equal = a.is_equal;
 	return 0;
 }

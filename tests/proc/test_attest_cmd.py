@@ -47,14 +47,15 @@ def bzimage(fill):
     return bytes(b)
 
 
-def report(version=5):
+def report(version=5, measurement=b"\xD2" * 48, host_data=bytes(32)):
     """A report that nobody signed."""
     b = bytearray(1184)
     struct.pack_into("<I", b, 0, version)
     struct.pack_into("<Q", b, 8, 0x30000)
     struct.pack_into("<I", b, 0x34, 1)
     b[0x188:0x18B] = b"\x19\x01\x01"
-    b[0x90:0xC0] = b"\xD2" * 48
+    b[0x90:0xC0] = measurement
+    b[0xC0:0xE0] = host_data
     return bytes(b)
 
 
@@ -158,7 +159,17 @@ def diff_of_a_measurement_names_every_input():
 @test
 def diff_reads_reports():
     write("r.bin", report())
-    expect(1, "measure", policy("p.jsonc"), "--diff", "r.bin", out="host data name another policy")
+    expect(1, "measure", policy("p.jsonc"), "--diff", "r.bin", out="host data name no policy")
+    same = bytes.fromhex(digest_of("p.jsonc"))
+    with open("p.jsonc", "rb") as f:
+        own = hashlib.sha256(f.read()).digest()
+    write("r.bin", report(measurement=same, host_data=own))
+    expect(0, "measure", "p.jsonc", "--diff", "r.bin", out="launch digest agrees\n")
+    write("r.bin", report(measurement=same, host_data=own[:-1] + bytes([own[-1] ^ 1])))
+    expect(1, "measure", "p.jsonc", "--diff", "r.bin",
+           out="launch digest agrees; the report's host data name another policy")
+    j = json.loads(expect(1, "measure", "p.jsonc", "--diff", "r.bin", "--json"))
+    assert j["equal"] is False and j["changed"] == ["policy"] and j["expected"] == j["actual"], j
 
 
 @test

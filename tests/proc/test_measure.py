@@ -364,10 +364,16 @@ def qemu_writes_into_the_kernel_of_a_td():
     assert got == register(authenticode(bytes(b)), CALL, SEPARATOR, *LEAVE).hex()
 
 
-def quote(mrtd_value, rtmrs):
+def policy_hash():
+    with open("p.jsonc", "rb") as f:
+        return hashlib.sha256(f.read()).digest()
+
+
+def quote(mrtd_value, rtmrs, mrconfigid=b""):
     """Version 4, nobody's signature: what --diff reads of it."""
     body = bytearray(584)
     body[136:184] = mrtd_value
+    body[184:184 + len(mrconfigid)] = mrconfigid
     for i, r in enumerate(rtmrs):
         body[328 + 48 * i:376 + 48 * i] = r
     head = struct.pack("<HHI", 4, 2, 0x81) + bytes(4) + bytes.fromhex("939a7233f79c4ca9940a0db3957f0607") + bytes(20)
@@ -384,12 +390,22 @@ def the_differing_register_is_named_for_tdx():
     k = authenticode(kernel())
     older = register(k, CALL, *LEAVE)
     rtmr2 = register(sha384(("initrd=initrd " + CMDLINE + "\0").encode("utf-16le")), sha384(b"ramdisk"))
-    write("q.bin", quote(mrtd(), [bytes(48), older, rtmr2, bytes(48)]))
+    was = policy_hash()
+    policy("tdx")
+    same = [bytes(48), older, rtmr2, bytes(48)]
+    write("q.bin", quote(mrtd(), same, policy_hash()))
+    agrees = "MRTD agrees; RTMR 1 agrees; RTMR 2 agrees; RTMR 0 is not predicted"
+    assert expect(0, "--diff", "q.bin") == agrees + "\n"
+    # The same launch of another policy, or of none, is not this policy's.
+    for other, who in ((was, "another"), (b"", "no")):
+        write("other.bin", quote(mrtd(), same, other))
+        expect(1, "--diff", "other.bin", out=f"{agrees}; the quote's MRCONFIGID names {who} policy")
+        j = json.loads(expect(1, "--diff", "other.bin", "--json"))
+        assert j["equal"] is False and j["changed"] == ["policy"] and f"names {who} policy" in j["why"], j
+    policy("tdx", cmdline=CMDLINE + " quiet")
     expect(1, "--diff", "q.bin", out="MRTD agrees; RTMR 1 agrees; RTMR 2 differs: command line differs ('quiet' removed)")
     expect(1, "--diff", "q.bin", out="RTMR 0 is not predicted")
     expect(1, "--diff", "q.bin", out="MRCONFIGID names another policy")
-    policy("tdx")
-    expect(0, "--diff", "q.bin", out="MRTD agrees; RTMR 1 agrees; RTMR 2 agrees; RTMR 0 is not predicted")
     policy("tdx", boot={"firmware": {"file": "other.fd"}, "kernel": {"file": "other-kernel"}, "initrd": {"file": "initrd"},
                         "cmdline": CMDLINE})
     said = expect(1, "--diff", "q.bin", "--candidate-firmware", "OVMF.fd", "--candidate-kernel", "vmlinuz")
@@ -445,9 +461,9 @@ def rtmr0_is_taken_from_a_reviewed_event_log():
     assert said.count("  as predicted\n") + said.count(" as predicted\n") >= 2 and "RTMR 1   EV_" in said, said
     k = authenticode(kernel())
     rtmr2 = register(sha384(("initrd=initrd " + CMDLINE + "\0").encode("utf-16le")), sha384(b"ramdisk"))
-    write("q.bin", quote(mrtd(), [want, register(k, CALL, *LEAVE), rtmr2, bytes(48)]))
+    write("q.bin", quote(mrtd(), [want, register(k, CALL, *LEAVE), rtmr2, bytes(48)], policy_hash()))
     expect(0, "--event-log", "log.bin", "--diff", "q.bin", out="RTMR 0 is that of the event log")
-    write("q.bin", quote(mrtd(), [bytes(48), register(k, CALL, *LEAVE), rtmr2, bytes(48)]))
+    write("q.bin", quote(mrtd(), [bytes(48), register(k, CALL, *LEAVE), rtmr2, bytes(48)], policy_hash()))
     expect(1, "--event-log", "log.bin", "--diff", "q.bin", out="RTMR 0 is not that of the event log")
     expect(3, "--event-log", "q.bin", err="q.bin")
     policy("snp")
