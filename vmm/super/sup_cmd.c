@@ -32,7 +32,7 @@ static const struct verb {
 	{ "list", "the guests that run", sup_cmd_list, NULL, NULL },
 	{ "show", "one guest that runs", sup_cmd_show, NULL, NULL },
 	{ "stop", "end a guest", sup_cmd_stop, NULL, NULL },
-	{ "host", "what this machine can do: host check", sup_cmd_host, NULL, NULL },
+	{ "host", "what this machine can do: host check; host recover", sup_cmd_host, NULL, NULL },
 	{ "measure", "the launch digest a policy will produce", NULL, "casemate-attest",
 		"measure" },
 	{ "attest", "decode and verify evidence", NULL, "casemate-attest", NULL },

@@ -93,6 +93,8 @@ static MUST_USE int tee_parse(const char *word, unsigned int *ret, struct why *w
 
 int sup_cmd_host(int argc, char **argv)
 {
+	if (argc > 1 && strcmp(argv[1], "recover") == 0)
+		return sup_cmd_recover(argc - 1, argv + 1);
 	const char *word = NULL;
 	unsigned int tee = PLAN_TEE_NONE;
 	bool is_json = false;
@@ -112,7 +114,7 @@ int sup_cmd_host(int argc, char **argv)
 	int err = opts_parse(&spec, argc, argv, &args, &n_args, &why);
 
 	if (err == 0 && strcmp(args[0], "check") != 0)
-		err = why_set(&why, -EINVAL, "host: unknown word \"%s\", want check", args[0]);
+		err = why_set(&why, -EINVAL, "host: unknown word \"%s\", want check or recover", args[0]);
 	if (err == 0 && word != NULL)
 		err = tee_parse(word, &tee, &why);
 	if (err != 0)

@@ -9,3 +9,6 @@
 
 /* The verb; returns an exit status: 0 only if `run` would work for the given --tee. */
 int sup_cmd_host(int argc, char **argv);
+
+/* `casemate host recover` (sup_recover.c): its word comes first in argv. */
+int sup_cmd_recover(int argc, char **argv);
