@@ -88,6 +88,8 @@ static int reader_main(void)
 	if (err == 0)
 		err = sandbox_enter(ROLE_POLICY, &why);
 	if (err == 0)
+		err = child_send_ready(&chan);
+	if (err == 0)
 		err = plan_make(name, now, &plan, &why);
 	if (err == 0)
 		err = chan_send(&chan, PLAN_MSG_PLAN, &plan, sizeof plan, NULL, 0);

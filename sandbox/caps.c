@@ -23,22 +23,27 @@ static MUST_USE int bounding_drop(void)
 	return 0;
 }
 
-/* Is every set empty? Read back from the kernel. */
-static MUST_USE int caps_check(void)
+bool caps_are_empty(void)
 {
 	struct __user_cap_header_struct hdr = { .version = _LINUX_CAPABILITY_VERSION_3 };
 	struct __user_cap_data_struct sets[2];
 
 	memset(sets, 0xff, sizeof sets);
 	if (syscall(SYS_capget, &hdr, sets) < 0)
-		return -errno;
+		return false;
 	for (int i = 0; i < 2; i++)
 		if ((sets[i].effective | sets[i].permitted | sets[i].inheritable) != 0)
-			return -EPERM;
+			return false;
 	for (unsigned long cap = 0; cap < 64; cap++)
-		if (prctl(PR_CAPBSET_READ, cap, 0, 0, 0) == 1)
-			return -EPERM;
-	return 0;
+		if (prctl(PR_CAPBSET_READ, cap, 0, 0, 0) == 1 ||
+			prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_IS_SET, cap, 0, 0) == 1)
+			return false;
+	return true;
+}
+
+bool securebits_are_locked(void)
+{
+	return prctl(PR_GET_SECUREBITS, 0, 0, 0, 0) == SECUREBITS_ALL;
 }
 
 int stage_caps(struct why *why)
@@ -57,6 +62,5 @@ int stage_caps(struct why *why)
 			why, -errno, "sandbox, caps: ambient set: %s", strerrordesc_np(errno));
 	if (syscall(SYS_capset, &hdr, none) < 0)
 		return why_set(why, -errno, "sandbox, caps: capset: %s", strerrordesc_np(errno));
-	err = caps_check();
-	return err < 0 ? why_set(why, err, "sandbox, caps: a capability is left") : 0;
+	return caps_are_empty() ? 0 : why_set(why, -EPERM, "sandbox, caps: a capability is left");
 }

@@ -7,6 +7,7 @@
 
 #include "base/log.h"
 #include "base/opts.h"
+#include "sandbox/receipt.h"
 #include "sandbox/sandbox.h"
 
 int child_start(enum role role, struct chan *ret, struct why *why)
@@ -44,12 +45,13 @@ int child_recv_config(struct chan *c, uint32_t min_len, uint32_t max_len, unsign
 			"CONFIG has %u bytes and %u descriptors, want %u to %u and %u to %u",
 			m->len, n_fds, min_len, max_len, min_fds, max_fds);
 	}
+	receipt_note_fds(m->fds, m->n_fds);
 	return 0;
 }
 
 int child_send_ready(struct chan *c)
 {
-	return chan_send(c, SUP_MSG_READY, NULL, 0, NULL, 0);
+	return chan_send(c, SUP_MSG_READY, receipt_get(), sizeof(struct wire_receipt), NULL, 0);
 }
 
 int child_end(struct chan *c, int err, const struct why *why)

@@ -42,7 +42,7 @@
 enum child_msg {
 	SUP_MSG_CONFIG =
 		1, /* supervisor -> child: the role's struct, descriptors as the role says */
-	SUP_MSG_READY = 2,  /* child -> supervisor: empty; sandboxed and serving */
+	SUP_MSG_READY = 2, /* child -> supervisor: struct wire_receipt; sandboxed and serving */
 	SUP_MSG_FAILED = 3, /* child -> supervisor: struct wire_failed, then the child ends */
 	SUP_MSG_STOP = 4,   /* supervisor -> child: empty; drain and end with status 0 */
 };
@@ -72,7 +72,7 @@ MUST_USE int child_start(enum role role, struct chan *ret, struct why *why);
 MUST_USE int child_recv_config(struct chan *c, uint32_t min_len, uint32_t max_len,
 	unsigned int min_fds, unsigned int max_fds, struct why *why);
 
-/* Tell the parent that this process is sandboxed and serves. */
+/* Tell the parent that this process is sandboxed (its receipt, receipt.h) and serves. */
 MUST_USE int child_send_ready(struct chan *c);
 
 /*

@@ -12,6 +12,7 @@
 
 #include "base/fd.h"
 #include "sandbox/child.h"
+#include "sandbox/receipt.h"
 #include "sandbox/stage.h"
 
 /* /proc is the one folder that must exist; the new root is mounted over it and pivoted to. */
@@ -136,6 +137,21 @@ static MUST_USE int root_check(struct why *why)
 		return why_set(why, -EPERM, "the new root is not empty");
 	if (mkdir("/canary", 0700) == 0 || errno != EROFS)
 		return why_set(why, -EPERM, "the new root is not read-only");
+	receipt_hold(RECEIPT_ROOT_EMPTY | RECEIPT_ROOT_RO);
+	return 0;
+}
+
+/* Nobody becomes root of a namespace below ours, filter or not; tried while we have every right. */
+static MUST_USE int namespaces_forbid(struct why *why)
+{
+	int err = text_write("/proc/sys/user/max_user_namespaces", "0\n");
+
+	if (err < 0)
+		return why_set(why, err, "cannot forbid user namespaces below this one: %s",
+			strerrordesc_np(-err));
+	if (unshare(CLONE_NEWUSER) == 0)
+		return why_set(why, -EPERM, "a user namespace below this one could be made");
+	receipt_hold(RECEIPT_NO_USERNS);
 	return 0;
 }
 
@@ -145,13 +161,10 @@ int stage_ns(const struct role_row *row, struct why *why)
 
 	if ((row->flags & ROLE_IS_SELF_STARTED) != 0)
 		err = namespaces_enter(why);
-	/* Nobody becomes root of a namespace below ours, filter or not. */
-	if (err == 0) {
-		err = text_write("/proc/sys/user/max_user_namespaces", "0\n");
-		if (err < 0)
-			(void)why_set(why, err, "cannot forbid user namespaces below this one: %s",
-				strerrordesc_np(-err));
-	}
+	if (err == 0)
+		err = namespaces_forbid(why);
+	if (err == 0)
+		err = receipt_look(row, why);
 	if (err == 0) {
 		err = root_change(row);
 		if (err < 0)

@@ -67,5 +67,82 @@ struct wire_receipt {
 	uint8_t filter_sha256[32];     /* of the filter that was loaded (its instructions) */
 	char label[LIMIT_LABEL_BYTES]; /* SELinux context, raw; empty: no SELinux */
 	char cgroup
-		[LIMIT_PATH_BYTES]; /* of /proc/self/cgroup's line 0::, seen before the namespace; or empty */
+		[LIMIT_PATH_BYTES]; /* of /proc/self/cgroup's line 0::, as its namespace shows it; the
+					* parent puts in what it sees itself */
 };
+WIRE_SIZE(struct wire_receipt, 152 + LIMIT_LABEL_BYTES + LIMIT_PATH_BYTES);
+WIRE_AT(struct wire_receipt, filter_sha256, 120);
+
+/* ---- in the process itself: its stages fill the one receipt there is ------------------------- */
+
+/* Said by the code that has just seen it hold. */
+void receipt_hold(uint32_t bits);
+
+/* The filter that was loaded: over its instructions, of the loop's thread where kinds differ. */
+void receipt_note_filter(const uint8_t sha256[32]);
+
+/* How many threads there are now; one unless somebody says so. */
+void receipt_note_threads(uint32_t n_threads);
+
+/* Descriptors that CONFIG brought: they are accounted for. */
+void receipt_note_fds(const int *fds, unsigned int n_fds);
+
+/*
+ * What /proc says while there is one: namespaces, cgroup, label, descriptors. stage_ns() calls it
+ * when the namespaces are entered and the old root is still there. 0, or an error when /proc cannot
+ * be read.
+ */
+MUST_USE int receipt_look(const struct role_row *row, struct why *why);
+
+/* What system calls say: ids, capabilities, limits and flags. Before the filter. */
+void receipt_close(const struct role_row *row);
+
+/* What has been seen so far. */
+const struct wire_receipt *receipt_get(void);
+
+/* ---- in the parent --------------------------------------------------------------------------- */
+
+/* What the parent asked for. */
+struct receipt_want {
+	enum role role;
+	uint32_t held; /* RECEIPT_*: receipt_must() */
+	uint32_t uid;
+	uint32_t gid;
+	uint64_t guest_bytes;          /* of struct spawn_place */
+	uint64_t ns[RECEIPT_NS_COUNT]; /* the parent's own; 0: it could not be read */
+	const char *label;             /* NULL: whatever the policy says */
+	const char *cgroup;            /* the leaf, as /proc/PID/cgroup shows it; NULL: ours */
+};
+
+/*
+ * The bits a process of this role has to hold on this kernel: all of them but RECEIPT_LANDLOCK where
+ * there is no Landlock, and RECEIPT_NO_WX where PR_SET_MDWE is missing (before 6.3: the filter alone
+ * refuses it).
+ */
+uint32_t receipt_must(enum role role);
+
+/* Bits that are held, as words: "root-empty root-read-only ..."; receipt_bit_name() gives one. */
+const char *receipt_bit_name(unsigned int bit);
+
+/* What is wanted of a child: label and cgroup are the caller's to set. */
+struct spawn_child;
+struct receipt_want receipt_want_of(const struct spawn_child *c, uint64_t guest_bytes);
+
+/*
+ * Does the receipt say what was wanted? 0, or -EPERM with why: role, what was expected, what was
+ * found. Pure: looks at nothing but its arguments. -EBADMSG: it is no receipt.
+ */
+MUST_USE int receipt_check(
+	const struct receipt_want *want, const struct wire_receipt *r, struct why *why);
+
+/* Do two children share a namespace? 0, or -EPERM with why. */
+MUST_USE int receipt_check_apart(
+	const struct wire_receipt *a, const struct wire_receipt *b, struct why *why);
+
+/*
+ * READY came with these bytes: check them, then look at the process in /proc and compare; what cannot
+ * be seen from here (another user's, already ended) is not compared. *ret gets the receipt, with
+ * cgroup as seen from here.
+ */
+MUST_USE int receipt_verify(const struct spawn_child *c, const struct receipt_want *want,
+	const void *bytes, size_t len, struct wire_receipt *ret, struct why *why);

@@ -10,6 +10,16 @@
 #include "sandbox/child.h"
 #include "sandbox/stage.h"
 
+/* <linux/prctl.h> since 6.3. */
+#ifndef PR_SET_MDWE
+#define PR_SET_MDWE              65
+#define PR_MDWE_REFUSE_EXEC_GAIN 1ul
+#define PR_GET_MDWE              66
+#endif
+
+/* A signal to a thread takes one: a kick for each vCPU, and some at the end. */
+#define SIGNALS_MAX 64u
+
 static MUST_USE int limit_set(__rlimit_resource_t what, rlim_t value)
 {
 	struct rlimit now;
@@ -29,10 +39,12 @@ static MUST_USE int limits_set(const struct role_row *row)
 	} limits[] = {
 		{ RLIMIT_NOFILE, row->max_fds },
 		{ RLIMIT_CORE, 0 },
-		{ RLIMIT_FSIZE, (row->flags & ROLE_WRITES_FILES) != 0 ? RLIM_INFINITY : 0 },
+		{ RLIMIT_FSIZE, role_max_file_bytes(row) },
+		{ RLIMIT_AS, RLIM_INFINITY }, /* spawn set the hard limit, guest memory included */
 		{ RLIMIT_NPROC, (row->flags & ROLE_HAS_THREADS) != 0 ? LIMIT_VCPUS + 8 : 0 },
 		{ RLIMIT_MEMLOCK, row->max_locked_bytes },
 		{ RLIMIT_MSGQUEUE, 0 },
+		{ RLIMIT_SIGPENDING, SIGNALS_MAX },
 		{ RLIMIT_RTPRIO, 0 },
 		{ RLIMIT_NICE, 0 },
 	};
@@ -57,6 +69,24 @@ static MUST_USE int death_bind(void)
 	return (chan.revents & POLLHUP) != 0 ? -EPIPE : 0;
 }
 
+bool mdwe_is_known(void)
+{
+	return prctl(PR_GET_MDWE, 0ul, 0ul, 0ul, 0ul) >= 0;
+}
+
+bool mdwe_is_on(void)
+{
+	return prctl(PR_GET_MDWE, 0ul, 0ul, 0ul, 0ul) == (int)PR_MDWE_REFUSE_EXEC_GAIN;
+}
+
+/* Beside the filter, which refuses PROT_EXEC where the kernel has nothing of its own for it. */
+static MUST_USE int mdwe_enter(void)
+{
+	if (!mdwe_is_known())
+		return 0;
+	return prctl(PR_SET_MDWE, PR_MDWE_REFUSE_EXEC_GAIN, 0ul, 0ul, 0ul) < 0 ? -errno : 0;
+}
+
 int stage_rlimit(const struct role_row *row, struct why *why)
 {
 	int err = limits_set(row);
@@ -70,6 +100,11 @@ int stage_rlimit(const struct role_row *row, struct why *why)
 	if (prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) != 1 || prctl(PR_GET_DUMPABLE) != 0)
 		return why_set(
 			why, -EPERM, "sandbox of %s, rlimit: prctl had no effect", row->name);
+	err = mdwe_enter();
+	if (err < 0)
+		return why_set(why, err,
+			"sandbox of %s, rlimit: cannot forbid executable memory: %s", row->name,
+			strerrordesc_np(-err));
 	/* After every change of ids and capabilities: those clear the parent-death signal. */
 	err = (row->flags & ROLE_IS_SELF_STARTED) != 0 ? 0 : death_bind();
 	if (err < 0)

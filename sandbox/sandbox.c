@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "sandbox/receipt.h"
 #include "sandbox/stage.h"
 
 static bool is_prepared;
@@ -49,9 +50,31 @@ int sandbox_prepare(enum role role, struct why *why)
 	return err;
 }
 
+/* Nobody waits for a receipt of a program that started itself: it reads its own. */
+static MUST_USE int own_check(const struct role_row *row, uint32_t must, struct why *why)
+{
+	uint32_t missing = must & ~le32_get(receipt_get()->held);
+
+	if ((row->flags & ROLE_IS_SELF_STARTED) == 0 || missing == 0)
+		return 0;
+	return why_set(why, -EPERM, "sandbox of %s: %s does not hold", row->name,
+		receipt_bit_name((unsigned int)__builtin_ctz(missing)));
+}
+
 int sandbox_enter(enum role role, struct why *why)
 {
+	const struct role_row *row = role_get(role);
 	int err = is_prepared ? 0 : sandbox_prepare(role, why);
 
-	return err < 0 ? err : stage_seccomp(role_get(role), why);
+	if (err < 0)
+		return err;
+	uint32_t must = receipt_must(role); /* it asks the kernel: before the filter */
+	receipt_close(row);
+	err = stage_seccomp(row, why);
+	if (err < 0)
+		return err;
+	receipt_hold(RECEIPT_SECCOMP); /* the canary was caught */
+	if ((row->flags & ROLE_HAS_THREADS) == 0)
+		receipt_hold(RECEIPT_THREADS); /* there is one, and it has the filter */
+	return own_check(row, must, why);
 }

@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -22,7 +23,9 @@
 
 #define NAMESPACES                                                                                 \
 	(CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWNS | CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWCGROUP)
-#define EXEC_FAILED 126 /* exit status of a child that never became its program */
+#define ATTR_EXEC       "/proc/thread-self/attr/exec"
+#define ATTR_SOCKCREATE "/proc/thread-self/attr/sockcreate"
+#define EXEC_FAILED     126 /* exit status of a child that never became its program */
 
 /* What the child needs between clone and exec; made before, so that it only makes calls. */
 struct order {
@@ -37,7 +40,18 @@ struct order {
 	bool is_root; /* the parent may drop groups and give any id */
 	const struct spawn_place *place;
 	const char *step; /* what was tried last */
+	const char *of;   /* and with what; NULL: nothing */
 };
+
+/* One write: the kernel takes such a text whole. */
+static MUST_USE int text_write(const char *path, const char *text)
+{
+	AUTO(fd) int fd = open(path, O_WRONLY | O_CLOEXEC);
+
+	if (fd < 0)
+		return -errno;
+	return write(fd, text, strlen(text)) < 0 ? -errno : 0;
+}
 
 /* ---- the child, between clone and exec: a copy of the parent, in its own namespaces ---------- */
 
@@ -107,6 +121,32 @@ static MUST_USE int child_place_fds(struct order *o)
 		       : 0;
 }
 
+/* What the program may map, from its first instruction on; stage_rlimit() makes soft = hard of it. */
+static MUST_USE int child_limit(struct order *o)
+{
+	uint64_t max = role_max_address_bytes(o->row, o->place->guest_bytes);
+	struct rlimit now;
+
+	o->step = "limit its address space";
+	if (getrlimit(RLIMIT_AS, &now) < 0)
+		return -errno;
+	now.rlim_max = MIN(max, now.rlim_max);
+	now.rlim_cur = now.rlim_max;
+	return setrlimit(RLIMIT_AS, &now) < 0 ? -errno : 0;
+}
+
+/* The SELinux context of the next exec; the kernel asks the loaded policy here and again there. */
+static MUST_USE int child_label(struct order *o)
+{
+	if (o->place->label == NULL)
+		return 0;
+	o->step = "set the label";
+	o->of = o->place->label;
+	int err = text_write(ATTR_EXEC, o->place->label);
+	o->step = err < 0 ? o->step : "execute the program with the label";
+	return err;
+}
+
 static MUST_USE int child_signals(void)
 {
 	sigset_t none;
@@ -127,7 +167,11 @@ static NORETURN void child_main(struct order *o)
 	if (err == 0)
 		err = child_keep_caps(o);
 	if (err == 0)
+		err = child_limit(o);
+	if (err == 0)
 		err = child_signals();
+	if (err == 0)
+		err = child_label(o);
 	if (err == 0) {
 		err = child_place_fds(o);
 		if (err == 0)
@@ -136,14 +180,17 @@ static NORETURN void child_main(struct order *o)
 	if (err == 0) {
 		const char *argv[] = { o->row->binary, NULL };
 		const char *envp[] = { NULL };
-		o->step = "execute the program";
+		if (o->of == NULL)
+			o->step = "execute the program";
 		(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
 		(void)syscall(SYS_execveat, o->binary, "", argv, envp, AT_EMPTY_PATH);
 		err = -errno;
 	}
 	failed.err = le32_of((uint32_t)-err);
-	(void)snprintf(
-		failed.text, sizeof failed.text, "cannot %s: %s", o->step, strerrordesc_np(-err));
+	(void)snprintf(failed.text, sizeof failed.text, "%s: cannot %s%s%s: %s%s", o->row->binary,
+		o->step, o->of != NULL ? " " : "", o->of != NULL ? o->of : "",
+		strerrordesc_np(-err),
+		o->of == NULL ? "" : " (casemate-selinux(8); the denial is in the audit log)");
 	err = chan_send(&chan, SUP_MSG_FAILED, &failed, sizeof failed, NULL, 0);
 	_exit(EXEC_FAILED);
 }
@@ -155,10 +202,7 @@ static MUST_USE int proc_write(pid_t pid, const char *file, const char *text)
 	char path[64];
 
 	(void)snprintf(path, sizeof path, "/proc/%d/%s", (int)pid, file);
-	AUTO(fd) int fd = open(path, O_WRONLY | O_CLOEXEC);
-	if (fd < 0)
-		return -errno;
-	return write(fd, text, strlen(text)) < 0 ? -errno : 0;
+	return text_write(path, text);
 }
 
 static MUST_USE int ids_map(pid_t pid, const struct order *o, struct why *why)
@@ -235,23 +279,39 @@ static MUST_USE int order_clone(const struct order *o, struct spawn_child *c, st
 	return 0;
 }
 
+/* The channel, made with the guest's label: a process of another guest may not use it. */
+static MUST_USE int chan_make(const char *label, int ret_chan[2], struct why *why)
+{
+	int err = label != NULL ? text_write(ATTR_SOCKCREATE, label) : 0;
+
+	if (err < 0)
+		return why_set(why, err, "cannot make sockets labelled %s: %s", label,
+			strerrordesc_np(-err));
+	err = chan_pair(ret_chan);
+	if (label != NULL && text_write(ATTR_SOCKCREATE, "\n") < 0)
+		return why_set(why, -EIO, "cannot make sockets with our own label again");
+	return err < 0 ? why_set(why, err, "cannot make a channel: %s", strerrordesc_np(-err)) : 0;
+}
+
 /* Channel and log pipe; our ends never block. */
-static MUST_USE int pipes_open(struct spawn_child *c, int *ret_chan, int *ret_log, struct why *why)
+static MUST_USE int pipes_open(struct spawn_child *c, const struct spawn_place *place,
+	int *ret_chan, int *ret_log, struct why *why)
 {
 	int chan[2] = { -1, -1 };
 	int log[2] = { -1, -1 };
-	int err = chan_pair(chan);
+	int err = chan_make(place->socket_label, chan, why);
 
-	if (err == 0 && pipe2(log, O_CLOEXEC) < 0)
-		err = -errno;
 	c->chan_fd = chan[0];
-	c->log_fd = log[0];
 	*ret_chan = chan[1];
+	if (err < 0)
+		return err;
+	if (pipe2(log, O_CLOEXEC) < 0)
+		return why_set(why, -errno, "cannot make a pipe: %s", strerrordesc_np(errno));
+	c->log_fd = log[0];
 	*ret_log = log[1];
-	if (err == 0 &&
-		(fcntl(chan[0], F_SETFL, O_NONBLOCK) < 0 || fcntl(log[0], F_SETFL, O_NONBLOCK) < 0))
-		err = -errno;
-	return err < 0 ? why_set(why, err, "cannot make a channel: %s", strerrordesc_np(-err)) : 0;
+	if (fcntl(chan[0], F_SETFL, O_NONBLOCK) < 0 || fcntl(log[0], F_SETFL, O_NONBLOCK) < 0)
+		return why_set(why, -errno, "fcntl: %s", strerrordesc_np(errno));
+	return 0;
 }
 
 static MUST_USE int order_start(struct order *o, struct spawn_child *c, struct why *why)
@@ -294,7 +354,7 @@ int spawn_start(enum role role, const int *fds, unsigned int n_fds, const struct
 		return why_set(why, -errno, "cannot open /dev/null: %s", strerrordesc_np(errno));
 	AUTO(fd) int child_chan = -1;
 	AUTO(fd) int child_log = -1;
-	err = pipes_open(&c, &child_chan, &child_log, why);
+	err = pipes_open(&c, o.place, &child_chan, &child_log, why);
 	if (err < 0)
 		return err;
 	c.role = role;
@@ -309,6 +369,8 @@ int spawn_start(enum role role, const int *fds, unsigned int n_fds, const struct
 		err = order_start(&o, &c, why);
 	if (err < 0)
 		return err;
+	c.uid = o.uid;
+	c.gid = o.gid;
 	*ret = c;
 	c = SPAWN_CHILD_NONE;
 	return 0;

@@ -23,6 +23,8 @@
 struct spawn_child {
 	enum role role;
 	pid_t pid;   /* 0: not started, or reaped */
+	uint32_t uid; /* what it was given */
+	uint32_t gid;
 	int pidfd;   /* readable when the process has ended */
 	int chan_fd; /* our end of the channel, non-blocking; take it with fd_take() */
 	int log_fd;  /* read end of the child's descriptor 2, non-blocking */

@@ -10,6 +10,7 @@
 
 #include "base/fd.h"
 #include "base/limits.h"
+#include "sandbox/receipt.h"
 
 #define NS_PER_S  1000000000u
 #define NS_PER_MS 1000000u
@@ -41,7 +42,13 @@ static int done_take(void *owner, struct msg *m)
 
 static int ready_take(void *owner, struct msg *m)
 {
-	((struct broker_ledger *)owner)->is_done = true;
+	struct broker_ledger *l = owner;
+	struct receipt_want want = receipt_want_of(&l->child, 0);
+	struct wire_receipt receipt;
+
+	int err = receipt_verify(&l->child, &want, m->buf, m->len, &receipt, &l->failure);
+	l->done_err = (uint32_t)-err;
+	l->is_done = true;
 	return 0;
 }
 
@@ -60,7 +67,8 @@ static int failed_take(void *owner, struct msg *m)
 
 static const struct rule rules[] = {
 	/*                    in states       length                              fds   once   */
-	[SUP_MSG_READY] = { IN(L_STARTING), 0, 0, 0, 0, true, ready_take },
+	[SUP_MSG_READY] = { IN(L_STARTING), sizeof(struct wire_receipt),
+		sizeof(struct wire_receipt), 0, 0, true, ready_take },
 	[SUP_MSG_FAILED] = { IN(L_STARTING) | IN(L_READY), sizeof(struct wire_failed),
 		sizeof(struct wire_failed), 0, 0, true, failed_take },
 	[LEDGER_MSG_DONE] = { IN(L_READY), sizeof(struct wire_ledger_done),

@@ -123,6 +123,7 @@ static uint32_t act(const char *what)
 	DO("ioctl-listed", err_of(ioctl(3, FIONREAD, &(int){ 0 })) == ENOSYS);
 	DO("clone3", err_of(syscall(SYS_clone3, NULL, 0)));
 	DO("malloc", malloc(8u << 20) == NULL);
+	DO("malloc-much", malloc(512u << 20) == NULL);
 	/* From here on everything kills. */
 	DO("open-o-path", err_of(open("/", O_PATH | O_CLOEXEC)));
 	DO("socket-inet", err_of(socket(AF_INET, SOCK_STREAM, 0)));

@@ -14,6 +14,7 @@
 #include "base/opts.h"
 #include "policy/policy.h"
 #include "sandbox/child.h"
+#include "sandbox/receipt.h"
 #include "sandbox/spawn.h"
 #include "tests/unit/cm.h"
 
@@ -49,6 +50,14 @@ static void reader_run(int file, const void *config, size_t len)
 		if (err == -EPIPE)
 			break;
 		assert_int_equal(err, 0);
+		if (chan.in->type == SUP_MSG_READY) {
+			struct receipt_want want = receipt_want_of(&c, 0);
+			struct wire_receipt receipt;
+			assert_int_equal(answer.type, 0); /* before it read a byte of the file */
+			if (receipt_verify(&c, &want, chan.in->buf, chan.in->len, &receipt, &why) < 0)
+				fail_msg("%s", why.text);
+			continue;
+		}
 		assert_int_equal(answer.type, 0); /* one answer only */
 		answer.type = chan.in->type;
 		if (answer.type == PLAN_MSG_PLAN && chan.in->len == sizeof answer.plan)

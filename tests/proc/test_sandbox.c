@@ -16,6 +16,7 @@
 #include "base/chan.h"
 #include "base/fd.h"
 #include "sandbox/child.h"
+#include "sandbox/receipt.h"
 #include "sandbox/spawn.h"
 #include "tests/proc/test_proto.h"
 #include "tests/unit/cm.h"
@@ -31,6 +32,9 @@ struct outcome {
 	bool is_failed; /* FAILED came; text says why */
 	bool has_result;
 	uint32_t value;
+	int receipt_err; /* of READY's receipt, as a parent judges it */
+	struct why receipt_why;
+	struct wire_receipt receipt;
 	struct wire_failed failed;
 	struct spawn_end end;
 };
@@ -41,6 +45,8 @@ static void files_open(int ret_fds[2])
 	ret_fds[1] = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	assert_true(ret_fds[0] >= 0 && ret_fds[1] >= 0);
 }
+
+static struct spawn_place place_of_test = SPAWN_PLACE_NONE;
 
 /* Read messages until the channel ends, then reap. */
 static void outcome_wait(struct spawn_child *c, struct outcome *o)
@@ -55,7 +61,12 @@ static void outcome_wait(struct spawn_child *c, struct outcome *o)
 		if (err == -EPIPE)
 			break;
 		assert_int_equal(err, 0);
-		o->is_ready = o->is_ready || chan.in->type == SUP_MSG_READY;
+		if (chan.in->type == SUP_MSG_READY) {
+			struct receipt_want want = receipt_want_of(c, place_of_test.guest_bytes);
+			o->is_ready = true;
+			o->receipt_err = receipt_verify(
+				c, &want, chan.in->buf, chan.in->len, &o->receipt, &o->receipt_why);
+		}
 		if (chan.in->type == SUP_MSG_FAILED) {
 			o->is_failed = true;
 			memcpy(&o->failed, chan.in->buf, sizeof o->failed);
@@ -88,7 +99,7 @@ static struct outcome child_run(const char *what)
 	int fds[2];
 
 	files_open(fds);
-	if (spawn_start(ROLE_TEST, fds, 2, NULL, &c, &why) < 0)
+	if (spawn_start(ROLE_TEST, fds, 2, &place_of_test, &c, &why) < 0)
 		fail_msg("%s", why.text);
 	config_send(c.chan_fd, what);
 	outcome_wait(&c, &o);
@@ -107,6 +118,8 @@ static uint32_t value_of(const char *what)
 		fail_msg("%s: no result; %s; %s", what, end, o.is_failed ? o.failed.text : "");
 	}
 	assert_true(o.is_ready);
+	if (o.receipt_err < 0 && strcmp(what, "landlock") != 0)
+		fail_msg("%s: %s", what, o.receipt_why.text);
 	assert_false(o.end.is_signal);
 	return o.value;
 }
@@ -134,6 +147,43 @@ static void sandbox_is_an_unprivileged_pid_1(void **state)
 		assert_true(uid >= 65534);
 	else
 		assert_int_equal(uid, geteuid());
+}
+
+static void receipt_says_what_holds(void **state)
+{
+	struct outcome o = child_run("nothing");
+
+	if (o.receipt_err < 0)
+		fail_msg("%s", o.receipt_why.text);
+	assert_int_equal(
+		le32_get(o.receipt.held) & receipt_must(ROLE_TEST), receipt_must(ROLE_TEST));
+	assert_int_equal(le32_get(o.receipt.n_fds), 6);
+	assert_int_equal(le64_get(o.receipt.max_fds), role_get(ROLE_TEST)->max_fds);
+	assert_true(le64_get(o.receipt.max_address_bytes) <=
+		    role_max_address_bytes(role_get(ROLE_TEST), 0));
+}
+
+static void receipt_of_an_open_folder_of_the_host_is_refused(void **state)
+{
+	struct outcome o = child_run("landlock"); /* it opened /usr for itself */
+
+	assert_true(o.is_ready);
+	assert_int_equal(o.receipt_err, -EPERM);
+	assert_non_null(strstr(o.receipt_why.text, "descriptors"));
+}
+
+static void sandbox_has_the_address_space_it_was_given(void **state)
+{
+	uint64_t own = role_max_address_bytes(role_get(ROLE_TEST), 0);
+
+	if (own == UINT64_MAX) {
+		skip(); /* a sanitizer's build */
+		return;
+	}
+	assert_int_equal(value_of("malloc-much"), 1);
+	place_of_test.guest_bytes = 1ull << 30;
+	assert_int_equal(value_of("malloc-much"), 0);
+	place_of_test.guest_bytes = 0;
 }
 
 static void sandbox_answers_the_canary(void **state)
@@ -375,6 +425,9 @@ int main(int argc, char **argv)
 		cmocka_unit_test(sandbox_shows_an_empty_read_only_root),
 		cmocka_unit_test(sandbox_has_no_capability_and_no_way_to_one),
 		cmocka_unit_test(sandbox_is_an_unprivileged_pid_1),
+		cmocka_unit_test(receipt_says_what_holds),
+		cmocka_unit_test(receipt_of_an_open_folder_of_the_host_is_refused),
+		cmocka_unit_test(sandbox_has_the_address_space_it_was_given),
 		cmocka_unit_test(sandbox_answers_the_canary),
 		cmocka_unit_test(sandbox_lets_the_role_do_its_work),
 		cmocka_unit_test(folder_can_be_used_and_not_left),

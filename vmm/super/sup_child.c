@@ -72,10 +72,17 @@ int sup_child_start(struct sup_guest *g, enum role role, const char *id, const i
 	(void)snprintf(c->label, sizeof c->label, "%s%s%s", role_get(role)->name,
 		id[0] != 0 ? " " : "", id);
 	c->log = sup_log_of(c->label);
-	int err = spawn_start(role, fds, n_fds, NULL, &c->spawned, why);
+	struct spawn_place place = SPAWN_PLACE_NONE;
+	int err = confine_place(g->confine, role, c->label, &place, c->cgroup, why);
+	if (err == 0)
+		err = spawn_start(role, fds, n_fds, &place, &c->spawned, why);
+	fd_drop(&place.cgroup_fd);
 	if (err < 0)
 		return err;
 	g->n_children++;
+	c->want = receipt_want_of(&c->spawned, place.guest_bytes);
+	c->want.label = place.label;
+	c->want.cgroup = c->cgroup[0] != 0 ? c->cgroup : NULL;
 	err = chan_open(&c->chan, fd_take(&c->spawned.chan_fd));
 	c->chan_src = (struct src){ .fd = c->chan.fd, .fire = chan_fire };
 	c->end_src = (struct src){ .fd = c->spawned.pidfd, .fire = end_fire };

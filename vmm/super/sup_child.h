@@ -15,7 +15,9 @@
 #include "base/loop.h"
 #include "base/why.h"
 #include "policy/plan.h"
+#include "sandbox/receipt.h"
 #include "sandbox/spawn.h"
+#include "vmm/super/sup_confine.h"
 #include "vmm/super/sup_log.h"
 #include "vmm/super/sup_open.h"
 #include "vmm/super/sup_out.h"
@@ -42,6 +44,9 @@ struct sup_child {
 	struct spawn_end end;
 	bool is_stopping;                /* STOP was sent: its end is expected */
 	char label[LIMIT_ID_BYTES + 16]; /* "dev-blk data" */
+	struct receipt_want want;        /* what it has to show with READY */
+	char cgroup[LIMIT_PATH_BYTES];   /* its leaf; empty: none */
+	struct wire_receipt receipt;     /* what it showed; zero until READY */
 };
 
 /* Where a start or an end has got to; sup_watch.c has the table. */
@@ -82,6 +87,7 @@ struct sup_guest {
 	struct loop loop;
 	const struct wire_plan *plan;
 	struct sup_files *files;
+	struct confine *confine;
 	struct sup_child children
 		[SUP_CHILDREN_MAX]; /* ledger (if any), devices, quote, owner, monitor last */
 	unsigned int n_children;

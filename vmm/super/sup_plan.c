@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "base/fd.h"
+#include "sandbox/receipt.h"
 #include "sandbox/spawn.h"
 #include "vmm/super/sup_log.h"
 
@@ -15,15 +16,34 @@
 
 /* What the reader may say: one plan, or why there is none. */
 struct answer {
+	struct spawn_child *child;
 	struct wire_plan *plan;
 	struct why *why;
+	bool is_ready;
 	bool has_plan;
 	int err;
 };
 
+/* It is locked up, and says so before it reads a byte of the policy. */
+static int ready_take(void *owner, struct msg *m)
+{
+	struct answer *a = owner;
+	struct receipt_want want = receipt_want_of(a->child, 0);
+	struct wire_receipt receipt;
+
+	a->err = receipt_verify(a->child, &want, m->buf, m->len, &receipt, a->why);
+	if (a->err < 0)
+		a->err = why_prefix(a->why, -EREMOTEIO, "the policy reader is not confined");
+	a->is_ready = a->err == 0;
+	return 0;
+}
+
 static int plan_take(void *owner, struct msg *m)
 {
 	struct answer *a = owner;
+
+	if (!a->is_ready)
+		return -EPROTO;
 
 	memcpy(a->plan, m->buf, sizeof *a->plan);
 	a->has_plan = true;
@@ -44,6 +64,8 @@ static int failed_take(void *owner, struct msg *m)
 }
 
 static const struct rule rules[] = {
+	[SUP_MSG_READY] = { IN(0), sizeof(struct wire_receipt), sizeof(struct wire_receipt), 0, 0,
+		true, ready_take },
 	[SUP_MSG_FAILED] = { IN(0), sizeof(struct wire_failed), sizeof(struct wire_failed), 0, 0,
 		true, failed_take },
 	[PLAN_MSG_PLAN] = { IN(0), sizeof(struct wire_plan), sizeof(struct wire_plan), 0, 0, true,
@@ -108,7 +130,7 @@ int sup_plan_read(int policy_fd, const char *name, struct wire_plan *ret, struct
 {
 	AUTO(spawn) struct spawn_child c = SPAWN_CHILD_NONE;
 	static struct wire_plan plan; /* too large for a stack */
-	struct answer a = { .plan = &plan, .why = why };
+	struct answer a = { .child = &c, .plan = &plan, .why = why };
 	struct chan chan = { .fd = -1 };
 	int err = spawn_start(ROLE_POLICY, &policy_fd, 1, NULL, &c, why);
 

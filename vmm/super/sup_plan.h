@@ -13,6 +13,7 @@
 #include "base/cdefs.h"
 #include "base/why.h"
 #include "policy/plan.h"
+#include "vmm/super/sup_confine.h"
 
 /*
  * Start casemate-policy with the policy file alone and wait for its plan, at most 10 s. name: the
@@ -20,6 +21,9 @@
  */
 MUST_USE int sup_plan_read(int policy_fd, const char *name, struct wire_plan *ret, struct why *why);
 
-/* Every process with its descriptors and sandbox, every file with its flags, on stdout. */
-void sup_plan_print(
-	const struct wire_plan *plan, const char *policy, const char *simulator, bool is_json);
+/*
+ * Every process with its descriptors and sandbox, every file with its flags, limits and labels, and the
+ * walls this host cannot give, on stdout.
+ */
+void sup_plan_print(const struct wire_plan *plan, const struct confine_gaps *gaps,
+	const char *policy, const char *simulator, bool is_json);

@@ -14,6 +14,7 @@
 #include "base/log.h"
 #include "base/opts.h"
 #include "vmm/super/sup_cmd.h"
+#include "vmm/super/sup_confine.h"
 #include "vmm/super/sup_control.h"
 #include "vmm/super/sup_plan.h"
 #include "vmm/super/sup_start.h"
@@ -207,8 +208,8 @@ static void input_watch(struct sup_guest *g, const struct run_options *o)
 	}
 }
 
-static int guest_run(
-	const struct run_options *o, const struct wire_plan *plan, struct sup_files *files)
+static int guest_run(const struct run_options *o, const struct wire_plan *plan,
+	struct sup_files *files, struct confine *confine)
 {
 	static struct sup_guest g; /* too large for a stack */
 	AUTO(terminal) struct terminal terminal = { 0 };
@@ -216,6 +217,7 @@ static int guest_run(
 
 	g.plan = plan;
 	g.files = files;
+	g.confine = confine;
 	g.on_running = running_note;
 	int err = sup_watch_open(&g, &why);
 	if (err == 0)
@@ -236,8 +238,10 @@ int sup_cmd_launch(int argc, char **argv)
 	struct run_options o = { 0 };
 	struct why why = { 0 };
 	static struct wire_plan plan; /* too large for a stack */
+	AUTO(confine) struct confine confine = CONFINE_NONE;
 	AUTO(sup_files) struct sup_files files = SUP_FILES_NONE;
 	AUTO(fd) int policy = -1;
+	struct confine_gaps gaps;
 	int err = options_parse(&o, argc, argv, &why);
 
 	if (err != 0)
@@ -254,17 +258,26 @@ int sup_cmd_launch(int argc, char **argv)
 		err = simulator_check(&o, &plan, &why);
 	if (err < 0)
 		return sup_cmd_fail(err, &why);
+	confine_missing(&plan, &gaps);
 	if (o.is_plan_only) {
-		sup_plan_print(&plan, o.policy, o.simulator, o.is_json);
+		sup_plan_print(&plan, &gaps, o.policy, o.simulator, o.is_json);
 		return EXIT_YES;
 	}
 	(void)signal(SIGTTIN, SIG_IGN); /* in the background: no input, instead of a stop */
-	err = sup_open_files(&plan, o.simulator, &files, &why);
+	err = confine_check(&gaps, &why);
+	if (err == 0) {
+		confine_warn(&gaps);
+		err = confine_open(&confine, &plan, o.simulator != NULL, &why);
+	}
+	if (err == 0)
+		err = sup_open_files(&plan, o.simulator, &files, &why);
+	if (err == 0)
+		err = confine_files(&confine, &files, &why);
 	if (err == 0)
 		err = sup_entry_open(&entry, &plan, o.policy, o.simulator != NULL, &why);
 	if (err < 0)
 		return sup_cmd_fail(err, &why);
-	int status = guest_run(&o, &plan, &files);
+	int status = guest_run(&o, &plan, &files, &confine);
 	sup_entry_close(&entry);
 	return status;
 }

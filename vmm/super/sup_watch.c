@@ -335,7 +335,19 @@ static void stop_is_late(struct sup_guest *g)
 static int ready_take(void *owner, struct msg *m)
 {
 	struct sup_child *c = owner;
+	struct sup_guest *g = c->guest;
+	struct why why = { 0 };
 
+	int err = receipt_verify(&c->spawned, &c->want, m->buf, m->len, &c->receipt, &why);
+	for (unsigned int i = 0; err == 0 && i < g->n_children; i++)
+		if (&g->children[i] != c && g->children[i].state == CHILD_READY)
+			err = receipt_check_apart(&c->receipt, &g->children[i].receipt, &why);
+	if (err < 0) {
+		sup_watch_fail(
+			g, -EREMOTEIO, "%s is not confined as it must be: %s", c->label, why.text);
+		sup_child_kill(c);
+		return 0;
+	}
 	c->state = CHILD_READY;
 	return 0;
 }
@@ -630,7 +642,8 @@ static int done_take(void *owner, struct msg *m)
 
 /* clang-format off */
 #define COMMON_RULES \
-	[SUP_MSG_READY]      = { IN(CHILD_STARTING), 0, 0, 0, 0, true, ready_take }, \
+	[SUP_MSG_READY]      = { IN(CHILD_STARTING), sizeof(struct wire_receipt), \
+				 sizeof(struct wire_receipt), 0, 0, true, ready_take }, \
 	[SUP_MSG_FAILED]     = { ANY, sizeof(struct wire_failed), sizeof(struct wire_failed), 0, 0, true, \
 				 failed_take }
 
@@ -712,7 +725,12 @@ void sup_watch_end(struct sup_child *c)
 	struct sup_guest *g = c->guest;
 	char text[300];
 
-	spawn_print_end(&c->end, text, sizeof text);
+	if (c->end.is_signal && c->end.status == SIGKILL && confine_was_oom(g->confine, c->label))
+		(void)snprintf(text, sizeof text,
+			"was killed: it, or the guest as a whole, used more memory than it may "
+			"(host.limits.overhead_mib)");
+	else
+		spawn_print_end(&c->end, text, sizeof text);
 	bool is_clean = !c->end.is_signal && c->end.status == 0;
 	bool is_consequence = false;
 	if (is_clean && !c->is_stopping && is_device(g, c) && g->phase <= PHASE_RUN) {
