@@ -6,6 +6,7 @@
 
 #include "attest/digest_mrtd.h"
 #include "attest/igvm.h"
+#include "attest/ovmf_ours.h"
 #include "attest/rtmr.h"
 
 #define SEV_FEATURE_SNP 1ull
@@ -126,6 +127,9 @@ static MUST_USE int amd_digest(const struct launch_inputs *in, struct launch_mem
 			       : why_set(why, -EOPNOTSUPP, "an IGVM file is for SEV-SNP here");
 	if (err == 0)
 		err = firmware_parse(in, memo, why);
+	if (err == 0 && in->vmm == VMM_CASEMATE)
+		err = ovmf_check_amd(&memo->ovmf, in->kind == LAUNCH_SNP, in->kind != LAUNCH_SEV,
+			in->boot.kernel != NULL, why);
 	if (err == 0 && in->kind != LAUNCH_SNP)
 		return digest_sev(&l, in->kind == LAUNCH_SEV_ES, ret, why);
 	if (err == 0)
@@ -138,6 +142,8 @@ static MUST_USE int mrtd_digest(const struct launch_inputs *in, struct launch_me
 {
 	int err = firmware_parse(in, memo, why);
 
+	if (err == 0 && in->vmm == VMM_CASEMATE)
+		err = ovmf_check_td(&memo->ovmf, why);
 	return err < 0 ? err : digest_mrtd_trace(&memo->ovmf, in->is_two_pass, trace, ret, why);
 }
 

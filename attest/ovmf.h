@@ -37,8 +37,10 @@ enum tdvf_section_type {
 	TDVF_TYPE_MAX = 8, /* TD_PARAMS */
 };
 
-#define TDVF_EXTEND   0x1u /* TDH.MR.EXTEND its pages */
-#define TDVF_PAGE_AUG 0x2u /* added later: not measured */
+#define OVMF_HASHES_BYTES 176u /* what VMMs write there: 168, padded to 16 */
+
+#define TDVF_EXTEND       0x1u /* TDH.MR.EXTEND its pages */
+#define TDVF_PAGE_AUG     0x2u /* added later: not measured */
 
 struct tdvf_section {
 	uint32_t offset, raw_size; /* in the image; raw_size <= size */
@@ -50,9 +52,12 @@ struct ovmf {
 	const uint8_t *image;
 	size_t len; /* whole pages */
 	uint64_t gpa;
-	bool has_reset, has_hashes, has_metadata, has_svsm, has_tdvf;
+	bool has_reset, has_hashes, has_metadata, has_secret, has_svsm, has_tdvf;
+	bool is_shim;        /* td-shim: a TDVF descriptor that no table names */
 	uint32_t ap_reset;   /* where SEV-ES APs start */
 	uint32_t hashes_gpa; /* of the kernel hashes' table */
+	uint32_t hashes_size;
+	uint32_t secret_gpa, secret_size; /* of a SEV owner's secret */
 	uint32_t svsm_entry; /* of an SVSM's image: where its vCPUs start, from its start */
 	uint32_t tdvf_back;  /* of the TDVF descriptor, from the image's end */
 	size_t n_sections;

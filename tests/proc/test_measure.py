@@ -577,7 +577,10 @@ def files_that_are_not_meant_are_an_answer_of_no():
         policy("snp", boot=boot)
         expect(1, err="is not the file the policy names")
     policy("snp", boot={"firmware": {"file": "vmlinuz"}, "kernel": {"file": "vmlinuz"}, "cmdline": CMDLINE})
-    expect(3, err="vCPUs start")
+    expect(3, err="this firmware has no SEV metadata: it is not built for SEV-SNP")
+    expect(3, "--vmm", "gce", err="vCPUs start")
+    policy("sev-es", boot={"firmware": {"file": "vmlinuz"}, "kernel": {"file": "vmlinuz"}, "cmdline": CMDLINE})
+    expect(3, err="this firmware does not say where vCPUs start")
     boot = {"firmware": {"file": "OVMF.fd"}, "kernel": {"file": "vmlinuz"}, "cmdline": CMDLINE,
             "launch_digest": ["00" * 48]}
     policy("tdx", boot=boot)

@@ -115,7 +115,7 @@ static void broken_tables_are_refused(void **state)
 		{ sev, 0, -EBADMSG },                   /* no ASEV */
 		{ sev + 8, 2, -EPROTONOSUPPORT },       /* version */
 		{ sev + 4, 15, -EBADMSG },              /* shorter than its sections */
-		{ sev + 12, 33, -EMSGSIZE },            /* too many sections */
+		{ sev + 12, 33, -EBADMSG },             /* too many sections */
 		{ sev + 16 + 8, 9, -EPROTONOSUPPORT },  /* unknown type */
 		{ sev + 16, 1, -EBADMSG },              /* address inside a page */
 		{ sev + 16 + 4, 1, -EBADMSG },          /* size not of whole pages */
@@ -124,7 +124,7 @@ static void broken_tables_are_refused(void **state)
 		{ tdx + 3, 0, -EBADMSG },               /* no TDVF */
 		{ tdx + 8, 2, -EPROTONOSUPPORT },       /* version */
 		{ tdx + 4, 0, -EBADMSG },               /* length is not of n sections */
-		{ tdx + 13, 1, -EMSGSIZE },             /* too many sections */
+		{ tdx + 13, 1, -EBADMSG },              /* too many sections */
 		{ tdx + 16 + 24, 9, -EPROTONOSUPPORT }, /* unknown type */
 		{ tdx + 16 + 2, 1, -EBADMSG },          /* data past the image */
 		{ tdx + 16 + 5, 0x30, -EBADMSG },       /* more data than memory */

@@ -25,7 +25,15 @@ static const uint8_t footer_guid[GUID_BYTES] = "\xde\x82\xb5\x96\xb2\x1f\xf7\x45
 					       "\xba\xea\xa3\x66\xc5\x5a\x08\x2d";
 
 /* What we look for, and how many bytes of data it has at least. */
-enum entry { ENTRY_AP_RESET, ENTRY_SECRET, ENTRY_HASHES, ENTRY_SEV, ENTRY_TDVF, ENTRY_COUNT };
+enum entry {
+	ENTRY_AP_RESET,
+	ENTRY_SECRET,
+	ENTRY_HASHES,
+	ENTRY_SEV,
+	ENTRY_TDVF,
+	ENTRY_SVSM, /* only that it makes sense: no SVSM is started here */
+	ENTRY_COUNT
+};
 
 static const struct {
 	uint8_t guid[GUID_BYTES];
@@ -37,6 +45,7 @@ static const struct {
 	[ENTRY_HASHES] = { "\x1f\x37\x55\x72\x3b\x3a\x04\x4b\x92\x7b\x1d\xa6\xef\xa8\xd4\x54", 8 },
 	[ENTRY_SEV] = { "\x66\x65\x88\xdc\x4a\x98\x98\x47\xa7\x5e\x55\x85\xa7\xbf\x67\xcc", 4 },
 	[ENTRY_TDVF] = { "\x35\x65\x7a\xe4\x4a\x98\x98\x47\x86\x5e\x46\x85\xa7\xbf\x8e\xc2", 4 },
+	[ENTRY_SVSM] = { "\x12\xa6\x89\xa7\x97\x05\x4b\x4c\xa4\x9f\xcb\xb1\xfe\x9d\x1d\xdd", 4 },
 };
 
 /* Data of one entry; at NULL: the image has none such. */
@@ -101,15 +110,20 @@ static struct rd from_end(const struct fwimage *f, uint32_t back)
 	return back <= f->size ? rd_of(f->map + (f->size - back), back) : rd_of(NULL, 0);
 }
 
+static int section_refuse(const struct fwimage *f, const struct fwimage_section *s, struct why *why)
+{
+	return why_set(why, -EBADMSG,
+		"firmware: section %u is 0x%llx bytes at 0x%llx: no whole pages", f->n_sections,
+		(unsigned long long)s->size, (unsigned long long)s->gpa);
+}
+
 /* Whole pages below 2^52, and not more of them than anybody needs. */
 static MUST_USE int section_add(
 	struct fwimage *f, const struct fwimage_section *s, uint64_t *pages, struct why *why)
 {
 	if (s->size == 0 || !num_is_aligned(s->gpa | s->size, PAGE_BYTES) ||
 		!num_fits(s->gpa, s->size, 1ull << 52))
-		return why_set(why, -EBADMSG,
-			"firmware: section %u is 0x%llx bytes at 0x%llx: no whole pages",
-			f->n_sections, (unsigned long long)s->size, (unsigned long long)s->gpa);
+		return section_refuse(f, s, why);
 	*pages += s->size / PAGE_BYTES;
 	if (f->n_sections == ARRAY_LEN(f->sections) || *pages > LIMIT_FIRMWARE_PAGES)
 		return why_set(why, -EMSGSIZE,
@@ -126,12 +140,15 @@ enum { SEV_SEC_MEM = 1, SEV_SECRETS = 2, SEV_CPUID = 3, SEV_SVSM_CAA = 4, SEV_HA
 #define SEV_HEADER_BYTES 16u
 #define SEV_ENTRY_BYTES  12u
 
-static MUST_USE int sev_section_check(const struct fwimage_section *s, struct why *why)
+static MUST_USE int sev_section_check(
+	const struct fwimage *f, const struct fwimage_section *s, struct why *why)
 {
 	switch (s->type) {
 	case SEV_SEC_MEM:
 	case SEV_SVSM_CAA:
-		return 0;
+		if (num_fits(s->gpa, s->size, END_GPA))
+			return 0;
+		return section_refuse(f, s, why);
 	case SEV_SECRETS:
 	case SEV_CPUID:
 	case SEV_HASHES:
@@ -172,7 +189,7 @@ static MUST_USE int sev_parse(struct fwimage *f, uint32_t back, struct why *why)
 			return why_set(why, -EBADMSG, "firmware: SEV metadata are cut");
 		if (s.size == 0 && (s.type == SEV_SEC_MEM || s.type == SEV_SVSM_CAA))
 			continue; /* what a build does not have (Debian's for TDX: an SVSM) */
-		err = sev_section_check(&s, why);
+		err = sev_section_check(f, &s, why);
 		if (err == 0)
 			err = section_add(f, &s, &pages, why);
 	}
@@ -292,8 +309,11 @@ int mon_fwimage_parse(struct fwimage *f, enum guest_kind kind, struct why *why)
 	f->has_sev = found[ENTRY_SEV].at != NULL;
 	f->has_tdvf = found[ENTRY_TDVF].at != NULL;
 	err = kind_check(f, kind, why);
-	if (err == 0 && kind == GUEST_SNP)
+	/* For every kind of guest: an image that contradicts itself is refused, as by who predicts. */
+	if (err == 0 && f->has_sev)
 		err = sev_parse(f, found_u32(&found[ENTRY_SEV], 0), why);
+	if (kind != GUEST_SNP)
+		f->n_sections = 0;
 	if (err == 0 && kind == GUEST_TDX)
 		err = tdvf_parse(f, found_u32(&found[ENTRY_TDVF], 0), why);
 	return err;
