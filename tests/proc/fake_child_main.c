@@ -179,10 +179,16 @@ static void owner_ask(void)
 static bool owner_answer(void)
 {
 	static struct wire_sev_secret secret;
-	struct wire_sev_measured measured;
+	static struct wire_sev_measured measured;
+	bool is_asked = chan.in->type == SUP_MSG_SEV_MEASURED;
 
-	memcpy(&measured, chan.in->buf, sizeof measured);
-	log_info("measured %02x, policy 0x%x", measured.hmac[31], le32_get(measured.policy));
+	if (is_asked)
+		memcpy(&measured, chan.in->buf, sizeof measured);
+	if (is_asked)
+		log_info("measured %02x, policy 0x%x", measured.hmac[31],
+			le32_get(measured.policy));
+	if (is_asked && is_script("late")) /* when the launch has been given up */
+		return false;
 	secret.len = le32_of(is_script("long-secret") ? LIMIT_SEV_SECRET_BYTES + 1 : 48);
 	if (is_script("refuse")) {
 		secret.err = le32_of(EACCES);
@@ -230,6 +236,8 @@ static MUST_USE int serve(void)
 				break;
 			if (role == ROLE_MONITOR || role == ROLE_MONITOR_SIM)
 				ended_send(ENDED_STOP, UINT32_MAX);
+			if (role == ROLE_OWNER && is_script("late"))
+				(void)owner_answer();
 			return 0;
 		case SUP_MSG_GO: /* LEDGER_MSG_ENTRY has the same number */
 			if (role == ROLE_LEDGER)

@@ -364,6 +364,19 @@ def owner_that_is_silent_does_not_hold_the_launch(h):
 
 
 @test
+def answer_of_an_owner_to_a_launch_that_was_given_up_changes_nothing(h):
+    sev_policy(h)
+    h.script("casemate-owner", "late")
+    p = h.start("run", h.path("p.jsonc"), "--simulator", h.path("platform"))
+    wait_text(p.stderr, b"owner: info: measured")
+    p.send_signal(signal.SIGTERM)
+    said = p.communicate(timeout=60)[1].decode()
+    assert p.returncode == 128 + signal.SIGTERM, (p.returncode, said)
+    assert said.splitlines()[-1] == "casemate: ended by signal 15" and "secret" not in said, said
+    h.wait_empty()
+
+
+@test
 def monitor_that_does_not_ask_the_owner_is_refused(h):
     sev_policy(h)
     h.script("casemate-monitor-sim", "ended 0 0")
