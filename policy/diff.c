@@ -22,6 +22,7 @@ enum rule {
 	RULE_DENIES,
 	RULE_HAS_STRICTER, /* there: stricter; another value: neither */
 	RULE_RANK,         /* words by ranks[] */
+	RULE_LABEL,        /* off, auto, then what is required */
 };
 
 /* By path without numbers; a path that is not here, nor starts with one that ends in '.', is RULE_OTHER. */
@@ -65,6 +66,9 @@ static const struct {
 	{ "keys[].release.require[]", RULE_BITS_STRICTER }, { "keys[].release.require", RULE_BITS_STRICTER },
 	{ "keys[].release.max_age_s", RULE_MORE_LOOSER }, { "keys[].release.once_per_boot", RULE_TRUE_STRICTER },
 	{ "keys[].purpose", RULE_NOTE },
+	{ "host.confinement", RULE_RANK }, { "host.landlock", RULE_TRUE_STRICTER },
+	{ "host.mac_label.selinux", RULE_LABEL }, { "host.limits.cpu_percent", RULE_HAS_STRICTER },
+	{ "host.limits.overhead_mib", RULE_MORE_LOOSER }, { "host.limits.", RULE_OTHER },
 	{ "host.", RULE_NOTE }, { "runtime.", RULE_NOTE }, /* one value each: written or not */
 	{ "audit.retain_days", RULE_MORE_STRICTER },
 	{ "waivers[].reason", RULE_NOTE }, { "waivers[].approver", RULE_NOTE },
@@ -81,6 +85,7 @@ static const struct {
 	{ "devices.disk[].mode", "rw", 0 }, { "devices.disk[].mode", "ro", 1 },
 	{ "devices.disk[].integrity", "none", 0 }, { "devices.disk[].integrity", "luks2", 1 },
 	{ "devices.disk[].integrity", "luks2-aead", 2 }, { "devices.disk[].integrity", "", 2 }, /* a verity root */
+	{ "host.confinement", "available", 0 }, { "host.confinement", "strict", 1 },
 	{ "devices.console", "serial", 0 }, { "devices.console", "virtio", 0 }, { "devices.console", "none", 1 },
 };
 
@@ -175,6 +180,11 @@ static int64_t number_of(const struct field *f, const json_t *j)
 	return j == NULL ? (int64_t)f->otherwise : json_integer_value(j);
 }
 
+static bool bool_of(const struct field *f, const json_t *j)
+{
+	return j == NULL ? f->otherwise != 0 : json_is_true(j);
+}
+
 static uint64_t mask_of(const json_t *j)
 {
 	return json_is_string(j) ? strtoull(json_string_value(j), NULL, 0) : 0;
@@ -230,6 +240,23 @@ static enum diff_way plain_compare(enum rule rule, const json_t *from, const jso
 	return rule == RULE_NOTE ? DIFF_NOTE : DIFF_OTHER;
 }
 
+/* host.mac_label.selinux: a static pair is required, like "required"; two ways of that are neither. */
+static int label_rank(const json_t *j)
+{
+	const char *text = json_is_string(j) ? json_string_value(j) : "auto";
+
+	if (strcmp(text, "off") == 0)
+		return 0;
+	return strcmp(text, "auto") == 0 ? 1 : 2;
+}
+
+static enum diff_way label_compare(const json_t *from, const json_t *to)
+{
+	if (label_rank(from) != label_rank(to))
+		return by_order(label_rank(from), label_rank(to), true);
+	return label_rank(from) < 2 ? DIFF_SAME : plain_compare(RULE_OTHER, from, to);
+}
+
 static enum diff_way value_compare(
 	const char *path, const struct field *f, const json_t *from, const json_t *to)
 {
@@ -242,10 +269,10 @@ static enum diff_way value_compare(
 			return plain_compare(RULE_OTHER, from, to);
 		return word_compare(path, f, from, to);
 	case FIELD_BOOL:
-		if (json_is_true(from) == json_is_true(to))
+		if (bool_of(f, from) == bool_of(f, to))
 			return DIFF_SAME;
 		return rule == RULE_TRUE_LOOSER || rule == RULE_TRUE_STRICTER
-			       ? by_order(json_is_true(from), json_is_true(to),
+			       ? by_order(bool_of(f, from), bool_of(f, to),
 					 rule == RULE_TRUE_STRICTER)
 			       : DIFF_OTHER;
 	case FIELD_NUMBER:
@@ -262,6 +289,9 @@ static enum diff_way value_compare(
 	case FIELD_LIST:
 		return list_compare(rule, from, to);
 	case FIELD_TEXT:
+		if (rule == RULE_LABEL)
+			return label_compare(from, to);
+		break;
 	case FIELD_FIXED:
 	case FIELD_DIGEST:
 	case FIELD_HEX:

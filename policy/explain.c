@@ -293,6 +293,53 @@ static void devices_print(const struct policy *p, struct wr *w)
 	wr_str(w, "  no network device and no device of the host\n");
 }
 
+static const char *label_words(const struct policy *p)
+{
+	if (p->host.selinux[0] == 0 || strcmp(p->host.selinux, "auto") == 0)
+		return "SELinux labels where the host has SELinux";
+	if (strcmp(p->host.selinux, "off") == 0)
+		return "no SELinux labels";
+	return strcmp(p->host.selinux, "required") == 0 ? "SELinux labels, enforced"
+							: "SELinux labels, enforced, always with ";
+}
+
+static void host_print(const struct policy *p, struct wr *w)
+{
+	bool is_strict = p->host.confinement == POLICY_CONFINEMENT_STRICT;
+
+	wr_printf(w, "The host confines its processes with %s%s; Landlock %s; ", label_words(p),
+		plan_is_range(p->host.selinux) ? p->host.selinux : "",
+		p->host.landlock || !p->host.has_landlock ? "must be there" : "where it is");
+	wr_str(w, is_strict ? "a host that lacks a wall is refused.\n"
+			    : "what else a host lacks is said, and it starts.\n");
+	const struct {
+		uint64_t value;
+		const char *what;
+	} limits[] = {
+		{ p->host.cpu_percent, "hundredths of a CPU at most" },
+		{ p->host.cpu_weight, "of 100 shares of the CPUs" },
+		{ p->host.io_weight, "of 100 shares of the disks" },
+		{ p->host.overhead_mib, "MiB of the host beside its memory" },
+	};
+	for (size_t i = 0; i < ARRAY_LEN(limits); i++)
+		if (limits[i].value != 0)
+			wr_printf(w, "  %llu %s\n", (unsigned long long)limits[i].value,
+				limits[i].what);
+}
+
+static json_t *host_json(const struct policy *p)
+{
+	bool is_strict = p->host.confinement == POLICY_CONFINEMENT_STRICT;
+
+	return json_pack("{s:s, s:b, s:s, s:I, s:I, s:I, s:I}", "confinement",
+		is_strict ? "strict" : "available", "landlock",
+		p->host.landlock || !p->host.has_landlock, "selinux",
+		p->host.selinux[0] != 0 ? p->host.selinux : "auto", "cpu_percent",
+		(json_int_t)p->host.cpu_percent, "cpu_weight", (json_int_t)p->host.cpu_weight,
+		"io_weight", (json_int_t)p->host.io_weight, "overhead_mib",
+		(json_int_t)p->host.overhead_mib);
+}
+
 void explain_print(const struct policy *p, struct wr *w)
 {
 	head_print(p, w);
@@ -301,6 +348,7 @@ void explain_print(const struct policy *p, struct wr *w)
 	tee_print(p, w);
 	keys_print(p, w);
 	devices_print(p, w);
+	host_print(p, w);
 	if (p->has_audit)
 		wr_printf(w, "Launch, proof, release and end are recorded in %s as %s.\n",
 			p->audit.ledger, p->audit.origin);
@@ -354,7 +402,7 @@ json_t *explain_json(const struct policy *p)
 	hex_print(p->hash, 32, hash);
 	return json_pack(
 		"{s:s, s:s, s:I, s:s, s:s, s:b, s:o?, s:o?, s:o?, s:s, s:I, s:I, s:s, s:o, "
-		"s:o}",
+		"s:o, s:o}",
 		"schema", "casemate/policy-explain/1", "name", p->name, "serial",
 		(json_int_t)p->serial, "sha256", hash, "tee", policy_tee_names[p->tee.type],
 		"simulated", p->tee.simulated, "firmware",
@@ -364,7 +412,7 @@ json_t *explain_json(const struct policy *p)
 		"vcpus", (json_int_t)p->machine.vcpus, "memory_mib",
 		(json_int_t)p->machine.memory_mib, "cpu",
 		p->machine.cpu_signature != 0 ? p->machine.cpu : "host", "disks", disks_json(p),
-		"keys", keys_json(p));
+		"keys", keys_json(p), "host", host_json(p));
 }
 
 static void field_print(const char *path, const struct field *f, void *owner)

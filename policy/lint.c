@@ -488,6 +488,10 @@ static void host_001(struct lint *l)
 		found(l, "host.seccomp", "host.seccomp is not written");
 	if (!l->p->host.has_core_dump)
 		found(l, "host.core_dump", "host.core_dump is not written");
+	if (l->p->host.has_landlock && !l->p->host.landlock)
+		found(l, "host.landlock", "a kernel without Landlock is good enough");
+	if (strcmp(l->p->host.selinux, "off") == 0)
+		found(l, "host.mac_label.selinux", "the guest's processes have no label");
 }
 
 static void aud_001(struct lint *l)
@@ -552,8 +556,8 @@ static const struct lint_rule rules[] = {
 	  "Storage that the host supplies is hostile.", "Use luks2-aead, or at least luks2, with a key." },
 	{ "DEV-002", LINT_WARNING, true, "Production guests have no console",
 	  "Logs hold personal data more often than anybody plans.", "Set devices.console to none." },
-	{ "HOST-001", LINT_ERROR, true, "The confinement of the guest's processes is written down",
-	  "A reviewer must see it without knowing the defaults.", "Write host.seccomp strict and host.core_dump forbid." },
+	{ "HOST-001", LINT_ERROR, true, "The confinement of the guest's processes is written down, and whole",
+	  "A reviewer must see it without knowing the defaults, and no wall is given up.", "Write host.seccomp strict and host.core_dump forbid; leave host.landlock and host.mac_label on." },
 	{ "KEY-001", LINT_ERROR, true, "Keys go only to an affirmed guest of this policy",
 	  "Otherwise another guest on the same host gets them.", "Require attestation:affirming and policy:this." },
 	{ "KEY-002", LINT_WARNING, true, "Evidence is fresh when a key is released",

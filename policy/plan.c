@@ -327,6 +327,56 @@ static MUST_USE int digests_check(const struct wire_plan *plan, struct why *why)
 	return 0;
 }
 
+/* "cN", N below PLAN_MCS_COUNT and without zeros before it; what follows it, or NULL. */
+static const char *category_parse(const char *text, uint32_t *ret)
+{
+	uint32_t v = 0;
+	const char *p = text + 1;
+
+	if (text[0] != 'c' || *p < '0' || *p > '9' || (p[0] == '0' && p[1] >= '0' && p[1] <= '9'))
+		return NULL;
+	for (; *p >= '0' && *p <= '9' && v < PLAN_MCS_COUNT; p++)
+		v = v * 10 + (uint32_t)(*p - '0');
+	*ret = v;
+	return v < PLAN_MCS_COUNT ? p : NULL;
+}
+
+bool plan_is_range(const char *text)
+{
+	uint32_t low = 0;
+	uint32_t high = 0;
+
+	if (strncmp(text, "s0:", 3) != 0)
+		return false;
+	const char *p = category_parse(text + 3, &low);
+	p = p != NULL && *p == ',' ? category_parse(p + 1, &high) : NULL;
+	return p != NULL && *p == 0 && low < high;
+}
+
+static MUST_USE int confinement_check(const struct wire_plan *plan, struct why *why)
+{
+	uint32_t flags = le32_get(plan->flags);
+	uint32_t overhead = le32_get(plan->overhead_mib);
+	bool has_range = plan->mac_range[0] != 0;
+
+	if ((flags & PLAN_MAC_OFF) != 0 && (flags & (PLAN_MAC_REQUIRED | PLAN_STRICT)) != 0)
+		return why_set(why, -EBADMSG, "plan: labels are off and demanded");
+	if (!is_text(plan->mac_range, sizeof plan->mac_range) ||
+		(has_range && !plan_is_range(plan->mac_range)))
+		return why_set(why, -EBADMSG, "plan: the label's range is no s0:cA,cB");
+	if (has_range && (flags & PLAN_MAC_REQUIRED) == 0)
+		return why_set(why, -EBADMSG, "plan: a label's range that is not required");
+	int err = range_check("cpu_weight", le32_get(plan->cpu_weight), 0, 10000, why);
+	if (err == 0)
+		err = range_check(
+			"cpu_percent", le32_get(plan->cpu_percent), 0, PLAN_CPU_PERCENT_MAX, why);
+	if (err == 0)
+		err = range_check("io_weight", le32_get(plan->io_weight), 0, 10000, why);
+	if (err == 0 && overhead != 0)
+		err = range_check("overhead_mib", overhead, 64, 65536, why);
+	return err;
+}
+
 static MUST_USE int ledger_check(const struct wire_plan *plan, struct why *why)
 {
 	bool has_ledger = plan->ledger[0] != 0;
@@ -397,5 +447,7 @@ int plan_check(const struct wire_plan *plan, struct why *why)
 		err = ports_check(plan, why);
 	if (err == 0)
 		err = ledger_check(plan, why);
+	if (err == 0)
+		err = confinement_check(plan, why);
 	return err;
 }

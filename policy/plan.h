@@ -56,6 +56,13 @@ enum plan_tee {
 #define PLAN_DISK_DISCARD   0x2u
 #define PLAN_DISK_FLAGS_ALL 0x3u
 
+/* The most of a CPU limit: one for each vCPU and each device process. */
+#define PLAN_CPU_PERCENT_MAX (100u * (LIMIT_VCPUS + LIMIT_DEVICES))
+/* What the guest's processes may use together beside its memory: they need 8 MiB of their own; the rest
+ * is page cache of disks, which the kernel takes back when it is short, and KVM's tables. */
+#define PLAN_OVERHEAD_MIB 256u
+#define PLAN_MCS_COUNT    1024u /* categories c0 to c1023 of a targeted policy */
+
 struct wire_plan_disk {
 	char id[LIMIT_ID_BYTES];     /* zero-terminated; also the virtio serial */
 	char path[LIMIT_PATH_BYTES]; /* relative to the policy's folder, or absolute */
@@ -150,6 +157,9 @@ struct plan_vsock {
 
 /* Read wire_plan.qgs. -EBADMSG: it starts with "vsock:", but no CID:PORT follows, or is empty. */
 MUST_USE int plan_parse_quoting(const char *text, struct plan_vsock *ret);
+
+/* Is it a static pair of SELinux categories, "s0:cA,cB" with A below B? */
+bool plan_is_range(const char *text);
 
 /*
  * Is every field of the plan in its range: strings terminated, numbers within limits.h, no unknown

@@ -335,6 +335,19 @@ static MUST_USE int lists_check(struct doc *doc, const struct policy *p, struct 
 	return keys_check(doc, p, why);
 }
 
+static MUST_USE int host_check(struct doc *doc, const struct policy *p, struct why *why)
+{
+	bool is_strict = p->host.confinement == POLICY_CONFINEMENT_STRICT;
+
+	if (is_strict && strcmp(p->host.selinux, "off") == 0)
+		return contradict(doc, "host.mac_label.selinux", why,
+			"confinement strict demands labels: leave it out, or write required");
+	if (is_strict && p->host.has_landlock && !p->host.landlock)
+		return contradict(doc, "host.landlock", why,
+			"confinement strict demands Landlock: leave it out, or write true");
+	return 0;
+}
+
 static MUST_USE int machine_check(struct doc *doc, const struct policy *p, struct why *why)
 {
 	static const uint64_t huge_mib[POLICY_HUGE_COUNT] = { 1, 2, 1024 };
@@ -419,6 +432,8 @@ static MUST_USE int doc_read(struct doc *doc, struct policy *p, struct why *why)
 		p->machine.cpu_signature = 0; /* host, or not written: the form was checked */
 	err = machine_check(doc, p, why);
 	if (err == 0)
+		err = host_check(doc, p, why);
+	if (err == 0)
 		err = lists_check(doc, p, why);
 	if (err == 0)
 		err = tee_check(doc, p, why);
@@ -487,6 +502,31 @@ static void plan_devices(const struct policy *p, struct wire_plan *plan)
 	}
 }
 
+static bool has_range(const struct policy *p)
+{
+	return plan_is_range(p->host.selinux);
+}
+
+static uint32_t confinement_flags(const struct policy *p)
+{
+	bool is_required = strcmp(p->host.selinux, "required") == 0 || has_range(p);
+
+	return (p->host.confinement == POLICY_CONFINEMENT_STRICT ? PLAN_STRICT : 0) |
+	       (p->host.landlock || !p->host.has_landlock ? PLAN_LANDLOCK : 0) |
+	       (is_required ? PLAN_MAC_REQUIRED : 0) |
+	       (strcmp(p->host.selinux, "off") == 0 ? PLAN_MAC_OFF : 0);
+}
+
+static void plan_host(const struct policy *p, struct wire_plan *plan)
+{
+	if (has_range(p))
+		memcpy(plan->mac_range, p->host.selinux, sizeof plan->mac_range);
+	plan->cpu_weight = le32_of((uint32_t)p->host.cpu_weight);
+	plan->cpu_percent = le32_of((uint32_t)p->host.cpu_percent);
+	plan->io_weight = le32_of((uint32_t)p->host.io_weight);
+	plan->overhead_mib = le32_of((uint32_t)p->host.overhead_mib);
+}
+
 static uint32_t plan_flags(const struct policy *p)
 {
 	static const uint32_t consoles[POLICY_CONSOLE_COUNT] = {
@@ -504,7 +544,7 @@ static uint32_t plan_flags(const struct policy *p)
 	       (p->tee.sev.has_session ? PLAN_SEV_SESSION : 0) |
 	       (p->tee.sev.has_owner ? PLAN_OWNER : 0) | (p->devices.rng ? PLAN_RNG : 0) |
 	       (p->devices.has_vsock ? PLAN_VSOCK : 0) | consoles[p->devices.console] |
-	       huge[p->machine.hugepages];
+	       huge[p->machine.hugepages] | confinement_flags(p);
 }
 
 static void plan_snp(const struct policy_snp *snp, struct wire_plan *plan)
@@ -629,6 +669,7 @@ int policy_plan(const struct policy *policy, struct wire_plan *ret, struct why *
 		plan_tdx(&policy->tee.tdx, &plan);
 	plan_boot(policy, &plan);
 	plan_devices(policy, &plan);
+	plan_host(policy, &plan);
 	memcpy(plan.ledger, policy->audit.ledger, sizeof plan.ledger);
 	memcpy(plan.ledger_key, policy->audit.key, sizeof plan.ledger_key);
 	memcpy(plan.ledger_origin, policy->audit.origin, sizeof plan.ledger_origin);

@@ -65,6 +65,12 @@ enum policy_integrity {
 	POLICY_INTEGRITY_COUNT
 };
 
+enum policy_confinement {
+	POLICY_CONFINEMENT_AVAILABLE,
+	POLICY_CONFINEMENT_STRICT,
+	POLICY_CONFINEMENT_COUNT
+};
+
 enum policy_console {
 	POLICY_CONSOLE_NONE,
 	POLICY_CONSOLE_SERIAL,
@@ -444,8 +450,19 @@ struct policy {
 	struct policy_key keys[LIMIT_POLICY_KEYS];
 
 	struct {
+		bool has_confinement;
+		enum policy_confinement confinement;
 		bool has_seccomp;
 		bool has_core_dump;
+		bool has_landlock; /* without it: demanded */
+		bool landlock;
+		bool has_selinux;
+		char selinux
+			[LIMIT_ID_BYTES]; /* "auto", "required", "off", a range, or empty: auto */
+		uint64_t cpu_percent;     /* of one CPU; 0: no limit */
+		uint64_t cpu_weight;      /* 0: not written */
+		uint64_t io_weight;       /* 0: not written */
+		uint64_t overhead_mib;    /* 0: not written */
 	} host;
 
 	bool has_audit;

@@ -44,7 +44,7 @@ static json_t *number_publish(const struct field *f)
 
 static json_t *bool_publish(const struct field *f)
 {
-	return json_pack("{s:s, s:b}", "type", "boolean", "default", 0);
+	return json_pack("{s:s, s:b}", "type", "boolean", "default", f->otherwise != 0);
 }
 
 static json_t *choice_publish(const struct field *f)

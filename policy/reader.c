@@ -131,6 +131,12 @@ static bool form_cpu(const char *s)
 	return strcmp(s, "host") == 0 || cpu_model_parse(s, &signature) == 0;
 }
 
+static bool form_label(const char *s)
+{
+	return strcmp(s, "auto") == 0 || strcmp(s, "required") == 0 || strcmp(s, "off") == 0 ||
+	       plan_is_range(s);
+}
+
 static bool (*const forms[FORM_COUNT])(const char *) = {
 	[FORM_SENTENCE] = form_sentence,
 	[FORM_LINE] = form_line,
@@ -143,6 +149,7 @@ static bool (*const forms[FORM_COUNT])(const char *) = {
 	[FORM_HTTPS] = form_https,
 	[FORM_QUOTING] = form_quoting,
 	[FORM_CPU] = form_cpu,
+	[FORM_LABEL] = form_label,
 };
 
 /* --- values ---------------------------------------------------------------------------------- */
@@ -573,8 +580,11 @@ static MUST_USE int missing_check(
 			continue;
 		if ((f->flags & FIELD_REQUIRED) != 0)
 			return FAIL(r, v, RULE_SHAPE, -EBADMSG, "key \"%s\" is missing", f->key);
-		if (f->otherwise != 0) /* little-endian: an enum is the lower half */
-			memcpy(base + f->at, &f->otherwise, f->kind == FIELD_CHOICE ? 4 : 8);
+		if (f->otherwise != 0) /* little-endian: an enum, a bool is the lower part */
+			memcpy(base + f->at, &f->otherwise,
+				f->kind == FIELD_BOOL     ? 1
+				: f->kind == FIELD_CHOICE ? 4
+							  : 8);
 	}
 	return 0;
 }

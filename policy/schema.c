@@ -42,6 +42,7 @@ static const char *const words_require[] = { "attestation:affirming", "policy:th
 static const char *const words_die[] = { "die", NULL };
 static const char *const later_die[] = { "restart", NULL };
 static const char *const words_strict[] = { "strict", NULL };
+static const char *const words_confinement[] = { "available", "strict", NULL };
 static const char *const words_forbid[] = { "forbid", NULL };
 static const char *const later_allow[] = { "allow", NULL };
 static const char *const words_none[] = { "none", NULL };
@@ -53,6 +54,7 @@ _Static_assert(ARRAY_LEN(words_demand) == POLICY_DEMAND_COUNT + 1, "demand");
 _Static_assert(ARRAY_LEN(words_huge) == POLICY_HUGE_COUNT + 1, "hugepages");
 _Static_assert(ARRAY_LEN(words_mode) == POLICY_MODE_COUNT + 1, "mode");
 _Static_assert(ARRAY_LEN(words_integrity) == POLICY_INTEGRITY_VERITY + 1, "integrity");
+_Static_assert(ARRAY_LEN(words_confinement) == POLICY_CONFINEMENT_COUNT + 1, "confinement");
 _Static_assert(ARRAY_LEN(words_console) == POLICY_CONSOLE_COUNT + 1, "console");
 _Static_assert(ARRAY_LEN(words_env) == POLICY_ENV_COUNT + 1, "env");
 _Static_assert(ARRAY_LEN(words_data) == POLICY_DATA_COUNT + 1, "data_class");
@@ -74,6 +76,8 @@ const struct form_row form_rows[FORM_COUNT] = {
 	[FORM_CPU] = { "host, or a model of QEMU's such as EPYC-Milan or EPYC-v4 (" CPU_MODEL_NAMES
 		       ")",
 		"^(host|EPYC(-(IBPB|Rome|Milan|Genoa|Turin))?(-v[1-9])?)$" },
+	[FORM_LABEL] = { "auto, required, off, or a pair of categories such as s0:c12,c345, the smaller first",
+		"^(auto|required|off|s0:c[0-9]{1,4},c[0-9]{1,4})$" },
 };
 
 /* clang-format off */
@@ -541,16 +545,41 @@ static const struct field fields_key[] = {
 static const struct schema schema_key = SCHEMA(fields_key);
 static const struct field element_key = { "", FIELD_OBJECT, .child = &schema_key, .doc = "A key." };
 
+static const struct field fields_mac_label[] = {
+	{ "selinux", FIELD_TEXT, FORM_LABEL, .at = P(host.selinux), .has = HAS(host.has_selinux), .min = 3, .max = TEXT_MAX(policy, host.selinux),
+	  .doc = "auto: processes and files of the guest get SELinux labels with a pair of categories of their own where the host has SELinux. required: the host must enforce it. A pair (s0:c12,c345) is required and always the same. off: no labels. Without this key: auto." },
+	{ "apparmor", FIELD_LATER, .doc = "AppArmor profile." },
+};
+static const struct schema schema_mac_label = SCHEMA(fields_mac_label);
+
+static const struct field fields_limits[] = {
+	{ "cpu_percent", FIELD_NUMBER, .at = P(host.cpu_percent), .min = 10, .max = PLAN_CPU_PERCENT_MAX,
+	  .doc = "CPU time of all the guest's processes together, in hundredths of one CPU: 150 is one and a half. Without this key: no limit." },
+	{ "cpu_weight", FIELD_NUMBER, .at = P(host.cpu_weight), .min = 1, .max = 10000,
+	  .doc = "Share of the CPUs when they are short, against 100 of other guests. Without this key: 100." },
+	{ "io_weight", FIELD_NUMBER, .at = P(host.io_weight), .min = 1, .max = 10000,
+	  .doc = "Share of the disks when they are short, against 100 of other guests. Without this key: 100." },
+	{ "overhead_mib", FIELD_NUMBER, .at = P(host.overhead_mib), .min = 64, .max = 65536, .otherwise = PLAN_OVERHEAD_MIB,
+	  .doc = "Memory of the host that the guest's processes may use together beside the guest's own, in MiB; a guest that needs more is ended." },
+};
+static const struct schema schema_limits = SCHEMA(fields_limits);
+
 static const struct field fields_host[] = {
+	{ "confinement", FIELD_CHOICE, .at = P(host.confinement), .has = HAS(host.has_confinement), .words = words_confinement,
+	  .doc = "strict: casemate run refuses a host that cannot give every wall: cgroups with their controllers, Landlock, SELinux enforcing, a uid for each process. available: it does with what there is, and says what is missing. Without this key: available." },
 	{ "on_device_death", FIELD_FIXED, .words = words_die, .later = later_die,
 	  .doc = "A device process that dies ends the guest." },
 	{ "seccomp", FIELD_FIXED, .has = HAS(host.has_seccomp), .words = words_strict,
 	  .doc = "Every process of the guest runs under a system call allow-list." },
 	{ "core_dump", FIELD_FIXED, .has = HAS(host.has_core_dump), .words = words_forbid, .later = later_allow,
 	  .doc = "No process of the guest can be dumped." },
+	{ "landlock", FIELD_BOOL, .at = P(host.landlock), .has = HAS(host.has_landlock), .otherwise = true,
+	  .doc = "Must the host's kernel have Landlock? Without this key: yes." },
+	{ "mac_label", FIELD_OBJECT, .child = &schema_mac_label,
+	  .doc = "Mandatory access control labels." },
+	{ "limits", FIELD_OBJECT, .child = &schema_limits,
+	  .doc = "What the guest's processes may use of the host, as limits of their cgroup." },
 	{ "user", FIELD_LATER, .doc = "The host user that owns the guest's processes." },
-	{ "landlock", FIELD_LATER, .doc = "Landlock confinement." },
-	{ "mac_label", FIELD_LATER, .doc = "Mandatory access control label." },
 	{ "memory_lock", FIELD_LATER, .doc = "Guest memory locked into RAM." },
 };
 static const struct schema schema_host = SCHEMA(fields_host);

@@ -50,6 +50,7 @@ enum text_form {
 	FORM_HTTPS,    /* https://... */
 	FORM_QUOTING,  /* a path, or vsock:CID:PORT */
 	FORM_CPU,      /* host, or a model of base/cpu_model.h */
+	FORM_LABEL,    /* auto, required, off, or s0:cA,cB */
 	FORM_COUNT
 };
 
@@ -75,7 +76,8 @@ struct field {
 	size_t stride; /* FIELD_LIST: bytes an element */
 	uint64_t min;
 	uint64_t max;
-	uint64_t otherwise;       /* FIELD_NUMBER, FIELD_CHOICE: the value when it is not written */
+	uint64_t
+		otherwise; /* FIELD_NUMBER, FIELD_BOOL, FIELD_CHOICE: the value when it is not written */
 	const char *const *words; /* ends with NULL */
 	const char *const *later; /* words that this version refuses by name; may be NULL */
 	const char *const *never; /* words that no version will take; may be NULL */

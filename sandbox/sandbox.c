@@ -50,6 +50,11 @@ int sandbox_prepare(enum role role, struct why *why)
 	return err;
 }
 
+void sandbox_note_prepared(void)
+{
+	is_prepared = true;
+}
+
 /* Nobody waits for a receipt of a program that started itself: it reads its own. */
 static MUST_USE int own_check(const struct role_row *row, uint32_t must, struct why *why)
 {
@@ -74,7 +79,8 @@ int sandbox_enter(enum role role, struct why *why)
 	if (err < 0)
 		return err;
 	receipt_hold(RECEIPT_SECCOMP); /* the canary was caught */
-	if ((row->flags & ROLE_HAS_THREADS) == 0)
-		receipt_hold(RECEIPT_THREADS); /* there is one, and it has the filter */
+	/* One has the filter now; whoever made more counted them. The parent counts too. */
+	if (le32_get(receipt_get()->n_threads) == 1)
+		receipt_hold(RECEIPT_THREADS);
 	return own_check(row, must, why);
 }

@@ -602,8 +602,10 @@ static void reader_refuses_what_this_version_cannot_honour(void **state)
 			"f:1:19: devices.net: ", "must be empty" },
 		{ "{\"devices\":{\"passthrough\":[1]}}", -EPROTONOSUPPORT,
 			"f:1:27: ", "must be empty" },
-		{ "{\"host\":{\"landlock\":true}}", -EPROTONOSUPPORT,
-			"f:1:21: host.landlock: ", "not supported" },
+		{ "{\"host\":{\"memory_lock\":true}}", -EPROTONOSUPPORT,
+			"f:1:24: host.memory_lock: ", "not supported" },
+		{ "{\"host\":{\"mac_label\":{\"apparmor\":\"x\"}}}", -EPROTONOSUPPORT,
+			"f:1:34: host.mac_label.apparmor: ", "not supported" },
 		{ "{\"host\":{\"on_device_death\":\"restart\"}}", -EPROTONOSUPPORT,
 			"f:1:28: ", "not supported" },
 		{ "{\"host\":{\"core_dump\":\"allow\"}}", -EPROTONOSUPPORT,
@@ -778,7 +780,7 @@ static void plan_has_what_each_kind_of_guest_is_launched_with(void **state)
 	} while (0)
 	PLANS(LAUNCH(SEV("sev-es", "0xd", SESSION OWNER), FIRMWARE "," KERNEL, ""));
 	assert_int_equal(le32_get(plan.tee), PLAN_TEE_SEV_ES);
-	assert_int_equal(le32_get(plan.flags), PLAN_SEV_SESSION | PLAN_OWNER);
+	assert_int_equal(le32_get(plan.flags), PLAN_SEV_SESSION | PLAN_OWNER | PLAN_LANDLOCK);
 	assert_int_equal(le64_get(plan.guest_policy), 0xd);
 	assert_string_equal(plan.firmware, "OVMF.fd");
 	assert_string_equal(plan.kernel, "k");
@@ -790,7 +792,7 @@ static void plan_has_what_each_kind_of_guest_is_launched_with(void **state)
 	PLANS(LAUNCH(
 		SEV("sev", "0x0", SESSION ",\"debug\":true,\"migration\":true"), FIRMWARE, DISK));
 	assert_int_equal(le32_get(plan.tee), PLAN_TEE_SEV);
-	assert_int_equal(le32_get(plan.flags), PLAN_SEV_SESSION);
+	assert_int_equal(le32_get(plan.flags), PLAN_SEV_SESSION | PLAN_LANDLOCK);
 	assert_int_equal(le32_get(plan.owner_wait_s), 0);
 	assert_int_equal(plan.kernel[0], 0);
 	PLANS(LAUNCH(
@@ -954,8 +956,8 @@ static void plan_says_what_the_policy_says(void **state)
 
 	assert_int_equal(policy_read(PAYMENTS, &policy, &why), 0);
 	assert_int_equal(policy_plan(&policy, &plan, &why), 0);
-	assert_int_equal(
-		le32_get(plan.flags), PLAN_SIMULATED | PLAN_RNG | PLAN_VSOCK | PLAN_SERIAL);
+	assert_int_equal(le32_get(plan.flags),
+		PLAN_SIMULATED | PLAN_RNG | PLAN_VSOCK | PLAN_SERIAL | PLAN_LANDLOCK);
 	assert_int_equal(le32_get(plan.tee), PLAN_TEE_SNP);
 	assert_int_equal(le64_get(plan.guest_policy), 0x30137);
 	assert_memory_equal(plan.policy_hash, policy.hash, 32);
@@ -979,6 +981,86 @@ static void plan_says_what_the_policy_says(void **state)
 	assert_int_equal(le32_get(plan.tee), PLAN_TEE_NONE);
 	assert_int_equal(le64_get(plan.guest_policy), 0);
 	assert_int_equal(plan.ledger[0], 0);
+}
+
+#define HOST(keys)                                                                                 \
+	"{\"schema\":\"launch-policy/1\",\"name\":\"t/g\",\"serial\":1,\"tee\":{\"type\":"         \
+	"\"none\"},\"boot\":{\"kernel\":{\"file\":\"k\"},\"cmdline\":\"\"},"                       \
+	"\"machine\":{\"vcpus\":1,\"memory_mib\":128},\"devices\":{},\"host\":{" keys "}}"
+
+static void plan_says_how_the_guest_is_confined(void **state)
+{
+	static const struct {
+		const char *text;
+		uint32_t flags;
+		const char *range;
+	} cases[] = {
+		{ HOST(""), PLAN_LANDLOCK, "" },
+		{ HOST("\"landlock\":true"), PLAN_LANDLOCK, "" },
+		{ HOST("\"landlock\":false"), 0, "" },
+		{ HOST("\"confinement\":\"available\""), PLAN_LANDLOCK, "" },
+		{ HOST("\"confinement\":\"strict\""), PLAN_LANDLOCK | PLAN_STRICT, "" },
+		{ HOST("\"mac_label\":{}"), PLAN_LANDLOCK, "" },
+		{ HOST("\"mac_label\":{\"selinux\":\"auto\"}"), PLAN_LANDLOCK, "" },
+		{ HOST("\"mac_label\":{\"selinux\":\"required\"}"),
+			PLAN_LANDLOCK | PLAN_MAC_REQUIRED, "" },
+		{ HOST("\"mac_label\":{\"selinux\":\"off\"}"), PLAN_LANDLOCK | PLAN_MAC_OFF, "" },
+		{ HOST("\"mac_label\":{\"selinux\":\"s0:c0,c1023\"}"),
+			PLAN_LANDLOCK | PLAN_MAC_REQUIRED, "s0:c0,c1023" },
+	};
+	struct why why = { 0 };
+
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		if (parse(cases[i].text, &why) < 0 || policy_plan(&policy, &plan, &why) < 0)
+			fail_msg("%s", why.text);
+		assert_int_equal(le32_get(plan.flags), cases[i].flags);
+		assert_string_equal(plan.mac_range, cases[i].range);
+		assert_int_equal(le32_get(plan.cpu_percent), 0);
+	}
+	assert_int_equal(parse(HOST("\"limits\":{\"cpu_percent\":150,\"cpu_weight\":50,"
+				    "\"io_weight\":10000,\"overhead_mib\":64}"),
+				 &why),
+		0);
+	assert_int_equal(policy_plan(&policy, &plan, &why), 0);
+	assert_int_equal(le32_get(plan.cpu_percent), 150);
+	assert_int_equal(le32_get(plan.cpu_weight), 50);
+	assert_int_equal(le32_get(plan.io_weight), 10000);
+	assert_int_equal(le32_get(plan.overhead_mib), 64);
+}
+
+static void confinement_that_makes_no_sense_is_refused(void **state)
+{
+	static const char *const bad[] = {
+		HOST("\"confinement\":\"none\""),
+		HOST("\"landlock\":\"yes\""),
+		HOST("\"mac_label\":{\"selinux\":\"\"}"),
+		HOST("\"mac_label\":{\"selinux\":\"s0\"}"),
+		HOST("\"mac_label\":{\"selinux\":\"s0:c1\"}"),
+		HOST("\"mac_label\":{\"selinux\":\"s0:c2,c1\"}"),
+		HOST("\"mac_label\":{\"selinux\":\"s0:c1,c1\"}"),
+		HOST("\"mac_label\":{\"selinux\":\"s0:c1,c1024\"}"),
+		HOST("\"mac_label\":{\"selinux\":\"s0:c1,c02\"}"),
+		HOST("\"mac_label\":{\"selinux\":\"s0:c1,c2,c3\"}"),
+		HOST("\"mac_label\":{\"selinux\":\"s0:c,c2\"}"),
+		HOST("\"mac_label\":{\"selinux\":\"s1:c1,c2\"}"),
+		HOST("\"mac_label\":{\"selinux\":\"s0:c1,c99999999999\"}"),
+		HOST("\"limits\":{\"cpu_percent\":9}"),
+		HOST("\"limits\":{\"cpu_percent\":1901}"),
+		HOST("\"limits\":{\"cpu_weight\":0}"),
+		HOST("\"limits\":{\"io_weight\":10001}"),
+		HOST("\"limits\":{\"overhead_mib\":63}"),
+		HOST("\"limits\":{\"overhead\":64}"),
+		HOST("\"confinement\":\"strict\",\"mac_label\":{\"selinux\":\"off\"}"),
+		HOST("\"confinement\":\"strict\",\"landlock\":false"),
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
+		struct why why = { 0 };
+		if (parse(bad[i], &why) == 0)
+			fail_msg("%s is taken", bad[i]);
+		if (strstr(why.text, "host.") == NULL && strstr(why.text, "overhead") == NULL)
+			fail_msg("\"%s\" does not say where", why.text);
+	}
 }
 
 static void plan_refuses_a_migration_agent(void **state)
@@ -1053,6 +1135,17 @@ static void plan_check_refuses_every_field_out_of_range(void **state)
 	BREAKS(bad.digests[PLAN_FILE_FIRMWARE].has_sha384 = le32_of(1)); /* there is none */
 	BREAKS(bad.digests[PLAN_FILE_FIRMWARE].sha384[47] = 1);
 	BREAKS(memset(bad.initrd, 0, sizeof bad.initrd)); /* its digest stays */
+	BREAKS(bad.flags = le32_of(le32_get(good.flags) | PLAN_MAC_OFF | PLAN_MAC_REQUIRED));
+	BREAKS(bad.flags = le32_of(le32_get(good.flags) | PLAN_MAC_OFF | PLAN_STRICT));
+	BREAKS(memcpy(bad.mac_range, "s0:c1,c2", 9)); /* and not required */
+	BREAKS(memset(bad.mac_range, 'x', sizeof bad.mac_range));
+	BREAKS((bad.flags = le32_of(le32_get(good.flags) | PLAN_MAC_REQUIRED),
+		memcpy(bad.mac_range, "s0:c2,c1", 9)));
+	BREAKS(bad.cpu_weight = le32_of(10001));
+	BREAKS(bad.cpu_percent = le32_of(PLAN_CPU_PERCENT_MAX + 1));
+	BREAKS(bad.io_weight = le32_of(10001));
+	BREAKS(bad.overhead_mib = le32_of(63));
+	BREAKS(bad.overhead_mib = le32_of(65537));
 }
 
 static void plan_check_refuses_what_a_kind_of_guest_cannot_have(void **state)
@@ -1135,8 +1228,8 @@ static void plan_check_knows_the_bits_of_amds_words(void **state)
 	BREAKS_WITH("bits 0x800 are reserved", bad.vmsa_features = le64_of(0x820));
 	BREAKS_WITH("VMSA features", bad.vmsa_features = le64_of(1ull << 32));
 	BREAKS_WITH("all zero", bad.flags = le32_of(le32_get(good.flags) | PLAN_ID_BLOCK));
-	BREAKS_WITH("all zero", (bad.flags = le32_of(le32_get(good.flags) | PLAN_ID_BLOCK),
-					bad.id_block[0] = 1));
+	BREAKS_WITH("all zero",
+		(bad.flags = le32_of(le32_get(good.flags) | PLAN_ID_BLOCK), bad.id_block[0] = 1));
 	HOLDS((bad.flags = le32_of(le32_get(good.flags) | PLAN_ID_BLOCK), bad.id_block[95] = 1,
 		bad.id_auth[4095] = 1));
 	BREAKS_WITH("two consoles", bad.flags = le32_of(le32_get(good.flags) | PLAN_CONSOLE));
@@ -1372,6 +1465,11 @@ static void lint_finds_each_rule_at_its_key(void **state)
 			"change.ticket", LINT_ERROR },
 		{ "\"seccomp\": \"strict\",", "", "HOST-001", "host", LINT_ERROR },
 		{ "\"core_dump\": \"forbid\"", "\"x-a\": 0", "HOST-001", "host", LINT_ERROR },
+		{ "\"core_dump\": \"forbid\"", "\"core_dump\": \"forbid\", \"landlock\": false",
+			"HOST-001", "host.landlock", LINT_ERROR },
+		{ "\"core_dump\": \"forbid\"",
+			"\"core_dump\": \"forbid\", \"mac_label\": {\"selinux\": \"off\"}",
+			"HOST-001", "host.mac_label.selinux", LINT_ERROR },
 		{ "\"data_class\": \"confidential\"", "\"data_class\": \"ephi\"", "AUD-001",
 			"audit.retain_days", LINT_ERROR },
 	};
@@ -1637,6 +1735,8 @@ static void changes_of(const char *from, const char *to)
 	diff_compare(a.root, b.root, &changes);
 }
 
+#define HOST_END "\"core_dump\": \"forbid\""
+
 /* Each change of the example, and back again. */
 static void diff_says_which_way_a_change_goes(void **state)
 {
@@ -1677,6 +1777,22 @@ static void diff_says_which_way_a_change_goes(void **state)
 		{ IMAGING, "[\"OutOfDate\", ", "[", "tee.tdx.tcb.grace.status", DIFF_STRICTER },
 		{ IMAGING, "\"perfmon\": \"forbid\"", "\"perfmon\": \"any\"",
 			"tee.tdx.attributes.perfmon", DIFF_LOOSER },
+		{ PAYMENTS, HOST_END, HOST_END ", \"confinement\": \"strict\"", "host.confinement",
+			DIFF_STRICTER },
+		{ PAYMENTS, HOST_END, HOST_END ", \"landlock\": false", "host.landlock",
+			DIFF_LOOSER },
+		{ PAYMENTS, HOST_END, HOST_END ", \"mac_label\": {\"selinux\": \"off\"}",
+			"host.mac_label.selinux", DIFF_LOOSER },
+		{ PAYMENTS, HOST_END, HOST_END ", \"mac_label\": {\"selinux\": \"s0:c1,c2\"}",
+			"host.mac_label.selinux", DIFF_STRICTER },
+		{ PAYMENTS, HOST_END, HOST_END ", \"limits\": {\"cpu_percent\": 50}",
+			"host.limits.cpu_percent", DIFF_STRICTER },
+		{ PAYMENTS, HOST_END, HOST_END ", \"limits\": {\"overhead_mib\": 512}",
+			"host.limits.overhead_mib", DIFF_LOOSER },
+		{ PAYMENTS, HOST_END, HOST_END ", \"limits\": {\"overhead_mib\": 128}",
+			"host.limits.overhead_mib", DIFF_STRICTER },
+		{ PAYMENTS, HOST_END, HOST_END ", \"limits\": {\"io_weight\": 50}",
+			"host.limits.io_weight", DIFF_OTHER },
 		{ IMAGING, "\"days\": 30", "\"days\": 31", "tee.tdx.tcb.grace.days", DIFF_LOOSER },
 	};
 	static const enum diff_way back[DIFF_WAY_COUNT] = {
@@ -1765,6 +1881,8 @@ int main(void)
 		cmocka_unit_test(times_are_those_of_the_calendar),
 		cmocka_unit_test(printed_times_read_back),
 		cmocka_unit_test(plan_says_what_the_policy_says),
+		cmocka_unit_test(plan_says_how_the_guest_is_confined),
+		cmocka_unit_test(confinement_that_makes_no_sense_is_refused),
 		cmocka_unit_test(plan_refuses_a_migration_agent),
 		cmocka_unit_test(plan_check_refuses_every_field_out_of_range),
 		cmocka_unit_test(published_schema_is_the_one_in_the_table),

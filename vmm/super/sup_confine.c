@@ -10,11 +10,6 @@
 #include "sandbox/stage.h"
 #include "vmm/super/sup_open.h"
 
-/*
- * What the guest's processes may use together beside its memory: they need 8 MiB of their own; the
- * rest is page cache of disks, which the kernel takes back when it is short, and KVM's tables.
- */
-#define OVERHEAD_MIB_DEFAULT 256u
 /* One process beside guest memory: 30 MiB with libcrypto, and the page cache of one disk. */
 #define LEAF_BYTES (128ull << 20)
 /* Threads: the kernel adds none of its own to a monitor's leaf but a vhost-like worker or two. */
@@ -22,13 +17,14 @@
 
 /* ---- gaps ------------------------------------------------------------------------------------ */
 
-static struct confine_gap *gap_add(
-	struct confine_gaps *g, const char *wall, const char *fix, bool is_demanded)
+static void gap_add(struct confine_gaps *g, const char *wall, bool is_demanded, const char *what,
+	const char *fix)
 {
 	struct confine_gap *gap = &g->at[g->n++];
 
-	*gap = (struct confine_gap){ .wall = wall, .fix = fix, .is_demanded = is_demanded };
-	return gap;
+	*gap = (struct confine_gap){ .wall = wall, .is_demanded = is_demanded };
+	(void)why_set(&gap->what, 0, "%s", what);
+	(void)why_set(&gap->fix, 0, "%s", fix);
 }
 
 static void cgroup_look(struct confine_gaps *g, bool is_strict)
@@ -39,59 +35,46 @@ static void cgroup_look(struct confine_gaps *g, bool is_strict)
 		const char *what;
 	} rows[] = {
 		{ CGROUP_HAS_MEMORY, "cgroup-memory",
-			"memory: a process may use all of the host's" },
-		{ CGROUP_HAS_PIDS, "cgroup-pids", "pids: the number of its threads has no limit" },
+			"no memory controller: a process may use all of the host's memory" },
+		{ CGROUP_HAS_PIDS, "cgroup-pids",
+			"no pids controller: only rlimits bound the number of threads" },
 		{ CGROUP_HAS_CPU, "cgroup-cpu",
-			"cpu: shares and limits of the CPUs have no effect" },
-		{ CGROUP_HAS_IO, "cgroup-io", "io: shares of the disks have no effect" },
+			"no cpu controller: shares and limits of the CPUs have no effect" },
+		{ CGROUP_HAS_IO, "cgroup-io",
+			"no io controller: shares of the disks have no effect" },
 	};
 	uint32_t has = 0;
 	struct why why = { 0 };
 
 	if (cgroup_probe(&has, &why) < 0) {
-		gap_add(g, "cgroup",
-			"boot with cgroup v2 alone (systemd.unified_cgroup_hierarchy=1), or run in "
-			"a "
-			"unit or scope with Delegate=yes",
-			is_strict)
-			->what = why;
+		gap_add(g, "cgroup", is_strict, "the guest gets no cgroup", why.text);
 		return;
 	}
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++)
 		if ((has & rows[i].bit) == 0)
-			(void)why_set(&gap_add(g, rows[i].wall,
-					      "enable it in cgroup.subtree_control of the folder "
-					      "above, or "
-					      "delegate it (Delegate=cpu io memory pids)",
-					      is_strict)
-					       ->what,
-				0, "the guest's cgroup lacks the controller %s", rows[i].what);
+			gap_add(g, rows[i].wall, is_strict, rows[i].what,
+				"enable it in the cgroup.subtree_control of the folders above, or "
+				"delegate it (Delegate=cpu io memory pids)");
 }
 
 static void labels_look(struct confine_gaps *g, uint32_t flags)
 {
-	static const char *const whats[] = {
-		[SVIRT_HOST_NONE] =
-			"SELinux is not enabled: the guest's processes and files have no "
-			"labels",
-		[SVIRT_HOST_NO_MODULE] =
-			"SELinux is enabled and casemate's policy module is not loaded",
-		[SVIRT_HOST_PERMISSIVE] =
-			"SELinux is permissive: labels are set and refuse nothing",
-	};
-	static const char *const fixes[] = {
-		[SVIRT_HOST_NONE] = "enable SELinux and install the module: casemate-selinux(8)",
-		[SVIRT_HOST_NO_MODULE] = "install the module: casemate-selinux(8)",
-		[SVIRT_HOST_PERMISSIVE] = "setenforce 1",
+	static const struct {
+		const char *what;
+		const char *fix;
+	} rows[] = {
+		[SVIRT_HOST_NONE] = { "no labels: SELinux is not enabled",
+			"enable it and install casemate's module: casemate-selinux(8)" },
+		[SVIRT_HOST_NO_MODULE] = { "no labels: SELinux has no module of casemate's",
+			"install it: casemate-selinux(8)" },
+		[SVIRT_HOST_PERMISSIVE] = { "labels refuse nothing: SELinux is permissive",
+			"setenforce 1" },
 	};
 	enum svirt_host host = svirt_look();
 
-	if (host == SVIRT_HOST_ENFORCING || (flags & PLAN_MAC_OFF) != 0)
-		return;
-	(void)why_set(&gap_add(g, "selinux", fixes[host],
-			      (flags & (PLAN_STRICT | PLAN_MAC_REQUIRED)) != 0)
-			       ->what,
-		0, "%s", whats[host]);
+	if (host != SVIRT_HOST_ENFORCING && (flags & PLAN_MAC_OFF) == 0)
+		gap_add(g, "selinux", (flags & (PLAN_STRICT | PLAN_MAC_REQUIRED)) != 0,
+			rows[host].what, rows[host].fix);
 }
 
 void confine_missing(const struct wire_plan *plan, struct confine_gaps *ret)
@@ -102,27 +85,20 @@ void confine_missing(const struct wire_plan *plan, struct confine_gaps *ret)
 
 	cgroup_look(&g, is_strict);
 	if (landlock_abi() == 0)
-		(void)why_set(
-			&gap_add(&g, "landlock",
-				"boot a kernel with Landlock, and lsm=landlock,... where it is off",
-				is_strict || (flags & PLAN_LANDLOCK) != 0)
-				 ->what,
-			0, "the kernel has no Landlock");
+		gap_add(&g, "landlock", is_strict || (flags & PLAN_LANDLOCK) != 0,
+			"the kernel has no Landlock, or has it switched off",
+			"boot Linux 5.13 or later with landlock in lsm=");
 	labels_look(&g, flags);
-	if (geteuid() != 0 || !ids_is_mapped(IDS_FIRST))
-		(void)why_set(&gap_add(&g, "own-uids",
-				      geteuid() != 0 ? "run casemate as root"
-						     : "give the container more ids",
-				      is_strict)
-				       ->what,
-			0, "the guest's processes have %s, not one each",
-			geteuid() != 0 ? "the uid of this user" : "one uid together");
+	if (geteuid() != 0)
+		gap_add(&g, "own-uids", is_strict, "the guest's processes have this user's uid",
+			"run casemate as root");
+	else if (!ids_is_mapped(IDS_FIRST))
+		gap_add(&g, "own-uids", is_strict, "the guest's processes share one uid",
+			"give the container more ids");
 	if (!mdwe_is_known())
-		(void)why_set(
-			&gap_add(&g, "write-execute", "boot Linux 6.3 or later", is_strict)->what,
-			0,
-			"the kernel has no PR_SET_MDWE: the filter alone refuses memory that "
-			"becomes executable");
+		gap_add(&g, "write-execute", is_strict,
+			"only the filter refuses memory that becomes executable",
+			"boot Linux 6.3 or later (PR_SET_MDWE)");
 	*ret = g;
 }
 
@@ -135,7 +111,7 @@ int confine_check(const struct confine_gaps *gaps, struct why *why)
 		const struct confine_gap *g = &gaps->at[i];
 		if (g->is_demanded && len < sizeof text)
 			len += (size_t)snprintf(text + len, sizeof text - len, "%s%s (%s: %s)",
-				len > 0 ? "; " : "", g->what.text, g->wall, g->fix);
+				len > 0 ? "; " : "", g->what.text, g->wall, g->fix.text);
 	}
 	return len > 0 ? why_set(why, -ENODEV,
 				 "the policy demands a confinement this host cannot give: %s", text)
@@ -146,7 +122,7 @@ void confine_warn(const struct confine_gaps *gaps)
 {
 	for (unsigned int i = 0; i < gaps->n; i++)
 		log_warn("confinement: %s; to change it: %s", gaps->at[i].what.text,
-			gaps->at[i].fix);
+			gaps->at[i].fix.text);
 }
 
 /* ---- a guest's walls ------------------------------------------------------------------------- */
@@ -181,7 +157,7 @@ static MUST_USE int guest_cgroup_open(struct confine *c, struct why *why)
 		return 0; /* said by confine_missing(); demanded, it was refused */
 	struct cgroup_limits limits = {
 		.memory_bytes = c->guest_bytes +
-				((uint64_t)(overhead != 0 ? overhead : OVERHEAD_MIB_DEFAULT) << 20),
+				((uint64_t)(overhead != 0 ? overhead : PLAN_OVERHEAD_MIB) << 20),
 		.pids = MONITOR_PIDS + LIMIT_DEVICES + 4u,
 		.cpu_weight = le32_get(p->cpu_weight),
 		.cpu_percent = le32_get(p->cpu_percent),

@@ -37,9 +37,9 @@ enum wall {
 
 struct confine_gap {
 	const char *wall; /* "cgroup", "landlock" ...: stable, for --json */
-	const char *fix;  /* what a person can do about it */
-	struct why what;  /* a sentence */
 	bool is_demanded; /* the policy does not go without it */
+	struct why what;  /* a sentence */
+	struct why fix;   /* what a person can do about it */
 };
 
 struct confine_gaps {

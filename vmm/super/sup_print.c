@@ -212,7 +212,7 @@ static void confinement_print(const struct wire_plan *plan, const struct confine
 	for (unsigned int i = 0; i < gaps->n; i++)
 		printf("  %s (%s): %s\n    to change it: %s\n",
 			gaps->at[i].is_demanded ? "refused" : "missing", gaps->at[i].wall,
-			gaps->at[i].what.text, gaps->at[i].fix);
+			gaps->at[i].what.text, gaps->at[i].fix.text);
 	if (gaps->n == 0)
 		printf("  this host has every wall\n");
 }
@@ -230,7 +230,7 @@ static void confinement_print_json(const struct wire_plan *plan, const struct co
 			gaps->at[i].wall, gaps->at[i].is_demanded ? "true" : "false");
 		sup_json_text(stdout, gaps->at[i].what.text);
 		printf(", \"fix\": ");
-		sup_json_text(stdout, gaps->at[i].fix);
+		sup_json_text(stdout, gaps->at[i].fix.text);
 		printf("}");
 	}
 	printf("]}, ");
