@@ -11,14 +11,18 @@ copy() {
 	copies="$copies $!"
 }
 
+# With SELinux the command is in the domain of an administrator's shell.
+domain=
+[ ! -e /run/lab/selinux ] || domain='runcon unconfined_u:unconfined_r:unconfined_t:s0-s0:c0.c1023'
+
 busybox mkfifo -m 600 /run/lab.out /run/lab.err
 copies=
 copy /run/lab.out out
 if [ -e /run/lab/err ]; then
 	copy /run/lab.err err
-	busybox sh /run/lab/command </dev/null >/run/lab.out 2>/run/lab.err &
+	$domain busybox sh /run/lab/command </dev/null >/run/lab.out 2>/run/lab.err &
 else
-	busybox sh /run/lab/command </dev/null >/run/lab.out 2>&1 &
+	$domain busybox sh /run/lab/command </dev/null >/run/lab.out 2>&1 &
 fi
 wait $!
 status=$?

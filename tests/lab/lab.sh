@@ -13,6 +13,9 @@
 #   --append WORDS     more words for the lab's kernel command line
 #   --console FILE     keep the lab kernel's console here
 #   --kernel DIR       the lab with this kernel (a folder as kernel.sh prints it), never the host
+#   --selinux MODE     the lab with SELinux, MODE enforcing or permissive, our policy module loaded,
+#                      never the host: the command is unconfined_t; files of the host are lib_t
+#                      (selinux_label.sh labels our programs); needs selinux.sh's packages
 #
 # If this machine's own /dev/kvm runs kernel code at a fair speed (speed.c measures it), the
 # command simply runs here. Otherwise in the lab: a Debian kernel with KVM under QEMU's
@@ -167,6 +170,10 @@ make_folder() { # KERNEL
 	[ ${#outs[@]} -eq 0 ] || printf '%s\n' "${outs[@]}" >"$dir/outs"
 	: >>"$dir/outs"
 	: >"$dir/out"
+	if [ -n "$selinux" ]; then
+		cp "$here/selinux_root.sh" "$selinux_policy/policy" "$dir/"
+		echo "$selinux_policy/etc" >"$dir/selinux"
+	fi
 	# One stream stays one stream, so that its order stays.
 	[ /dev/fd/1 -ef /dev/fd/2 ] || : >"$dir/err"
 }
@@ -177,6 +184,10 @@ run_lab() {
 		command -v "$tool" >/dev/null || die 4 "no $tool here: run tests/install.sh"
 	done
 	[ -n "$kernel" ] || kernel=$("$here/kernel.sh" lab) || exit
+	if [ -n "$selinux" ]; then
+		selinux_policy=$("$here/selinux.sh" policy "$here/casemate_lab.te") || exit
+		append="security=selinux selinux=1 enforcing=0 checkreqprot=0 lab.selinux=$selinux $append"
+	fi
 	image=$(initramfs "$kernel") || exit
 	find_emulator
 	trap_signals
@@ -206,7 +217,7 @@ run_lab() {
 	die 5 'the lab ended without the command (the last lines of QEMU and of the kernel are above)'
 }
 
-outs=() env=() timeout=0 cpus=2 memory=4096 append='' console='' kernel=''
+outs=() env=() timeout=0 cpus=2 memory=4096 append='' console='' kernel='' selinux='' selinux_policy=''
 dir='' machine='' children=''
 cache_home=${XDG_CACHE_HOME:-$HOME/.cache}
 while [ $# -gt 0 ]; do
@@ -219,7 +230,7 @@ while [ $# -gt 0 ]; do
 		shift
 		break
 		;;
-	--out | --env | --timeout | --cpus | --memory | --append | --console | --kernel)
+	--out | --env | --timeout | --cpus | --memory | --append | --console | --kernel | --selinux)
 		[ $# -ge 2 ] || die 2 "$1 needs a value"
 		;;&
 	--out)
@@ -240,6 +251,12 @@ while [ $# -gt 0 ]; do
 		[ -r "$2/vmlinux" ] || die 2 "--kernel $2: no vmlinux in it"
 		kernel=$2
 		;;
+	--selinux)
+		case $2 in
+		enforcing | permissive) selinux=$2 ;;
+		*) die 2 "--selinux is enforcing or permissive, not $2" ;;
+		esac
+		;;
 	*) die 2 "unknown option $1 (the command comes after --)" ;;
 	esac
 	shift 2
@@ -247,5 +264,5 @@ done
 [ $# -gt 0 ] || die 2 'usage: lab.sh [OPTION]... -- COMMAND [ARGUMENT]...'
 command=("$@")
 
-if [ -n "$kernel" ]; then place=lab; else place=$(where); fi
+if [ -n "$kernel$selinux" ]; then place=lab; else place=$(where); fi
 "run_$place"
