@@ -12,21 +12,20 @@
 #include <sys/socket.h>
 #include <time.h>
 
+#include "attest/owner/owner_url.h"
 #include "base/limits.h"
 #include "base/wr.h"
 
 #define CONNECT_MS 10000L
 #define STEP_MS    1000
-#define HOST_MAX   256u
 /* "HOST:PORT:" and addresses in brackets. */
-#define RESOLVE_MAX (HOST_MAX + 8 + LIMIT_OWNER_ADDRESSES * (INET6_ADDRSTRLEN + 3))
-#define URL_MAX     (2 * LIMIT_PATH_BYTES)
+#define RESOLVE_MAX (sizeof(struct owner_url) + LIMIT_OWNER_ADDRESSES * (INET6_ADDRSTRLEN + 3))
 
 struct owner_http {
 	CURL *easy;
 	CURLM *multi;
 	struct curl_slist *headers, *resolve;
-	char host[HOST_MAX], port[8], url[URL_MAX];
+	struct owner_url at;
 	bool is_running;
 	CURLcode code; /* of the last request */
 	size_t len;
@@ -35,56 +34,6 @@ struct owner_http {
 };
 
 /* ---- where ------------------------------------------------------------------------------------- */
-
-/* One part of a URL into a fixed place; a part that is not there is empty. */
-static MUST_USE int part_get(CURLU *u, CURLUPart part, unsigned int flags, char *ret, size_t size)
-{
-	char *text = NULL;
-	CURLUcode code = curl_url_get(u, part, &text, flags);
-	int n = code == CURLUE_OK ? snprintf(ret, size, "%s", text) : 0;
-
-	curl_free(text);
-	if (code != CURLUE_OK)
-		ret[0] = '\0';
-	return n < 0 || (size_t)n >= size ? -ENAMETOOLONG : 0;
-}
-
-/* Nothing of a URL is passed over: what has no use here is refused. */
-static MUST_USE int url_parse(struct owner_http *h, CURLU *u, const char *path)
-{
-	static const CURLUPart unused[] = { CURLUPART_USER, CURLUPART_PASSWORD, CURLUPART_OPTIONS,
-		CURLUPART_QUERY, CURLUPART_FRAGMENT, CURLUPART_ZONEID };
-	char text[LIMIT_PATH_BYTES], prefix[LIMIT_PATH_BYTES];
-
-	for (size_t i = 0; i < ARRAY_LEN(unused); i++)
-		if (part_get(u, unused[i], 0, text, sizeof text) < 0 || text[0] != '\0')
-			return -EINVAL;
-	if (part_get(u, CURLUPART_SCHEME, 0, text, sizeof text) < 0 || strcmp(text, "https") != 0 ||
-		part_get(u, CURLUPART_HOST, 0, h->host, sizeof h->host) < 0 || h->host[0] == '\0' ||
-		part_get(u, CURLUPART_PORT, CURLU_DEFAULT_PORT, h->port, sizeof h->port) < 0 ||
-		part_get(u, CURLUPART_PATH, 0, prefix, sizeof prefix) < 0)
-		return -EINVAL;
-	for (size_t len = strlen(prefix); len > 0 && prefix[len - 1] == '/'; len--)
-		prefix[len - 1] = '\0';
-	int n = snprintf(
-		h->url, sizeof h->url, "https://%s:%s%s%s", h->host, h->port, prefix, path);
-	return n < 0 || (size_t)n >= sizeof h->url ? -EINVAL : 0;
-}
-
-static MUST_USE int url_take(
-	struct owner_http *h, const char *url, const char *path, struct why *why)
-{
-	CURLU *u = curl_url();
-	int err = u == NULL ? -ENOMEM
-		  : curl_url_set(u, CURLUPART_URL, url, CURLU_NO_AUTHORITY) == CURLUE_OK
-			  ? url_parse(h, u, path)
-			  : -EINVAL;
-
-	curl_url_cleanup(u);
-	return err < 0 ? why_set(why, err,
-				 "the owner's URL \"%.200s\": want https://HOST[:PORT][/PATH]", url)
-		       : 0;
-}
 
 static bool host_is_address(const char *host)
 {
@@ -121,18 +70,18 @@ static MUST_USE int host_resolve(struct owner_http *h, struct why *why)
 	struct wr w = wr_of(line, sizeof line);
 	struct addrinfo *all = NULL;
 
-	if (host_is_address(h->host))
+	if (host_is_address(h->at.host))
 		return 0;
-	int code = getaddrinfo(h->host, h->port, &hints, &all);
+	int code = getaddrinfo(h->at.host, h->at.port, &hints, &all);
 	if (code != 0)
 		return why_set(why, -EHOSTUNREACH, "the owner's broker: %s has no address: %s",
-			h->host, gai_strerror(code));
-	wr_printf(&w, "%s:%s:", h->host, h->port);
+			h->at.host, gai_strerror(code));
+	wr_printf(&w, "%s:%s:", h->at.host, h->at.port);
 	addresses_print(&w, all);
 	freeaddrinfo(all);
 	if (wr_end_str(&w) < 0)
 		return why_set(why, -EHOSTUNREACH, "the owner's broker: %s has no address of use",
-			h->host);
+			h->at.host);
 	h->resolve = curl_slist_append(NULL, line);
 	return h->resolve != NULL &&
 			       curl_easy_setopt(h->easy, CURLOPT_RESOLVE, h->resolve) == CURLE_OK
@@ -173,7 +122,7 @@ static MUST_USE int options_set(struct owner_http *h, const void *ca, size_t ca_
 
 	h->headers = curl_slist_append(NULL, "Content-Type: application/json");
 	h->headers = curl_slist_append(h->headers, "Expect:");
-	SET(CURLOPT_URL, h->url);
+	SET(CURLOPT_URL, h->at.url);
 	SET(CURLOPT_PROTOCOLS_STR, "https");
 	SET(CURLOPT_FOLLOWLOCATION, 0L);
 	SET(CURLOPT_PROXY, "");
@@ -226,7 +175,7 @@ int owner_http_open(const char *url, const char *path, const void *ca, size_t ca
 		return -ENOMEM;
 	int err = ca_check(ca, ca_len, why);
 	if (err == 0)
-		err = url_take(h, url, path, why);
+		err = owner_url_parse(url, path, &h->at, why);
 	if (err == 0)
 		err = options_set(h, ca, ca_len);
 	if (err == 0)
