@@ -411,6 +411,10 @@ static MUST_USE int session_put(
 
 	if (v->policy == NULL || v->certs.n == 0)
 		return why_set(why, -EINVAL, "--policy and --certs are needed");
+	if (v->is_held && v->is_reusable)
+		return why_set(why, -EINVAL,
+			"--hold and --reusable: one release would let every launch of the session "
+			"run, later ones too: put a session for each launch that is to be held");
 	if (opts_parse_hex(v->policy, kept.policy_hash, sizeof kept.policy_hash) < 0)
 		return why_set(why, -EINVAL,
 			"--policy: want its hash, 64 hexadecimal digits, not \"%.100s\"",

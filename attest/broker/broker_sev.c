@@ -59,6 +59,10 @@ int broker_sev_put(const struct store *s, const char *tenant, const uint8_t id[3
 	AUTO(secret) struct secret secret = { 0 };
 	struct record r = { le32_of(VERSION), le32_of(kept->flags), { 0 }, { 0 }, { 0 } };
 
+	if ((kept->flags & SEV_SESSION_HELD) != 0 && (kept->flags & SEV_SESSION_REUSABLE) != 0)
+		return why_set(why, -EBADMSG,
+			"held and reusable: one release would let every launch of this session "
+			"run, later ones too: keep a session for each launch that is to be held");
 	if (kept->certs.len > LIMIT_SECRET_BYTES - sizeof r)
 		return why_set(why, -EMSGSIZE, "the certificates have %zu bytes, at most %zu",
 			kept->certs.len, LIMIT_SECRET_BYTES - sizeof r);

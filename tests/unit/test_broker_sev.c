@@ -360,6 +360,24 @@ static void held_launch_waits_for_its_owner(void **state)
 	assert_int_equal(ask_recorded(&g), 200);
 }
 
+static void one_release_never_lets_many_launches_run(void **state)
+{
+	struct guest g = guest_make(KEYS, SEV_SESSION_HELD);
+	struct sev_kept both = { .flags = SEV_SESSION_HELD | SEV_SESSION_REUSABLE,
+		.tek = g.tek,
+		.tik = g.tik,
+		.certs = certs_all() };
+	struct why why = { 0 };
+
+	assert_int_equal(broker_sev_put(&broker.store, whose, g.session, &both, &why), -EBADMSG);
+	assert_non_null(strstr(why.text, "one release"));
+	assert_int_equal(ask_recorded(&g), 202); /* what was there stays */
+	assert_int_equal(broker_sev_release(&broker.store, "", g.session, NULL), 0);
+	assert_int_equal(ask_recorded(&g), 200);
+	guest_remeasure(&g); /* another launch of the session */
+	assert_int_equal(ask_recorded(&g), 403);
+}
+
 static void without_a_ledger_nothing_is_released(void **state)
 {
 	struct guest g = guest_make(KEYS, 0);
@@ -648,6 +666,12 @@ static void sessions_are_administered_from_afar(void **state)
 	assert_int_equal(admin_ask(BROKER_DELETE, path, "", &removed), 200);
 	assert_int_equal(admin_ask(BROKER_DELETE, path, "", &again), 404);
 	assert_int_equal(ask_recorded(&g), 401);
+	static const char wants[] = "{\"reusable\":true,";
+	char *head = strchr(body, '{');
+	memmove(head + sizeof wants - 1, head + 1, strlen(head)); /* held already */
+	memcpy(head, wants, sizeof wants - 1);
+	AUTO(kbs_json) json_t *both = NULL;
+	assert_int_equal(admin_ask(BROKER_POST, "/kbs/v0/sev-session", body, &both), 400);
 	/* A key without the digest of its platform would leave that open. */
 	admin_body(&g, blob, 16, body, sizeof body);
 	assert_int_equal(admin_ask(BROKER_POST, "/kbs/v0/sev-session", body, &bad), 400);
@@ -722,6 +746,7 @@ int main(void)
 		cmocka_unit_test(session_of_another_tenant_uses_none_up),
 		cmocka_unit_test(reusable_session_answers_each_measurement_once),
 		cmocka_unit_test(held_launch_waits_for_its_owner),
+		cmocka_unit_test(one_release_never_lets_many_launches_run),
 		cmocka_unit_test(without_a_ledger_nothing_is_released),
 		cmocka_unit_test(other_key_is_refused),
 		cmocka_unit_test(other_kernel_is_refused_and_named),
