@@ -79,6 +79,20 @@
 #define LIMIT_OPTIONS 40u
 /* Waiting for what cgroup.kill killed: a process that frees 64 GiB of memory needs some seconds. */
 #define LIMIT_CGROUP_KILL_MS 10000
+/* A program of another make (sandbox/foreign.h): words of its command line and paths it may read beside
+ * its libraries, and the message that says them. */
+#define LIMIT_FOREIGN_ARGS         64u
+#define LIMIT_FOREIGN_FILES        32u
+#define LIMIT_FOREIGN_CONFIG_BYTES 16384u
+/* Its libraries and theirs: qemu-storage-daemon has 20, qemu-system-x86_64 170. */
+#define LIMIT_FOREIGN_PATHS 256u
+/* Libraries that one file names, and the length of a name: QEMU names 60, of 30 letters. */
+#define LIMIT_ELF_NEEDED     128u
+#define LIMIT_ELF_NAME_BYTES 128u
+/* From its start to its first instruction: paging its libraries in from a slow disk. */
+#define LIMIT_FOREIGN_MS 10000
+/* Its threads: qemu-storage-daemon's pool for a disk has up to 64. */
+#define LIMIT_FOREIGN_THREADS 128u
 /* Key material in one secret: an RSA-4096 key in DER is 2.4 KiB. */
 #define LIMIT_SECRET_BYTES 16384u
 

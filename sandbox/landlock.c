@@ -103,6 +103,42 @@ int stage_landlock(const struct role_row *row, struct why *why)
 	return 0;
 }
 
+static MUST_USE int file_allow(int ruleset, const struct stage_file *file, uint64_t handled)
+{
+	struct stat st;
+	AUTO(fd) int fd = open(file->path, O_PATH | O_CLOEXEC);
+
+	if (fd < 0 || fstat(fd, &st) < 0)
+		return -errno;
+	uint64_t rights = S_ISDIR(st.st_mode) ? ACCESS_READ : LANDLOCK_ACCESS_FS_READ_FILE;
+	if (file->may_exec)
+		rights |= LANDLOCK_ACCESS_FS_EXECUTE;
+	if (file->may_write)
+		rights |= LANDLOCK_ACCESS_FS_WRITE_FILE | ACCESS_TRUNCATE;
+	return folder_allow(ruleset, fd, rights & handled);
+}
+
+int stage_landlock_files(const struct role_row *row, const struct stage_file *files,
+	unsigned int n_files, struct why *why)
+{
+	uint32_t abi = landlock_abi();
+
+	if (abi < 1)
+		return 0;
+	struct ruleset_attr attr = { .fs = abi_rights(abi),
+		.net = abi < 4 ? 0 : NET_BIND_TCP | NET_CONNECT_TCP,
+		.scope = abi < 6 ? 0 : SCOPE_ALL };
+	AUTO(fd) int ruleset = (int)syscall(SYS_landlock_create_ruleset, &attr, sizeof attr, 0);
+	int err = ruleset < 0 ? -errno : 0;
+	for (unsigned int i = 0; err == 0 && i < n_files; i++)
+		err = file_allow(ruleset, &files[i], attr.fs);
+	if (err == 0 && syscall(SYS_landlock_restrict_self, ruleset, 0) < 0)
+		err = -errno;
+	return err < 0 ? why_set(why, err, "sandbox of %s, landlock: %s", row->name,
+				 strerrordesc_np(-err))
+		       : 0;
+}
+
 int stage_landlock_narrow(
 	const struct role_row *row, const int *folders, unsigned int n_folders, struct why *why)
 {

@@ -15,8 +15,7 @@
 #include "sandbox/receipt.h"
 #include "sandbox/stage.h"
 
-/* /proc is the one folder that must exist; the new root is mounted over it and pivoted to. */
-#define NEW_ROOT    "/proc"
+#define NEW_ROOT    STAGE_NEW_ROOT
 #define FOLDER_NAME "/folder"
 #define ROOT_FLAGS  (MS_NOSUID | MS_NODEV | MS_NOEXEC)
 #define NAMESPACES_SELF                                                                            \
@@ -101,6 +100,14 @@ static int folder_fd(const struct role_row *row)
 	return -1;
 }
 
+int stage_ns_pivot(void)
+{
+	return chdir(NEW_ROOT) < 0 || syscall(SYS_pivot_root, ".", ".") < 0 ||
+			       umount2(".", MNT_DETACH) < 0 || chdir("/") < 0
+		       ? -errno
+		       : 0;
+}
+
 static MUST_USE int root_change(const struct role_row *row)
 {
 	int folder = folder_fd(row);
@@ -115,10 +122,8 @@ static MUST_USE int root_change(const struct role_row *row)
 		err = -errno;
 	if (err < 0)
 		return err;
-	if (chdir(NEW_ROOT) < 0 || syscall(SYS_pivot_root, ".", ".") < 0 ||
-		umount2(".", MNT_DETACH) < 0 || chdir("/") < 0)
-		return -errno;
-	return folder >= 0 ? folder_hide() : 0;
+	err = stage_ns_pivot();
+	return err == 0 && folder >= 0 ? folder_hide() : err;
 }
 
 /* Proof: `/` holds nothing and takes nothing. */
@@ -142,7 +147,7 @@ static MUST_USE int root_check(struct why *why)
 }
 
 /* Nobody becomes root of a namespace below ours, filter or not; tried while we have every right. */
-static MUST_USE int namespaces_forbid(struct why *why)
+int stage_ns_forbid(struct why *why)
 {
 	int err = text_write("/proc/sys/user/max_user_namespaces", "0\n");
 
@@ -162,7 +167,7 @@ int stage_ns(const struct role_row *row, struct why *why)
 	if ((row->flags & ROLE_IS_SELF_STARTED) != 0)
 		err = namespaces_enter(why);
 	if (err == 0)
-		err = namespaces_forbid(why);
+		err = stage_ns_forbid(why);
 	if (err == 0)
 		err = receipt_look(row, why);
 	if (err == 0) {

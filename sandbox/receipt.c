@@ -224,6 +224,8 @@ uint32_t receipt_must(enum role role)
 		must &= ~RECEIPT_LANDLOCK;
 	if (!mdwe_is_known())
 		must &= ~RECEIPT_NO_WX;
+	if ((role_get(role)->flags & ROLE_IS_FOREIGN) != 0)
+		must &= ~RECEIPT_ROOT_EMPTY; /* its root holds its files */
 	if ((role_get(role)->flags & ROLE_IS_SELF_STARTED) != 0)
 		must &= ~RECEIPT_FDS; /* it opens its own files, its row has none */
 	return must;

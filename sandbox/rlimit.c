@@ -31,6 +31,13 @@ static MUST_USE int limit_set(__rlimit_resource_t what, rlim_t value)
 	return setrlimit(what, &to) < 0 ? -errno : 0;
 }
 
+static rlim_t processes_max(const struct role_row *row)
+{
+	if ((row->flags & ROLE_IS_FOREIGN) != 0)
+		return LIMIT_FOREIGN_THREADS;
+	return (row->flags & ROLE_HAS_THREADS) != 0 ? LIMIT_VCPUS + 8 : 0;
+}
+
 static MUST_USE int limits_set(const struct role_row *row)
 {
 	const struct {
@@ -41,7 +48,7 @@ static MUST_USE int limits_set(const struct role_row *row)
 		{ RLIMIT_CORE, 0 },
 		{ RLIMIT_FSIZE, role_max_file_bytes(row) },
 		{ RLIMIT_AS, RLIM_INFINITY }, /* spawn set the hard limit, guest memory included */
-		{ RLIMIT_NPROC, (row->flags & ROLE_HAS_THREADS) != 0 ? LIMIT_VCPUS + 8 : 0 },
+		{ RLIMIT_NPROC, processes_max(row) },
 		{ RLIMIT_MEMLOCK, row->max_locked_bytes },
 		{ RLIMIT_MSGQUEUE, 0 },
 		{ RLIMIT_SIGPENDING, SIGNALS_MAX },

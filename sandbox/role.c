@@ -61,6 +61,9 @@ static const struct role_row roles[ROLE_COUNT] = {
 	[ROLE_SUPER] = { "super", "casemate", "casemate_t", { ROLE_FD_END },
 		ROLE_IS_SELF_STARTED | ROLE_WRITES_FILES, SUPER_FDS, AS_INHERITED, ANY_SPACE,
 		&seccomp_super },
+	/* A pool of 64 threads, each with a stack, and what it caches of a disk. */
+	[ROLE_FOREIGN] = { "foreign", "casemate-foreign", "casemate_foreign_t", { ROLE_FD_CHAN },
+		ROLE_WRITES_FILES | ROLE_IS_FOREIGN, 256, 0, MONITOR_SPACE, &seccomp_foreign },
 	[ROLE_TEST] = { "test", "sandbox-child", "casemate_test_t",
 		{ ROLE_FD_CHAN, ROLE_FD_FILE, ROLE_FD_FOLDER }, ROLE_WRITES_FILES, 32, 0,
 		SMALL_SPACE, &seccomp_test },

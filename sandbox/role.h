@@ -25,6 +25,7 @@ enum role {
 	ROLE_OWNER,  /* casemate-owner: a SEV launch's measurement to the guest owner's broker */
 	ROLE_BROKER, /* casemate-broker: started by a person, enters its sandbox by itself */
 	ROLE_SUPER,  /* casemate run, once its guest runs (sandbox_narrow()); never spawned */
+	ROLE_FOREIGN, /* casemate-foreign: becomes a program of another make (foreign.h) */
 	ROLE_TEST,   /* tests/proc only */
 	ROLE_COUNT
 };
@@ -44,6 +45,7 @@ enum role_fd {
 #define ROLE_RUNS_AS_OWNER   0x4u /* uid of the folder's owner instead of one of its own */
 #define ROLE_HAS_THREADS     0x8u /* may have threads when the filter is loaded (vCPUs) */
 #define ROLE_HAS_NETWORK     0x10u /* stays in the host's network namespace; its filter says how far */
+#define ROLE_IS_FOREIGN      0x20u /* becomes another program: threads, and files in its root */
 
 struct seccomp_filter; /* sandbox/seccomp_filter.h, compiled from policy/seccomp/NAME.syscalls */
 

@@ -41,6 +41,9 @@ MUST_USE int sandbox_start(enum role role, struct why *why);
  */
 MUST_USE int sandbox_prepare(enum role role, struct why *why);
 
+/* For foreign_jail.c, which has a stage of its own for the root: nothing is left but the filter. */
+void sandbox_note_prepared(void);
+
 /*
  * All stages (those sandbox_prepare() did are not repeated), each proven: `/` is empty, CapEff is
  * zero, the filter answers the canary. Any failure is final: the caller must end with it.

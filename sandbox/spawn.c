@@ -232,8 +232,8 @@ static MUST_USE int ids_choose(struct order *o, struct why *why)
 	o->gid = getegid();
 	if (!o->is_root)
 		return 0;
-	o->uid = ids_pick(slot++);
-	o->gid = o->uid;
+	o->uid = o->place->uid != 0 ? o->place->uid : ids_pick(slot++);
+	o->gid = o->place->uid != 0 ? o->place->gid : o->uid;
 	for (unsigned int i = 0; i < role_count_fds(o->row); i++) {
 		if (o->row->fds[i] != ROLE_FD_FOLDER || (o->row->flags & ROLE_RUNS_AS_OWNER) == 0)
 			continue;

@@ -49,6 +49,8 @@ struct spawn_place {
 		*label; /* SELinux context its program is executed in; NULL: as the policy says */
 	const char *socket_label; /* of its channel; NULL: as the policy says */
 	uint64_t guest_bytes;     /* guest memory it may map beyond its row's own; RLIMIT_AS */
+	uint32_t uid; /* whose it is, with gid; 0: ids of its own. Only a parent that is root can */
+	uint32_t gid;
 };
 
 #define SPAWN_PLACE_NONE ((struct spawn_place){ .cgroup_fd = -1 })

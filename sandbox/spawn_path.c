@@ -12,7 +12,7 @@
 /* Where programs lie in a build tree; the place of a folder is its place in the source tree. */
 static const char *const build_folders[] = { "policy", "attest", "attest/ledger", "attest/broker",
 	"attest/agent", "attest/endorse", "attest/owner", "vmm/monitor", "vmm/device", "vmm/super",
-	"vmm/quote", "vtpm", "sev/sim", "tests" };
+	"vmm/quote", "vtpm", "sandbox", "sev/sim", "tests" };
 
 #define BUILD_DEPTH 4 /* folders from a program up to the root of the build tree, at most */
 

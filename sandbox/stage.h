@@ -23,6 +23,14 @@ MUST_USE int stage_fds(const struct role_row *row, struct why *why);
  */
 MUST_USE int stage_ns(const struct role_row *row, struct why *why);
 
+/*
+ * ns.c, the parts of it that a foreign program's root is made with as well (foreign_jail.c). /proc is
+ * the one folder that must exist: the new root is mounted over it and pivoted to.
+ */
+#define STAGE_NEW_ROOT "/proc"
+MUST_USE int stage_ns_forbid(struct why *why); /* no user namespace below this one */
+MUST_USE int stage_ns_pivot(void);             /* what is mounted at STAGE_NEW_ROOT becomes `/` */
+
 /* ids.c: for a self-started program that is root: another uid, no groups. Before stage_ns(). */
 MUST_USE int stage_ids(const struct role_row *row, struct why *why);
 
@@ -52,6 +60,15 @@ uint32_t landlock_abi(void); /* of the kernel; 0: it has none */
  */
 MUST_USE int stage_landlock_narrow(
 	const struct role_row *row, const int *folders, unsigned int n_folders, struct why *why);
+
+/* landlock.c: as stage_landlock(), but these files and folders may be read, some executed or written to. */
+struct stage_file {
+	const char *path;
+	bool may_exec;
+	bool may_write;
+};
+MUST_USE int stage_landlock_files(const struct role_row *row, const struct stage_file *files,
+	unsigned int n_files, struct why *why);
 
 /*
  * seccomp.c: the role's filter; then the canary must answer. For all threads, unless the role has
