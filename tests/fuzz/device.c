@@ -72,7 +72,7 @@ static int memory_make(off_t size, int seals)
 	int fd = memfd_create("fuzz", MFD_CLOEXEC | MFD_ALLOW_SEALING);
 
 	if (fd < 0 || ftruncate(fd, size) < 0 || fcntl(fd, F_ADD_SEALS, seals) < 0)
-		abort();
+		finding("no process to test");
 	return fd;
 }
 
@@ -81,7 +81,7 @@ static void fds_make(void)
 	int pair[2];
 
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0)
-		abort();
+		finding("no process to test");
 	(void)close(pair[1]);
 	run.fds[FD_EVENT] = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	run.fds[FD_MEMORY] = fcntl(run.front.mem_fd, F_DUPFD_CLOEXEC, 0);
@@ -143,7 +143,7 @@ void device_settle(void)
 
 	for (int i = 0; i < STEPS_MAX && !run.loop->is_stopped && poll(&p, 1, 0) == 1; i++) {
 		if (loop_step(run.loop, 0) < 0)
-			abort();
+			finding("no process to test");
 		memory_flip();
 	}
 }
@@ -385,7 +385,7 @@ int __wrap_loop_run(struct loop *loop)
 	for (int i = 0; i < 8 && !loop->is_stopped; i++)
 		device_settle();
 	if (!loop->is_stopped)
-		abort();
+		finding("it lives on without its monitor");
 	return loop->result;
 }
 
@@ -396,11 +396,11 @@ static void config_send(void)
 	unsigned int n = 1 + run.d->config(config, fds + 1);
 
 	if (front_open(&run.front, NULL, &fds[0]) < 0)
-		abort();
+		finding("no process to test");
 	if ((run.flags & FLAG_CONFIG) != 0)
 		rd_copy(&run.in, config, MIN(run.d->config_len, run.in.left));
 	if (chan_send(&run.super, SUP_MSG_CONFIG, config, run.d->config_len, fds, n) < 0)
-		abort();
+		finding("no process to test");
 	for (unsigned int i = 0; i < n; i++)
 		fd_drop(&fds[i]);
 }
@@ -416,7 +416,7 @@ void device_fuzz(const struct device_fuzz *d, const uint8_t *data, size_t size)
 	run.in = rd_of(data, size);
 	run.flags = rd_u8(&run.in);
 	if (chan_pair(chans) < 0 || chan_open(&run.super, chans[0]) < 0)
-		abort();
+		finding("no process to test");
 	run.child_fd = chans[1];
 	config_send();
 	fds_make();
@@ -428,7 +428,7 @@ void device_fuzz(const struct device_fuzz *d, const uint8_t *data, size_t size)
 	if (d->end != NULL)
 		d->end();
 	if (fds_count() != before)
-		abort(); /* a descriptor leaked */
+		finding("a descriptor leaked, or one that was not theirs is closed");
 	if (guard_count() != 0)
-		abort(); /* a mapping leaked */
+		finding("a mapping leaked");
 }

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
 
@@ -20,6 +21,12 @@ void *__real_mmap64(void *at, size_t len, int prot, int flags, int fd, off_t off
 int __real_munmap(void *at, size_t len);
 void *__wrap_mmap64(void *at, size_t len, int prot, int flags, int fd, off_t offset);
 int __wrap_munmap(void *at, size_t len);
+
+void finding(const char *text)
+{
+	fprintf(stderr, "finding: %s\n", text);
+	abort();
+}
 
 unsigned int guard_count(void)
 {
@@ -39,7 +46,7 @@ void *__wrap_mmap64(void *at, size_t len, int prot, int flags, int fd, off_t off
 	while (i < GUARDED_MAX && guarded[i].at != NULL)
 		i++;
 	if (i == GUARDED_MAX)
-		abort(); /* mappings leak */
+		finding("mappings leak");
 	uint8_t *room = __real_mmap64(NULL, len + 2 * PAGE_BYTES, PROT_NONE,
 		MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	if (room == MAP_FAILED)
@@ -62,7 +69,7 @@ int __wrap_munmap(void *at, size_t len)
 		if (guarded[i].at != at || at == NULL)
 			continue;
 		if (guarded[i].len != len)
-			abort(); /* ours are released whole */
+			finding("a mapping is released in part");
 		guarded[i].at = NULL;
 		return __real_munmap((uint8_t *)at - PAGE_BYTES, len + 2 * PAGE_BYTES);
 	}

@@ -453,8 +453,6 @@ static void caps_add(struct vdev *v)
 
 static MUST_USE int events_open(struct vdev *v)
 {
-	for (unsigned int i = 0; i < FRONT_QUEUES_MAX; i++)
-		v->vqs[i].kick_fd = v->vqs[i].call_fd = -1;
 	for (unsigned int i = 0; i < v->front.n_queues; i++) {
 		v->vqs[i].kick_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 		v->vqs[i].call_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
@@ -492,6 +490,8 @@ int mon_virtio_pci_init(struct vdev *v, unsigned int index, uint32_t device_type
 	v->regs = (struct bus_dev){ regs_read, regs_write };
 	v->msix = (struct bus_dev){ msix_read, msix_write };
 	v->gsi_base = GSI_FIRST + index * FRONT_QUEUES_MAX;
+	for (unsigned int i = 0; i < FRONT_QUEUES_MAX; i++)
+		v->vqs[i].kick_fd = v->vqs[i].call_fd = -1;
 	int err = mon_front_open(&v->front, device_type, socket_fd, memory, loop,
 		&(struct front_events){ front_broke, front_died, v }, why);
 	if (err < 0)
