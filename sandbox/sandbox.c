@@ -55,11 +55,6 @@ void sandbox_note_prepared(void)
 	is_prepared = true;
 }
 
-void sandbox_note_prepared(void)
-{
-	is_prepared = true;
-}
-
 /* Nobody waits for a receipt of a program that started itself: it reads its own. */
 static MUST_USE int own_check(const struct role_row *row, uint32_t must, struct why *why)
 {
