@@ -16,6 +16,7 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
 #include "base/fd.h"
@@ -25,6 +26,7 @@
 	(CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWNS | CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWCGROUP)
 #define ATTR_EXEC       "/proc/thread-self/attr/exec"
 #define ATTR_SOCKCREATE "/proc/thread-self/attr/sockcreate"
+#define XATTR_LABEL     "security.selinux"
 #define EXEC_FAILED     126 /* exit status of a child that never became its program */
 
 /* What the child needs between clone and exec; made before, so that it only makes calls. */
@@ -309,6 +311,12 @@ static MUST_USE int pipes_open(struct spawn_child *c, const struct spawn_place *
 		return why_set(why, -errno, "cannot make a pipe: %s", strerrordesc_np(errno));
 	c->log_fd = log[0];
 	*ret_log = log[1];
+	/* A pipe has its maker's whole range, which a process of one guest has not. */
+	if (place->socket_label != NULL &&
+		fsetxattr(log[1], XATTR_LABEL, place->socket_label,
+			strlen(place->socket_label) + 1, 0) < 0)
+		return why_set(why, -errno, "cannot label a pipe %s: %s", place->socket_label,
+			strerrordesc_np(errno));
 	if (fcntl(chan[0], F_SETFL, O_NONBLOCK) < 0 || fcntl(log[0], F_SETFL, O_NONBLOCK) < 0)
 		return why_set(why, -errno, "fcntl: %s", strerrordesc_np(errno));
 	return 0;

@@ -292,6 +292,15 @@ void svirt_sockets_end(struct svirt *s)
 		log_err("sockets keep the label of %s", s->guest);
 }
 
+int svirt_label_pipe(struct svirt *s, int fd, struct why *why)
+{
+	int err = s != NULL ? s->os->write_label(fd, s->socket_label) : 0;
+
+	return err < 0 ? why_set(why, err, "cannot label a pipe %s: %s", s->socket_label,
+				 strerrordesc_np(-err))
+		       : 0;
+}
+
 /* ---- objects --------------------------------------------------------------------------------- */
 
 static bool has_categories(const char *label)

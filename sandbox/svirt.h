@@ -76,6 +76,9 @@ const char *svirt_socket_label(const struct svirt *s);
 MUST_USE int svirt_sockets_begin(struct svirt *s, struct why *why);
 void svirt_sockets_end(struct svirt *s);
 
+/* The same for a pipe that was made: it has its maker's whole range, which the guest has not. */
+MUST_USE int svirt_label_pipe(struct svirt *s, int fd, struct why *why);
+
 /*
  * Label what is behind fd. path is for the journal and for messages: at restoration it must still
  * lead to the same device and inode. Objects on file systems without labels are left alone, with a

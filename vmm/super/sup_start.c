@@ -20,8 +20,14 @@ static MUST_USE int device_pair(struct sup_guest *g, enum mon_device device, int
 
 	if (d->n == LIMIT_DEVICES)
 		return -ERANGE;
+	int err = svirt_sockets_begin(g->confine->svirt, NULL);
+	if (err < 0)
+		return err;
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0)
-		return -errno;
+		err = -errno;
+	svirt_sockets_end(g->confine->svirt);
+	if (err < 0)
+		return err;
 	d->kinds[d->n] = (uint32_t)device;
 	d->fronts[d->n++] = pair[0];
 	*ret_back = pair[1];
@@ -84,6 +90,11 @@ static MUST_USE int console_start(struct sup_guest *g, struct why *why)
 	g->console_in = in[1];
 	if (fcntl(out[0], F_SETFL, O_NONBLOCK) < 0 || fcntl(in[1], F_SETFL, O_NONBLOCK) < 0)
 		return why_set(why, -errno, "cannot set up a pipe: %s", strerrordesc_np(errno));
+	int err = svirt_label_pipe(g->confine->svirt, out_write, why);
+	if (err == 0)
+		err = svirt_label_pipe(g->confine->svirt, in_read, why);
+	if (err < 0)
+		return err;
 	int fds[2] = { out_write, in_read };
 	return device_start(g, ROLE_DEV_CONSOLE, MON_DEVICE_CONSOLE, "", NULL, 0, fds, 2, why);
 }
@@ -122,7 +133,11 @@ static MUST_USE int quote_start(struct sup_guest *g, struct why *why)
 
 	if (g->plan->qgs[0] == 0)
 		return 0;
-	int err = chan_pair(pair);
+	int err = svirt_sockets_begin(g->confine->svirt, why);
+	if (err < 0)
+		return err;
+	err = chan_pair(pair);
+	svirt_sockets_end(g->confine->svirt);
 	if (err < 0)
 		return why_set(why, err, "cannot make a channel: %s", strerrordesc_np(-err));
 	AUTO(fd) int end = pair[1];
