@@ -38,9 +38,10 @@
 /* One copy out of the firmware's configuration store: OVMF asks for 1 MiB at a time; the loop thread
  * serves nobody else meanwhile. */
 #define LIMIT_FWCFG_COPY_BYTES (16u << 20)
-/* Lines of the firmware's debug port: all of a verbose boot's beginning, then a few every second. */
-#define LIMIT_DEBUG_LINES       400u
-#define LIMIT_DEBUG_LINES_PER_S 20u
+/* Lines of the firmware's debug port, at once and every second: half of what the supervisor prints of
+ * the monitor's (SUP_LOG_BURST), so that a guest cannot silence the monitor's own. */
+#define LIMIT_DEBUG_LINES       50u
+#define LIMIT_DEBUG_LINES_PER_S 5u
 
 /* Secret of a SEV launch: OVMF's area for it is 3 KiB (0x810000, 0xC00). */
 #define LIMIT_SEV_SECRET_BYTES 3072u
@@ -307,12 +308,15 @@
 
 /* --- ledger --------------------------------------------------------------------------------- */
 
-/* One entry: the longest strings of a message, every byte escaped to six, are 6.1 KiB. */
-#define LIMIT_LEDGER_ENTRY_BYTES 8192u
+/* Sandbox receipts of one entry: a guest's processes (LIMIT_DEVICES and four), and one to spare. */
+#define LIMIT_LEDGER_RECEIPTS 16u
+/* One entry: the longest strings of a message, every byte escaped to six, are 6.1 KiB; 16 receipts of
+ * at most 744 bytes, 11.7 KiB. */
+#define LIMIT_LEDGER_ENTRY_BYTES 20480u
 /* Entries of one ledger: three levels of tiles; at ten a minute, three years. */
 #define LIMIT_LEDGER_ENTRIES 0xffffffu
 /* A signed note from elsewhere: 16 signatures of the largest kind there is, ML-DSA-44. */
 #define LIMIT_LEDGER_NOTE_BYTES 65536u
 #define LIMIT_LEDGER_SIGNATURES 16u
 /* A proof: an entry in base 64, 24 hashes, a signed note. */
-#define LIMIT_LEDGER_PROOF_BYTES 81920u
+#define LIMIT_LEDGER_PROOF_BYTES 98304u

@@ -5,6 +5,7 @@
 
 #include "base/opts.h"
 #include "base/rd.h"
+#include "sandbox/receipt.h"
 
 #define NS_PER_SECOND   1000000000u
 #define SECONDS_PER_DAY 86400u
@@ -114,6 +115,37 @@ static void digest_print(struct wr *w, const uint8_t *digest, size_t len)
 	wr_u8(w, '"');
 }
 
+/* A text that may be missing. */
+static void optional_print(struct wr *w, const char *s)
+{
+	if (s[0] != 0)
+		string_print(w, s);
+	else
+		wr_str(w, "null");
+}
+
+static void receipt_print(struct wr *w, const struct entry_receipt *r)
+{
+	const char *before = "";
+
+	wr_str(w, "{\"process\":");
+	string_print(w, r->process);
+	wr_printf(w, ",\"uid\":%u,\"filter\":\"", r->uid);
+	wr_hex(w, r->filter, sizeof r->filter);
+	wr_str(w, "\",\"label\":");
+	optional_print(w, r->label);
+	wr_str(w, ",\"cgroup\":");
+	optional_print(w, r->cgroup);
+	wr_str(w, ",\"held\":[");
+	for (unsigned int i = 0; 1u << i <= RECEIPT_ALL; i++) {
+		if ((r->held & 1u << i) == 0)
+			continue;
+		wr_printf(w, "%s\"%s\"", before, receipt_bit_name(i));
+		before = ",";
+	}
+	wr_str(w, "]}");
+}
+
 int entry_print(const struct entry *e, struct wr *w)
 {
 	wr_str(w, "{\"schema\":\"" ENTRY_SCHEMA "\",\"time\":\"");
@@ -127,13 +159,14 @@ int entry_print(const struct entry *e, struct wr *w)
 	wr_str(w, ",\"evidence_sha256\":");
 	digest_print(w, e->evidence_hash, sizeof e->evidence_hash);
 	wr_str(w, ",\"resource\":");
-	if (e->resource[0] != 0)
-		string_print(w, e->resource);
-	else
-		wr_str(w, "null");
+	optional_print(w, e->resource);
 	wr_str(w, ",\"text\":");
 	string_print(w, e->text);
-	wr_u8(w, '}');
+	for (unsigned int i = 0; i < e->n_receipts; i++) {
+		wr_str(w, i == 0 ? ",\"sandbox\":[" : ",");
+		receipt_print(w, &e->receipts[i]);
+	}
+	wr_str(w, e->n_receipts > 0 ? "]}" : "}");
 	return wr_check(w);
 }
 
@@ -265,6 +298,75 @@ static uint64_t time_parse(struct rd *r)
 	return s * NS_PER_SECOND + ns;
 }
 
+static void optional_parse(struct rd *r, char *ret, size_t size)
+{
+	if (starts_with(r, "null"))
+		rd_skip(r, 4);
+	else
+		string_parse(r, ret, size);
+}
+
+/* The names in the order of their bits; any other order does not survive being written again. */
+static uint32_t held_parse(struct rd *r)
+{
+	uint32_t held = 0;
+	char name[32] = "";
+
+	want(r, "[");
+	while (rd_check(r) == 0 && !starts_with(r, "]")) {
+		unsigned int bit = 0;
+		if (held != 0)
+			want(r, ",");
+		string_parse(r, name, sizeof name);
+		while (1u << bit <= RECEIPT_ALL && strcmp(name, receipt_bit_name(bit)) != 0)
+			bit++;
+		if (1u << bit > RECEIPT_ALL)
+			rd_fail(r);
+		held |= 1u << bit;
+	}
+	want(r, "]");
+	return held;
+}
+
+static void receipt_parse(struct rd *r, struct entry_receipt *ret)
+{
+	char hex[2 * sizeof ret->filter + 1] = "";
+
+	want(r, "{\"process\":");
+	string_parse(r, ret->process, sizeof ret->process);
+	want(r, ",\"uid\":");
+	uint64_t uid = number_parse(r);
+	ret->uid = (uint32_t)uid;
+	if (uid > UINT32_MAX)
+		rd_fail(r);
+	want(r, ",\"filter\":\"");
+	rd_copy(r, hex, sizeof hex - 1);
+	want(r, "\",\"label\":");
+	if (rd_check(r) == 0 && opts_parse_hex(hex, ret->filter, sizeof ret->filter) < 0)
+		rd_fail(r);
+	optional_parse(r, ret->label, sizeof ret->label);
+	want(r, ",\"cgroup\":");
+	optional_parse(r, ret->cgroup, sizeof ret->cgroup);
+	want(r, ",\"held\":");
+	ret->held = held_parse(r);
+	want(r, "}");
+}
+
+static void receipts_parse(struct rd *r, struct entry *e)
+{
+	want(r, ",\"sandbox\":[");
+	do {
+		if (e->n_receipts == LIMIT_LEDGER_RECEIPTS) {
+			rd_fail(r);
+			return;
+		}
+		if (e->n_receipts > 0)
+			want(r, ",");
+		receipt_parse(r, &e->receipts[e->n_receipts++]);
+	} while (rd_check(r) == 0 && starts_with(r, ","));
+	want(r, "]");
+}
+
 static void fields_parse(struct rd *r, struct entry *e, char *event, size_t event_size)
 {
 	want(r, "{\"schema\":\"" ENTRY_SCHEMA "\",\"time\":\"");
@@ -282,12 +384,11 @@ static void fields_parse(struct rd *r, struct entry *e, char *event, size_t even
 	want(r, ",\"evidence_sha256\":");
 	digest_parse(r, e->evidence_hash, sizeof e->evidence_hash);
 	want(r, ",\"resource\":");
-	if (starts_with(r, "null"))
-		rd_skip(r, 4);
-	else
-		string_parse(r, e->resource, sizeof e->resource);
+	optional_parse(r, e->resource, sizeof e->resource);
 	want(r, ",\"text\":");
 	string_parse(r, e->text, sizeof e->text);
+	if (starts_with(r, ","))
+		receipts_parse(r, e);
 	want(r, "}");
 }
 
@@ -343,5 +444,38 @@ int entry_of_wire(const struct wire_ledger_entry *wire, struct entry *ret, struc
 	memcpy(e.launch_digest, wire->launch_digest, sizeof e.launch_digest);
 	memcpy(e.evidence_hash, wire->evidence_hash, sizeof e.evidence_hash);
 	*ret = e;
+	return 0;
+}
+
+/* Ours and the kernel's words: nothing in them needs an escape, so that many fit an entry. */
+static bool is_plain(const char *text, size_t size)
+{
+	size_t len = strnlen(text, size);
+
+	for (size_t i = 0; i < len; i++)
+		if (text[i] < 0x20 || text[i] > 0x7e || text[i] == '"' || text[i] == '\\')
+			return false;
+	return len < size;
+}
+
+int entry_add_receipt(struct entry *e, const struct wire_ledger_receipt *wire, struct why *why)
+{
+	if (e->n_receipts == LIMIT_LEDGER_RECEIPTS)
+		return why_set(why, -EMSGSIZE, "ledger entry: more than %u receipts",
+			LIMIT_LEDGER_RECEIPTS);
+	if (!is_plain(wire->process, sizeof wire->process) ||
+		!is_plain(wire->label, sizeof wire->label) ||
+		!is_plain(wire->cgroup, sizeof wire->cgroup) || wire->process[0] == 0)
+		return why_set(why, -EBADMSG, "ledger entry: a receipt with a bad text");
+	if ((le32_get(wire->held) & ~RECEIPT_ALL) != 0)
+		return why_set(why, -EBADMSG, "ledger entry: a receipt with unknown bits");
+	struct entry_receipt *r = &e->receipts[e->n_receipts++];
+	memset(r, 0, sizeof *r);
+	r->uid = le32_get(wire->uid);
+	r->held = le32_get(wire->held);
+	memcpy(r->filter, wire->filter, sizeof r->filter);
+	(void)stpcpy(r->process, wire->process);
+	(void)stpcpy(r->label, wire->label);
+	(void)stpcpy(r->cgroup, wire->cgroup);
 	return 0;
 }

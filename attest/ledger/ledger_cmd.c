@@ -16,6 +16,7 @@
 #include "base/log.h"
 #include "base/opts.h"
 #include "base/wr.h"
+#include "sandbox/receipt.h"
 
 #define JSON_MAX 4096u /* a report: two names, two hashes, one why */
 
@@ -201,6 +202,26 @@ static void text_print(const char *text)
 		putchar(*text < 0x20 || *text > 0x7e ? '?' : *text);
 }
 
+/* One process: what it proved, and first what it did not. */
+static void receipt_print_text(const struct entry_receipt *r)
+{
+	uint32_t missing = RECEIPT_ALL & ~r->held;
+
+	printf("        %-9s ", "sandbox");
+	text_print(r->process);
+	printf("  uid %u  filter ", r->uid);
+	for (size_t i = 0; i < sizeof r->filter; i++)
+		printf("%02x", r->filter[i]);
+	for (unsigned int i = 0; 1u << i <= RECEIPT_ALL; i++)
+		if ((missing & 1u << i) != 0)
+			printf("  not %s", receipt_bit_name(i));
+	printf("  ");
+	text_print(r->label[0] != 0 ? r->label : "no label");
+	printf("  ");
+	text_print(r->cgroup[0] != 0 ? r->cgroup : "no cgroup");
+	putchar('\n');
+}
+
 static void entry_print_text(
 	void *owner, uint64_t index, const struct entry *e, const struct tile_entry *bytes)
 {
@@ -223,6 +244,8 @@ static void entry_print_text(
 		text_print(e->resource);
 		putchar('\n');
 	}
+	for (unsigned int i = 0; i < e->n_receipts; i++)
+		receipt_print_text(&e->receipts[i]);
 }
 
 struct json_list {

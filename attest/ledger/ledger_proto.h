@@ -18,6 +18,8 @@ enum ledger_msg {
 	LEDGER_MSG_ENTRY = 16, /* -> writer: struct wire_ledger_entry */
 	LEDGER_MSG_DONE =
 		17, /* writer ->: struct wire_ledger_done, after the entry is on the disk */
+	LEDGER_MSG_RECEIPT =
+		18, /* -> writer: struct wire_ledger_receipt, for the next entry; not answered */
 };
 
 enum ledger_event {
@@ -49,6 +51,17 @@ struct wire_ledger_entry {
 	char text[400]; /* a sentence for people: verdict, first failing row, how it ended */
 };
 WIRE_SIZE(struct wire_ledger_entry, 1144);
+
+/* How one process of the guest proved that it is confined (sandbox/receipt.h), in short. */
+struct wire_ledger_receipt {
+	char process[LIMIT_ID_BYTES + 16]; /* "dev-blk data" */
+	le32 uid;
+	le32 held;                      /* RECEIPT_* */
+	uint8_t filter[8];              /* first bytes of the filter's SHA-256 */
+	char label[LIMIT_LABEL_BYTES];  /* SELinux context; empty: none */
+	char cgroup[LIMIT_LABEL_BYTES]; /* its leaf, from "/casemate/" on; empty: none */
+};
+WIRE_SIZE(struct wire_ledger_receipt, LIMIT_ID_BYTES + 32 + 2 * LIMIT_LABEL_BYTES);
 
 struct wire_ledger_done {
 	le32 cookie;

@@ -22,6 +22,8 @@ struct writer {
 	struct loop loop;
 	struct src src;
 	struct ledger *ledger;
+	struct entry next; /* receipts that came for it */
+	int next_err;      /* what is wrong with them */
 };
 
 static MUST_USE int entry_take(void *owner, struct msg *m)
@@ -35,6 +37,12 @@ static MUST_USE int entry_take(void *owner, struct msg *m)
 	memcpy(&wire, m->buf, sizeof wire);
 	int err = entry_of_wire(&wire, &entry, &why);
 	if (err == 0)
+		err = w->next_err;
+	entry.n_receipts = w->next.n_receipts;
+	memcpy(entry.receipts, w->next.receipts, sizeof entry.receipts);
+	memset(&w->next, 0, sizeof w->next);
+	w->next_err = 0;
+	if (err == 0)
 		err = ledger_append(w->ledger, &entry, &index, &why);
 	if (err < 0)
 		log_info("entry not written: %s",
@@ -47,6 +55,21 @@ static MUST_USE int entry_take(void *owner, struct msg *m)
 	return chan_send(&w->chan, LEDGER_MSG_DONE, &done, sizeof done, NULL, 0);
 }
 
+/* Kept for the entry that follows, which says what became of it. */
+static MUST_USE int receipt_take(void *owner, struct msg *m)
+{
+	struct writer *w = owner;
+	struct wire_ledger_receipt wire;
+	struct why why = { 0 };
+
+	memcpy(&wire, m->buf, sizeof wire);
+	int err = entry_add_receipt(&w->next, &wire, &why);
+	if (err < 0)
+		log_info("receipt not taken: %s", why_text(&why, err));
+	w->next_err = w->next_err < 0 ? w->next_err : err;
+	return 0;
+}
+
 static MUST_USE int stop_take(void *owner, struct msg *m)
 {
 	struct writer *w = owner;
@@ -55,13 +78,15 @@ static MUST_USE int stop_take(void *owner, struct msg *m)
 	return 0;
 }
 
-#define ENTRY_BYTES sizeof(struct wire_ledger_entry)
+#define ENTRY_BYTES   sizeof(struct wire_ledger_entry)
+#define RECEIPT_BYTES sizeof(struct wire_ledger_receipt)
 
 /* clang-format off */
 static const struct rule rules[] = {
 	/*                    in states    length                    fds   once   */
 	[SUP_MSG_STOP]     = { IN(W_READY), 0,           0,           0, 0, true,  stop_take },
 	[LEDGER_MSG_ENTRY] = { IN(W_READY), ENTRY_BYTES, ENTRY_BYTES, 0, 0, false, entry_take },
+	[LEDGER_MSG_RECEIPT] = { IN(W_READY), RECEIPT_BYTES, RECEIPT_BYTES, 0, 0, false, receipt_take },
 };
 /* clang-format on */
 
@@ -124,9 +149,11 @@ static MUST_USE int writer_open(struct writer *w, struct why *why)
 
 int ledger_serve(void)
 {
-	struct writer w = { .chan = { .fd = -1 }, .loop = { .epoll_fd = -1 } };
+	static struct writer w; /* too large for a stack */
 	struct why why = { 0 };
 
+	w.chan.fd = -1;
+	w.loop.epoll_fd = -1;
 	int err = child_start(ROLE_LEDGER, &w.chan, &why);
 	if (err == 0 && OPENSSL_init_crypto(OPENSSL_INIT_NO_LOAD_CONFIG, NULL) != 1)
 		err = -ENOMEM;

@@ -17,6 +17,7 @@
 #include "base/fd.h"
 #include "base/log.h"
 #include "sandbox/child.h"
+#include "sandbox/receipt.h"
 #include "sandbox/sandbox.h"
 #include "vmm/super/sup_proto.h"
 
@@ -72,6 +73,35 @@ static void ended_send(uint32_t how, uint32_t status)
 		_exit(9);
 }
 
+/* Say READY, with a receipt that is wrong in one place where the script says so. */
+static int ready_send(void)
+{
+	struct wire_receipt r;
+
+	memcpy(&r, receipt_get(), sizeof r);
+	if (is_script("receipt-none"))
+		return chan_send(&chan, SUP_MSG_READY, NULL, 0, NULL, 0);
+	if (is_script("receipt-short"))
+		return chan_send(&chan, SUP_MSG_READY, &r, sizeof r - 1, NULL, 0);
+	if (is_script("receipt-uid"))
+		r.uid = le32_of(12345);
+	if (is_script("receipt-held"))
+		r.held = le32_of(le32_get(r.held) & ~RECEIPT_NO_CAPS);
+	if (is_script("receipt-role"))
+		r.role = le32_of(ROLE_TEST);
+	if (is_script("receipt-net")) /* nobody has it; the supervisor looks for itself */
+		r.ns[RECEIPT_NS_NET] = le64_of(1);
+	if (is_script("receipt-threads"))
+		r.n_threads = le32_of(7);
+	if (is_script("receipt-label"))
+		memcpy(r.label, "u:r:somebody_t:s0", 18);
+	if (is_script("receipt-cgroup"))
+		memset(r.cgroup, 'x', sizeof r.cgroup);
+	if (is_script("receipt-limits"))
+		r.max_fds = le64_of(UINT64_MAX);
+	return chan_send(&chan, SUP_MSG_READY, &r, sizeof r, NULL, 0);
+}
+
 /* After READY: the one thing that is wrong with us. */
 static void misbehave(void)
 {
@@ -90,7 +120,7 @@ static void misbehave(void)
 	if (is_script("long"))
 		err = chan_send(&chan, SUP_MSG_READY, big, sizeof big, NULL, 0);
 	if (is_script("ready-twice"))
-		err = chan_send(&chan, SUP_MSG_READY, NULL, 0, NULL, 0);
+		err = child_send_ready(&chan);
 	if (is_script("connect-0"))
 		connect.index = le32_of(0);
 	if (is_script("connect-"))
@@ -185,8 +215,8 @@ static bool owner_answer(void)
 	if (is_asked)
 		memcpy(&measured, chan.in->buf, sizeof measured);
 	if (is_asked)
-		log_info("measured %02x, policy 0x%x", measured.hmac[31],
-			le32_get(measured.policy));
+		log_info(
+			"measured %02x, policy 0x%x", measured.hmac[31], le32_get(measured.policy));
 	if (is_asked && is_script("late")) /* when the launch has been given up */
 		return false;
 	secret.len = le32_of(is_script("long-secret") ? LIMIT_SEV_SECRET_BYTES + 1 : 48);
@@ -249,6 +279,10 @@ static MUST_USE int serve(void)
 			if (owner_answer())
 				return 0; /* that was all */
 			break;
+		case LEDGER_MSG_RECEIPT:
+			if (role != ROLE_LEDGER)
+				return -EBADMSG;
+			break;
 		case SUP_MSG_CONNECTED:
 			connected();
 			break;
@@ -306,7 +340,7 @@ int main(void)
 			err = chan_recv(&chan, true);
 	if (err == 0) {
 		launched_send();
-		err = child_send_ready(&chan);
+		err = ready_send();
 	}
 	if (err == 0 && role != ROLE_MONITOR && role != ROLE_MONITOR_SIM) {
 		if (script[0] != 0 && role != ROLE_LEDGER)

@@ -19,6 +19,7 @@
 #include "base/fd.h"
 #include "base/opts.h"
 #include "sandbox/child.h"
+#include "sandbox/receipt.h"
 #include "sandbox/spawn.h"
 #include "tests/unit/cm.h"
 
@@ -79,6 +80,11 @@ static void ready_wait(struct writer *w)
 	if (type == SUP_MSG_FAILED)
 		fail_msg("%s", ((struct wire_failed *)(void *)w->chan.in->buf)->text);
 	assert_int_equal(type, SUP_MSG_READY);
+	struct receipt_want want = receipt_want_of(&w->child, 0);
+	struct wire_receipt receipt;
+	struct why why = { 0 };
+	if (receipt_verify(&w->child, &want, w->chan.in->buf, w->chan.in->len, &receipt, &why) < 0)
+		fail_msg("%s", why.text);
 }
 
 /* Wait for the end of the process; its exit status. */
@@ -240,6 +246,34 @@ static void writer_waits_for_the_lock(void **state)
 	assert_int_equal(end_wait(&w), EXIT_YES);
 }
 
+/* Receipts go into the entry that follows, and into no other; a bad one spoils that entry alone. */
+static void receipts_go_into_the_next_entry(void **state)
+{
+	struct writer w;
+	struct wire_ledger_receipt r;
+	struct wire_ledger_entry e = entry_wire(1);
+	uint64_t before = size_read();
+	uint64_t index = 0;
+
+	writer_start(&w, ledger_path, key_path);
+	config_send(&w, ORIGIN);
+	ready_wait(&w);
+	memset(&r, 0, sizeof r);
+	(void)snprintf(r.process, sizeof r.process, "dev-rng");
+	r.held = le32_of(0x1fff);
+	for (unsigned int i = 0; i < LIMIT_LEDGER_RECEIPTS; i++)
+		assert_int_equal(chan_send(&w.chan, LEDGER_MSG_RECEIPT, &r, sizeof r, NULL, 0), 0);
+	assert_int_equal(entry_send(&w, &e, &index), 0);
+	assert_int_equal(entry_send(&w, &e, &index), 0);
+	r.held = le32_of(0x80000000u);
+	assert_int_equal(chan_send(&w.chan, LEDGER_MSG_RECEIPT, &r, sizeof r, NULL, 0), 0);
+	assert_int_equal(entry_send(&w, &e, &index), EBADMSG);
+	assert_int_equal(entry_send(&w, &e, &index), 0);
+	assert_int_equal(size_read(), before + 3);
+	chan_close(&w.chan);
+	assert_int_equal(end_wait(&w), EXIT_YES);
+}
+
 static void writer_refuses_an_entry_it_cannot_write_and_goes_on(void **state)
 {
 	struct writer w;
@@ -360,6 +394,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(two_writers_share_a_ledger),
 		cmocka_unit_test(writer_fills_a_tile),
 		cmocka_unit_test(writer_waits_for_the_lock),
+		cmocka_unit_test(receipts_go_into_the_next_entry),
 		cmocka_unit_test(writer_refuses_an_entry_it_cannot_write_and_goes_on),
 		cmocka_unit_test(malformed_message_ends_the_relation),
 		cmocka_unit_test(wrong_beginning_is_refused_with_its_reason),

@@ -583,7 +583,9 @@ def start_failure_of_each_role_has_one_cause(h):
         r = h.launch()
         file = "ledger: " if label == "ledger" else ""
         want(r, 3, f"casemate: {label}: {file}the fake was told to fail")
-        assert r.err.count("casemate: ") == 1, r.err
+        causes = [x for x in r.err.splitlines()
+                  if x.startswith("casemate: ") and "warning: confinement: " not in x]
+        assert len(causes) == 1, r.err
         assert "info: go" not in r.err
         h.script(program, "exit-early")
         want(h.launch(), 5, f"casemate: {label} ended with status 7 while")
@@ -832,6 +834,114 @@ def plan_opens_only_the_policy(h):
         text = f.read()
     for name in ("/dev/kvm", "kernel", "disk.img", "key.pem", '"ledger"'):
         assert name not in text, text
+    return None
+
+
+RECEIPTS = {
+    "none": "a message it may not send", "short": "a message it may not send",
+    "uid": "uid 12345 and gid", "held": "lacks what must hold here: no-capabilities",
+    "role": "its receipt is of role", "net": "net namespace", "threads": "threads",
+    "label": "label", "cgroup": "has no end", "limits": "RLIMIT_NOFILE",
+}
+
+
+@test
+def child_with_a_wrong_receipt_is_refused(h):
+    for what, text in RECEIPTS.items():
+        if what == "label" and not os.path.exists("/sys/fs/selinux/enforce"):
+            continue  # nobody can say what is right
+        for program in ("casemate-dev-rng", "casemate-ledger"):
+            h.script(program, "receipt-" + what)
+            r = h.launch()
+            assert r.status == 5, f"{what} of {program} is taken: {r.err}"
+            want(r, 5, text, CHILDREN_LABELS[program])
+            assert "info: go" not in r.err, r.err
+            h.script(program, "")
+            h.wait_empty()
+
+
+CHILDREN_LABELS = {"casemate-dev-rng": "dev-rng", "casemate-ledger": "ledger"}
+
+
+@test
+def show_prints_how_each_process_is_confined(h):
+    h.script("casemate-monitor", "run")
+    p = h.start("run", h.path("p.jsonc"))
+    wait_text(p.stderr, b"info: guest " + GUEST.encode() + b" runs")
+    r = h.run("show", GUEST, "--json")
+    want(r, 0)
+    guest = json.loads(r.out)
+    boxes = {b["process"]: b for b in guest["sandbox"]}
+    assert sorted(boxes) == ["dev-blk data", "dev-rng", "ledger", "monitor"], guest
+    pids = {name: pid for pid, name in h.processes()}
+    for label, box in boxes.items():
+        assert "seccomp" in box["held"] and "root-empty" in box["held"], box
+        assert len(box["filter_sha256"]) == 64 and set(box["filter_sha256"]) != {"0"}, box
+        program = "casemate-" + label.split()[0]
+        assert box["pid"] == int(pids[program]), (box, pids)
+        assert box["role"] == label.split()[0], box
+        with open(f"/proc/{box['pid']}/status", encoding="ascii") as f:
+            status = dict(x.split(":", 1) for x in f.read().splitlines())
+        assert int(status["Uid"].split()[0]) == box["uid"], box
+        if os.geteuid() == 0:
+            net = os.stat(f"/proc/{box['pid']}/ns/net").st_ino
+            assert box["namespaces"]["net"] == net, box
+    assert len({b["namespaces"]["mnt"] for b in boxes.values()}) == len(boxes), boxes
+    r = h.run("show", GUEST)
+    want(r, 0)
+    for text in ("dev-blk data: pid", "monitor: pid", "filter"):
+        assert text in r.out, r.out
+    want(h.run("stop", GUEST), 0)
+    p.communicate(timeout=60)
+
+
+def policy_host(h, **host):
+    """The policy with these keys under host."""
+    h.policy()
+    with open(h.path("p.jsonc"), encoding="utf-8") as f:
+        policy = json.load(f)
+    policy.setdefault("host", {}).update(host)
+    h.write("p.jsonc", json.dumps(policy).encode())
+
+
+@test
+def strict_host_is_refused_with_every_missing_wall(h):
+    policy_host(h, confinement="strict", limits={"cpu_percent": 150, "overhead_mib": 512})
+    r = h.launch("--plan", "--json")
+    want(r, 0)
+    box = json.loads(r.out)["confinement"]
+    assert box["demand"] == "strict" and box["landlock"] is True and box["selinux"] == "auto", box
+    assert box["limits"] == {"cpu_percent": 150, "overhead_mib": 512}, box
+    assert all(m["refused"] for m in box["missing"]), box
+    r = h.launch("--plan")
+    want(r, 0)
+    assert "confinement: strict" in r.out and "cpu_percent 150" in r.out, r.out
+    if not box["missing"]:
+        return "this host has every wall"
+    r = h.launch()
+    want(r, 4, "the policy demands a confinement this host cannot give")
+    assert box["missing"][0]["what"] in r.err and box["missing"][0]["fix"] in r.err, r.err
+    assert "info: go" not in r.err, r.err
+    return None
+
+
+@test
+def label_that_is_demanded_and_not_there_is_refused(h):
+    if os.path.exists("/sys/fs/selinux/enforce"):
+        return "this host has SELinux"
+    for label in ("required", "s0:c1,c2"):
+        policy_host(h, mac_label={"selinux": label})
+        want(h.launch(), 4, "SELinux is not enabled")
+        r = h.launch("--plan")
+        want(r, 0)
+        assert "SELinux label " + label in r.out and "refused (selinux)" in r.out, r.out
+    policy_host(h, mac_label={"selinux": "off"})
+    r = h.launch()
+    want(r, 0)
+    assert "SELinux" not in r.err, r.err
+    policy_host(h)
+    r = h.launch()
+    want(r, 0, "warning: confinement: no labels: SELinux is not enabled")
     return None
 
 

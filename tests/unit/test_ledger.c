@@ -549,6 +549,7 @@ static void times_are_written_as_the_calendar_says(void **state)
 static void longest_entry_fits_its_limit(void **state)
 {
 	struct entry e = { .event = LEDGER_LAUNCHED, .time_ns = 1, .serial = UINT64_MAX };
+	struct wire_ledger_receipt receipt;
 	struct entry again;
 	uint8_t buf[LIMIT_LEDGER_ENTRY_BYTES];
 	struct wr w = wr_of(buf, sizeof buf);
@@ -559,9 +560,101 @@ static void longest_entry_fits_its_limit(void **state)
 	memset(e.policy_hash, 1, sizeof e.policy_hash);
 	memset(e.launch_digest, 1, sizeof e.launch_digest);
 	memset(e.evidence_hash, 1, sizeof e.evidence_hash);
+	memset(&receipt, 'x', sizeof receipt);
+	receipt.process[sizeof receipt.process - 1] = 0;
+	receipt.label[sizeof receipt.label - 1] = 0;
+	receipt.cgroup[sizeof receipt.cgroup - 1] = 0;
+	receipt.held = le32_of(0x1fff);
+	while (e.n_receipts < LIMIT_LEDGER_RECEIPTS)
+		assert_int_equal(entry_add_receipt(&e, &receipt, NULL), 0);
 	assert_int_equal(entry_print(&e, &w), 0);
 	assert_int_equal(entry_parse(buf, w.len, &again, NULL), 0);
 	assert_memory_equal(&again, &e, sizeof e);
+}
+
+/* A launch with two processes' receipts. */
+static const char launch[] =
+	"{\"schema\":\"casemate/ledger-entry/1\",\"time\":\"2025-11-21T10:38:00.000000001Z\","
+	"\"event\":\"launched\",\"guest\":\"prod/payments\",\"serial\":7,"
+	"\"policy_sha256\":null,\"launch_digest\":null,\"evidence_sha256\":null,"
+	"\"resource\":null,\"text\":\"\",\"sandbox\":["
+	"{\"process\":\"dev-blk data\",\"uid\":1879048193,\"filter\":\"0123456789abcdef\","
+	"\"label\":\"system_u:system_r:casemate_dev_blk_t:s0:c1,c2\","
+	"\"cgroup\":\"/casemate/payments.7/dev-blk-data\",\"held\":[\"root-empty\",\"threads\"]},"
+	"{\"process\":\"monitor\",\"uid\":0,\"filter\":\"0000000000000000\",\"label\":null,"
+	"\"cgroup\":null,\"held\":[]}]}";
+
+static void receipts_of_a_launch_are_written_and_read_in_one_form(void **state)
+{
+	static const struct {
+		const char *from;
+		const char *to;
+	} cases[] = {
+		{ "\"held\":[]}]}", "\"held\":[]}],}" },
+		{ "\"held\":[]}]}", "\"held\":[]},]}" },
+		{ "\"held\":[]}]}", "\"held\":[]}}" },
+		{ "\"root-empty\",\"threads\"", "\"threads\",\"root-empty\"" },
+		{ "\"root-empty\",\"threads\"", "\"root-empty\",\"root-empty\"" },
+		{ "\"root-empty\",\"threads\"", "\"root-empty\" \"threads\"" },
+		{ "\"threads\"", "\"thread\"" },
+		{ "\"threads\"", "\"\"" },
+		{ "1879048193", "4294967296" },
+		{ "1879048193", "01" },
+		{ "0123456789abcdef", "0123456789ABCDEF" },
+		{ "0123456789abcdef", "0123456789abcde" },
+		{ "\"label\":null", "\"label\":\"\"" },
+		{ ",\"sandbox\":[", ",\"sandbox\":[]}x[" },
+		{ ",\"sandbox\":[", ",\"Sandbox\":[" },
+	};
+	static struct entry e;
+	static uint8_t buf[LIMIT_LEDGER_ENTRY_BYTES];
+	struct wr w = wr_of(buf, sizeof buf);
+
+	assert_int_equal(entry_parse(launch, strlen(launch), &e, NULL), 0);
+	assert_int_equal(e.n_receipts, 2);
+	assert_string_equal(e.receipts[0].process, "dev-blk data");
+	assert_int_equal(e.receipts[0].uid, 1879048193);
+	assert_int_equal(e.receipts[0].held, 0x1001);
+	assert_string_equal(e.receipts[1].label, "");
+	assert_int_equal(entry_print(&e, &w), 0);
+	assert_int_equal(w.len, strlen(launch));
+	assert_memory_equal(buf, launch, w.len);
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		char text[2048];
+		const char *at = strstr(launch, cases[i].from);
+		assert_non_null(at);
+		int n = snprintf(text, sizeof text, "%.*s%s%s", (int)(at - launch), launch,
+			cases[i].to, at + strlen(cases[i].from));
+		if (entry_parse(text, (size_t)n, &e, NULL) != -EBADMSG)
+			fail_msg("\"%s\" is taken", cases[i].to);
+	}
+	for (size_t i = 0; i < strlen(launch); i++)
+		assert_int_equal(entry_parse(launch, i, &e, NULL), -EBADMSG);
+}
+
+static void receipt_with_a_bad_field_is_refused(void **state)
+{
+	static struct entry e;
+	struct wire_ledger_receipt r;
+
+	memset(&e, 0, sizeof e);
+	memset(&r, 0, sizeof r);
+	assert_int_equal(entry_add_receipt(&e, &r, NULL), -EBADMSG); /* of nobody */
+	memset(r.process, 'x', sizeof r.process);
+	assert_int_equal(entry_add_receipt(&e, &r, NULL), -EBADMSG); /* without its end */
+	r.process[4] = 0;
+	r.label[0] = '"';
+	assert_int_equal(entry_add_receipt(&e, &r, NULL), -EBADMSG);
+	r.label[0] = 0;
+	r.cgroup[0] = '\n';
+	assert_int_equal(entry_add_receipt(&e, &r, NULL), -EBADMSG);
+	r.cgroup[0] = 0;
+	r.held = le32_of(0x2000);
+	assert_int_equal(entry_add_receipt(&e, &r, NULL), -EBADMSG);
+	r.held = le32_of(0x1fff);
+	for (unsigned int i = 0; i < LIMIT_LEDGER_RECEIPTS; i++)
+		assert_int_equal(entry_add_receipt(&e, &r, NULL), 0);
+	assert_int_equal(entry_add_receipt(&e, &r, NULL), -EMSGSIZE);
 }
 
 static void message_with_a_bad_field_is_no_entry(void **state)
@@ -1435,6 +1528,8 @@ int main(void)
 		cmocka_unit_test(entry_in_any_other_form_is_refused),
 		cmocka_unit_test(times_are_written_as_the_calendar_says),
 		cmocka_unit_test(longest_entry_fits_its_limit),
+		cmocka_unit_test(receipts_of_a_launch_are_written_and_read_in_one_form),
+		cmocka_unit_test(receipt_with_a_bad_field_is_refused),
 		cmocka_unit_test(message_with_a_bad_field_is_no_entry),
 		cmocka_unit_test(base64_has_one_text_for_each_value),
 		TEST(entries_come_back_in_order_after_reopening),

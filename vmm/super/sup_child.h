@@ -18,6 +18,7 @@
 #include "sandbox/receipt.h"
 #include "sandbox/spawn.h"
 #include "vmm/super/sup_confine.h"
+#include "vmm/super/sup_control.h"
 #include "vmm/super/sup_log.h"
 #include "vmm/super/sup_open.h"
 #include "vmm/super/sup_out.h"
@@ -63,7 +64,7 @@ enum sup_phase {
 	PHASE_COUNT
 };
 
-#define SUP_CHILDREN_MAX (LIMIT_DEVICES + 4u) /* ledger, quote, owner, monitor */
+#define SUP_CHILDREN_MAX SUP_PROCESSES_MAX
 
 /* How it ended: the first cause wins. */
 struct sup_result {

@@ -18,7 +18,8 @@
 #include "vmm/super/sup_cmd.h"
 #include "vmm/super/sup_json.h"
 
-#define STOP_WAIT_MS 40000 /* the supervisor's own time-outs are within it */
+#define ENTRY_VERSION 2u
+#define STOP_WAIT_MS  40000 /* the supervisor's own time-outs are within it */
 
 static MUST_USE int folder_path(char *ret, size_t size)
 {
@@ -117,7 +118,7 @@ int sup_entry_open(struct sup_entry *ret, const struct wire_plan *plan, const ch
 	if (err < 0)
 		return why_set(why, err, "cannot write %s: %s", e.path, strerrordesc_np(-err));
 	memcpy(e.guest.magic, "casemate", 8);
-	e.guest.version = le32_of(1);
+	e.guest.version = le32_of(ENTRY_VERSION);
 	e.guest.tee = plan->tee;
 	e.guest.vcpus = plan->vcpus;
 	e.guest.memory_mib = plan->memory_mib;
@@ -139,6 +140,15 @@ void sup_entry_set_state(struct sup_entry *e, enum sup_state state)
 		return; /* list shows less; the guest is not worse for it */
 }
 
+void sup_entry_set_processes(
+	struct sup_entry *e, const struct wire_guest_process *processes, unsigned int n)
+{
+	if (e->fd < 0 || n > SUP_PROCESSES_MAX ||
+		fd_pwrite_all(e->fd, processes, n * sizeof *processes, sizeof e->guest) < 0)
+		return; /* show tells less; the guest is not worse for it */
+	e->guest.n_processes = le32_of(n);
+}
+
 void sup_entry_close(struct sup_entry *e)
 {
 	if (e->fd < 0)
@@ -149,9 +159,19 @@ void sup_entry_close(struct sup_entry *e)
 
 static bool is_whole(const struct wire_guest *g)
 {
-	return memcmp(g->magic, "casemate", 8) == 0 && le32_get(g->version) == 1 &&
-	       le32_get(g->state) < SUP_STATE_COUNT && g->name[sizeof g->name - 1] == 0 &&
+	return memcmp(g->magic, "casemate", 8) == 0 && le32_get(g->version) == ENTRY_VERSION &&
+	       le32_get(g->state) < SUP_STATE_COUNT &&
+	       le32_get(g->n_processes) <= SUP_PROCESSES_MAX && g->name[sizeof g->name - 1] == 0 &&
 	       g->policy[sizeof g->policy - 1] == 0;
+}
+
+static bool is_whole_process(const struct wire_guest_process *p)
+{
+	return p->label[sizeof p->label - 1] == 0 &&
+	       le32_get(p->receipt.role) < (uint32_t)ROLE_COUNT &&
+	       (le32_get(p->receipt.held) & ~RECEIPT_ALL) == 0 &&
+	       p->receipt.label[sizeof p->receipt.label - 1] == 0 &&
+	       p->receipt.cgroup[sizeof p->receipt.cgroup - 1] == 0;
 }
 
 /* Read a guest's file; its supervisor's pid, or 0 when it is dead (then the file is removed). */
@@ -249,6 +269,79 @@ int sup_cmd_list(int argc, char **argv)
 	return EXIT_YES;
 }
 
+static void process_print(const struct wire_guest_process *p)
+{
+	const struct wire_receipt *r = &p->receipt;
+	uint32_t missing = RECEIPT_ALL & ~le32_get(r->held);
+
+	printf("  %s: pid %u, uid %u, %u threads, filter ", p->label, le32_get(p->pid),
+		le32_get(r->uid), le32_get(r->n_threads));
+	for (size_t i = 0; i < 8; i++)
+		printf("%02x", r->filter_sha256[i]);
+	printf("\n    label %s, cgroup %s\n", r->label[0] != 0 ? r->label : "none",
+		r->cgroup[0] != 0 ? r->cgroup : "none");
+	printf("    %s", missing == 0 ? "every wall holds" : "not held:");
+	for (unsigned int i = 0; 1u << i <= RECEIPT_ALL; i++)
+		if ((missing & 1u << i) != 0)
+			printf(" %s", receipt_bit_name(i));
+	printf("\n");
+}
+
+static void process_print_json(const struct wire_guest_process *p)
+{
+	const struct wire_receipt *r = &p->receipt;
+	uint32_t held = le32_get(r->held);
+	const char *before = "";
+
+	printf("{\"process\": ");
+	sup_json_text(stdout, p->label);
+	printf(", \"role\": \"%s\", \"pid\": %u, \"uid\": %u, \"gid\": %u, \"threads\": %u, "
+	       "\"descriptors\": %u, \"landlock_abi\": %u, \"filter_sha256\": ",
+		role_get((enum role)le32_get(r->role))->name, le32_get(p->pid), le32_get(r->uid),
+		le32_get(r->gid), le32_get(r->n_threads), le32_get(r->n_fds),
+		le32_get(r->landlock_abi));
+	sup_json_hex(stdout, r->filter_sha256, sizeof r->filter_sha256);
+	printf(", \"label\": ");
+	sup_json_text(stdout, r->label);
+	printf(", \"cgroup\": ");
+	sup_json_text(stdout, r->cgroup);
+	printf(", \"namespaces\": {");
+	for (unsigned int i = 0; i < RECEIPT_NS_COUNT; i++)
+		printf("%s\"%s\": %llu", i > 0 ? ", " : "", receipt_ns_names[i],
+			(unsigned long long)le64_get(r->ns[i]));
+	printf("}, \"limits\": {\"nofile\": %llu, \"fsize\": %llu, \"as\": %llu, "
+	       "\"memlock\": %llu}, \"held\": [",
+		(unsigned long long)le64_get(r->max_fds),
+		(unsigned long long)le64_get(r->max_file_bytes),
+		(unsigned long long)le64_get(r->max_address_bytes),
+		(unsigned long long)le64_get(r->max_locked_bytes));
+	for (unsigned int i = 0; 1u << i <= RECEIPT_ALL; i++)
+		if ((held & 1u << i) != 0) {
+			printf("%s\"%s\"", before, receipt_bit_name(i));
+			before = ", ";
+		}
+	printf("]}");
+}
+
+/* The sandbox receipts of a guest, as far as its file has them. */
+static void processes_print(const char *path, const struct wire_guest *g, bool is_json)
+{
+	AUTO(fd) int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	struct wire_guest_process p;
+
+	for (uint32_t i = 0; fd >= 0 && i < le32_get(g->n_processes); i++) {
+		if (fd_pread_all(fd, &p, sizeof p, sizeof *g + i * sizeof p) < 0 ||
+			!is_whole_process(&p))
+			return;
+		if (is_json && i > 0)
+			printf(", ");
+		if (is_json)
+			process_print_json(&p);
+		else
+			process_print(&p);
+	}
+}
+
 static int guest_missing(const char *name)
 {
 	fprintf(stderr,
@@ -285,7 +378,9 @@ int sup_cmd_show(int argc, char **argv)
 		printf("{\"schema\": \"casemate/guest/1\", \"guest\": ");
 	guest_print(&g, pid, is_json);
 	if (is_json) {
-		printf("}\n");
+		printf(", \"sandbox\": [");
+		processes_print(path, &g, is_json);
+		printf("]}\n");
 		return EXIT_YES;
 	}
 	printf("  policy %s, serial %llu, sha256 ", g.policy,
@@ -293,6 +388,7 @@ int sup_cmd_show(int argc, char **argv)
 	for (size_t i = 0; i < sizeof g.policy_hash; i++)
 		printf("%02x", g.policy_hash[i]);
 	printf("\n");
+	processes_print(path, &g, is_json);
 	return EXIT_YES;
 }
 

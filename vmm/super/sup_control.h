@@ -19,13 +19,17 @@
 #include "base/limits.h"
 #include "base/why.h"
 #include "policy/plan.h"
+#include "sandbox/receipt.h"
 
 enum sup_state { SUP_STARTING, SUP_RUNNING, SUP_STATE_COUNT };
 
-/* One guest, as its file holds it. */
+/* Processes of one guest: ledger, quote, owner, monitor and its devices. */
+#define SUP_PROCESSES_MAX (LIMIT_DEVICES + 4u)
+
+/* One guest, as its file holds it; then one struct wire_guest_process each. */
 struct wire_guest {
 	uint8_t magic[8]; /* "casemate" */
-	le32 version;     /* 1 */
+	le32 version;     /* 2 */
 	le32 state;       /* enum sup_state */
 	le32 tee;
 	le32 vcpus;
@@ -33,12 +37,21 @@ struct wire_guest {
 	le64 serial;
 	le64 started_s; /* since 1970, UTC */
 	le32 is_simulated;
-	le32 zero;
+	le32 n_processes;
 	uint8_t policy_hash[32];
 	char name[LIMIT_NAME_BYTES];
 	char policy[LIMIT_PATH_BYTES];
 };
 WIRE_SIZE(struct wire_guest, 56 + 32 + LIMIT_NAME_BYTES + LIMIT_PATH_BYTES);
+
+/* One process of it: what it proved when it was READY. */
+struct wire_guest_process {
+	char label[LIMIT_ID_BYTES + 16]; /* "dev-blk data" */
+	le32 pid;
+	le32 zero;
+	struct wire_receipt receipt;
+};
+WIRE_SIZE(struct wire_guest_process, LIMIT_ID_BYTES + 24 + sizeof(struct wire_receipt));
 
 struct sup_entry {
 	int fd; /* -1: none */
@@ -52,6 +65,10 @@ struct sup_entry {
 MUST_USE int sup_entry_open(struct sup_entry *ret, const struct wire_plan *plan, const char *policy,
 	bool is_simulated, struct why *why);
 void sup_entry_set_state(struct sup_entry *e, enum sup_state state);
+
+/* The guest's processes, for `casemate show`. */
+void sup_entry_set_processes(
+	struct sup_entry *e, const struct wire_guest_process *processes, unsigned int n);
 void sup_entry_close(struct sup_entry *e);
 static inline void entry_auto(struct sup_entry *e)
 {

@@ -190,6 +190,15 @@ static struct sup_entry entry = { .fd = -1 };
 
 static void running_note(struct sup_guest *g)
 {
+	static struct wire_guest_process processes[SUP_PROCESSES_MAX];
+
+	for (unsigned int i = 0; i < g->n_children; i++) {
+		const struct sup_child *c = &g->children[i];
+		memcpy(processes[i].label, c->label, sizeof c->label);
+		processes[i].pid = le32_of((uint32_t)c->spawned.pid);
+		processes[i].receipt = c->receipt;
+	}
+	sup_entry_set_processes(&entry, processes, g->n_children);
 	sup_entry_set_state(&entry, SUP_RUNNING);
 	log_info("guest %s runs", g->plan->name);
 }

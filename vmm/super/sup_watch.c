@@ -160,6 +160,31 @@ static MUST_USE int entry_send(struct sup_guest *g, enum ledger_event event, con
 	return sup_child_send(g->ledger, LEDGER_MSG_ENTRY, &entry, sizeof entry, NULL, 0);
 }
 
+/* How each process proved itself goes before the launch's entry, and into it. */
+static MUST_USE int receipts_send(struct sup_guest *g)
+{
+	int err = 0;
+
+	for (unsigned int i = 0; err == 0 && i < g->n_children; i++) {
+		const struct sup_child *c = &g->children[i];
+		const struct wire_receipt *r = &c->receipt;
+		struct wire_ledger_receipt wire;
+		/* A leaf of ours has our folder in it; what is before that is the host's affair. */
+		const char *leaf = c->cgroup[0] != 0 ? strstr(c->cgroup, "/casemate/") : NULL;
+
+		memset(&wire, 0, sizeof wire);
+		memcpy(wire.process, c->label, sizeof wire.process);
+		wire.uid = r->uid;
+		wire.held = r->held;
+		memcpy(wire.filter, r->filter_sha256, sizeof wire.filter);
+		memcpy(wire.label, r->label, sizeof wire.label);
+		if (leaf != NULL && strlen(leaf) < sizeof wire.cgroup)
+			memcpy(wire.cgroup, leaf, strlen(leaf));
+		err = sup_child_send(g->ledger, LEDGER_MSG_RECEIPT, &wire, sizeof wire, NULL, 0);
+	}
+	return err;
+}
+
 static void entry_enter(struct sup_guest *g)
 {
 	char text[200];
@@ -171,7 +196,9 @@ static void entry_enter(struct sup_guest *g)
 		g->owner != NULL ? ", released by its owner" : "",
 		(unsigned long long)le64_get(g->launched.measured_pages),
 		(unsigned long long)le64_get(g->launched.measured_us));
-	int err = entry_send(g, LEDGER_LAUNCHED, text);
+	int err = receipts_send(g);
+	if (err == 0)
+		err = entry_send(g, LEDGER_LAUNCHED, text);
 	if (err < 0)
 		sup_watch_fail(g, err, "cannot reach the ledger writer: %s", strerrordesc_np(-err));
 }
