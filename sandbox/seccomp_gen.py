@@ -60,7 +60,7 @@ DOORS = {
     "mmap": "prot", "mprotect": "prot", "madvise": "advice", "ioctl": "req", "fcntl": "cmd",
     "fallocate": "mode", "clone": "flags", "socket": "domain", "setsockopt": "name",
     "getsockopt": "name", "prctl": "option", "tgkill": "sig", "pidfd_send_signal": "sig",
-    "rt_sigaction": "sig", "mremap": "flags", "prlimit64": "new",
+    "rt_sigaction": "sig", "mremap": "flags", "prlimit64": "new", "futex": "op",
 }
 
 # No list allows these, whatever reason it has: a process of ours that could make one of them once it

@@ -39,7 +39,7 @@ BAD = [
     *((f"{call} # reason", "is a door")
       for call in ("mmap", "mprotect", "madvise", "ioctl", "fcntl", "fallocate", "clone", "socket",
                    "setsockopt", "getsockopt", "prctl", "tgkill", "pidfd_send_signal",
-                   "rt_sigaction", "mremap", "prlimit64")),
+                   "rt_sigaction", "mremap", "prlimit64", "futex")),
     ("mmap flags!MAP_SHARED # the wrong argument", "is a door"),
     # on no list, whatever reason it has
     *((f"read {call} # it is faster", f"{call} is for no list")

@@ -1,0 +1,240 @@
+#!/usr/bin/env python3
+"""The allow-lists of policy/seccomp are exact: full runs of every role are traced with strace, and
+what each process (of the monitor: each thread) did after its filter was loaded is compared with its
+list, arguments included. Nothing is missing, and nothing is there that no run needs, but for rules
+that say themselves why no run can show them ([rare: ...]); those are printed. TAP.
+
+usage: test_syscalls_exact.py BUILD GENERATOR RULES NAME=LIST[,LIST]...   (RULES: program seccomp-rules)
+       test_syscalls_exact.py --reduce FOLDER OUT    traces of strace -ff -> the calls in them, once each
+
+Runs: the process tests of each role (tests/proc, tests/unit), guests with a simulated processor on
+this machine's /dev/kvm, and Linux guests under tests/vm, in the lab where /dev/kvm is slow or absent.
+"""
+import collections
+import glob
+import importlib.util
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+
+STRACE = ["strace", "-f", "-ff", "-qq", "-e", "raw=!execve,execveat,clone,clone3", "-e", "signal=SIGSYS",
+          "--decode-pids=pidns"]
+CALL = re.compile(r"(\w+)\(([^<]*?)(?:\)|<|$)")
+PROGRAM = re.compile(r'execve(?:at)?\((?:\d+, )?"[^"]*", \["([^"]*)"')
+CHILD = re.compile(r"clone3?\(.* = (?:\d+ /\* )?(\d+)(?: in strace's PID NS \*/)?$")
+
+
+def number(text):
+    try:
+        return int(text.split(" ")[0], 0)
+    except ValueError:
+        return 0
+
+
+def trace_read(path):
+    """A process's (a thread's) trace -> its program or None, its threads and children, its calls."""
+    program, children, calls, is_in = None, [], set(), False
+    with open(path, encoding="ascii", errors="replace") as f:
+        for line in f:
+            m = PROGRAM.match(line)
+            if m and line.rstrip().endswith("= 0"):
+                program, is_in = os.path.basename(m.group(1)), False
+                continue
+            m = CHILD.match(line)
+            if m:
+                children.append(number(m.group(1)))
+            m = CALL.match(line)
+            if not m:
+                continue
+            args = tuple(number(a) for a in m.group(2).split(", ")) if m.group(2).strip() else ()
+            if m.group(1) == "seccomp" and args[:1] == (1,) and line.rstrip().endswith("= 0"):
+                is_in = True
+            elif is_in and m.group(1) != "getppid":
+                calls.add((m.group(1), args))
+    return program, children, calls
+
+
+def reduce_folder(folder):
+    """All traces of a run -> {list: calls}; a thread of casemate-monitor has the list monitor-vcpu."""
+    parents, read = {}, {}
+    for path in glob.glob(folder + "/t.*"):
+        pid = int(path.rsplit(".", 1)[1])
+        read[pid] = trace_read(path)
+        for child in read[pid][1]:
+            parents[child] = pid
+    seen = collections.defaultdict(set)
+    for pid, (program, _, calls) in read.items():
+        is_thread = program is None
+        while program is None and pid in parents:
+            pid = parents[pid]
+            program = read[pid][0] if pid in read else None
+        if calls:
+            name = (program or "?").removeprefix("casemate-").replace("casemate", "super")
+            seen[name + ("-vcpu" if is_thread else "")] |= calls
+    return seen
+
+
+def judged(seen, width):
+    """Only the arguments that some rule judges: {list: {(call, ((index, value), ...))}}."""
+    out = {}
+    for name, calls in seen.items():
+        out[name] = {(call, tuple((i, args[i]) for i in sorted(width.get(call, ())) if i < len(args)))
+                     for call, args in calls}
+    return out
+
+
+class Lists:
+    """Rules with numbers (from the C tables) and with their places (from the lists)."""
+
+    def __init__(self, generator, rules, tables):
+        spec = importlib.util.spec_from_file_location("gen", generator)
+        gen = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(gen)
+        self.width = {c: {i for i, _ in a.values()} for c, a in gen.ARGS.items()}
+        calls = gen.known_calls(["cc"])
+        numbers = collections.defaultdict(list)
+        for line in subprocess.run([rules], check=True, capture_output=True, text=True).stdout.splitlines():
+            name, *conds = line.split()
+            numbers[name].append([tuple(int(x, 0) for x in c.split(":")) for c in conds])
+        self.rules = {}
+        for table in tables:
+            name, _, lists = table.partition("=")
+            rows = gen.parse(lists.split(","), calls, gen.FORBIDDEN - gen.FOREIGN)
+            assert len(rows) == len(numbers[name]), name
+            self.rules[name] = [(row[0], conds, at, rare, text_of(row))
+                                for (row, at, rare), conds in zip(rows, numbers[name])]
+
+    def find(self, name, call, args):
+        values = dict(args)
+        return [i for i, (c, conds, *_) in enumerate(self.rules[name])
+                if c == call and all(values.get(a, 0) & mask == value for a, mask, value in conds)]
+
+
+def text_of(row):
+    call, err, conds = row
+    text = " ".join(re.sub(r"\(uint(32|64)_t\)", "", f"arg{i}={v}" if "MAX" in m else f"arg{i}!{m}")
+                    for i, m, v in conds)
+    return f"{call} {text}".strip() + (f" -> {err}" if err else "")
+
+
+class Runs:
+    def __init__(self, build, width):
+        self.build, self.width = build, width
+        self.seen = collections.defaultdict(set)
+        self.said = []
+
+    def add(self, seen, only):
+        for name, calls in judged(seen, self.width).items():
+            if only is None or name in only:
+                self.seen[name] |= calls
+
+    def run(self, what, command, only=None, timeout=900, cwd=None, want=(0,)):
+        """Trace a command; count the lists in only (all: None). Its own success is part of the test."""
+        with tempfile.TemporaryDirectory(prefix="casemate-trace-") as folder:
+            os.chmod(folder, 0o755)
+            begin = time.monotonic()
+            p = subprocess.run(STRACE + ["-o", folder + "/t", "--"] + command, cwd=cwd or self.build,
+                               stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=timeout,
+                               errors="replace")
+            if os.environ.get("EXACT_TIME"):
+                print(what, time.monotonic() - begin, file=sys.stderr)
+            is_good = p.returncode in want and "not ok" not in p.stdout
+            self.said.append((is_good, f"{what} passes under strace",
+                              "" if is_good else p.stdout[-3000:] + p.stderr[-3000:]))
+            self.add(reduce_folder(folder), only)
+        return is_good
+
+    def lab(self, what, script, args, timeout):
+        """A suite of Linux guests, where /dev/kvm is fast: the tracing happens there."""
+        out = tempfile.mkdtemp(prefix="casemate-lab-", dir=self.build)
+        lab = os.path.join(os.path.dirname(__file__), "../lab/lab.sh")
+        inner = (f"mkdir /tmp/trace && {' '.join(STRACE)} -o /tmp/trace/t -- {script} {' '.join(args)} >{out}/tap 2>&1; "
+                 f"{sys.executable} {os.path.abspath(__file__)} --reduce /tmp/trace {out}/calls")
+        p = subprocess.run([lab, "--out", out, "--timeout", str(timeout), "--memory", "6144", "--", "sh", "-c", inner],
+                           stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False, errors="replace")
+        if p.returncode == 4:
+            shutil.rmtree(out)
+            return None
+        tap = open(out + "/tap", encoding="utf-8", errors="replace").read() if os.path.exists(out + "/tap") else ""
+        is_good = p.returncode == 0 and "not ok" not in tap and "\nok " in "\n" + tap
+        self.said.append((is_good, f"{what} pass under strace", "" if is_good else tap[-3000:] + p.stdout + p.stderr))
+        if os.path.exists(out + "/calls"):
+            with open(out + "/calls", encoding="ascii") as f:
+                seen = {n: {(c, tuple(a)) for c, a in calls} for n, calls in json.load(f).items()}
+            self.add(seen, None)
+        shutil.rmtree(out)
+        return is_good
+
+
+def reduce_main(folder, out):
+    seen = reduce_folder(folder)
+    with open(out, "w", encoding="ascii") as f:
+        json.dump({n: sorted(calls) for n, calls in seen.items()}, f)
+
+
+def runs_make(r):
+    """Every role, from start to end, with what goes wrong on the way."""
+    b = r.build
+    broker, ledger = b + "/attest/broker/casemate-broker", b + "/attest/ledger/casemate-ledger"
+    here = os.path.dirname(os.path.abspath(__file__))
+    r.run("the policy reader", [b + "/tests/proc/test_policy_reader"])
+    r.run("the ledger writer", [b + "/tests/proc/test_ledger_role"])
+    for device in ("blk", "console", "rng", "vsock"):
+        r.run(f"dev-{device}", [f"{b}/tests/test_dev_{device}"])
+    r.run("the quoting helper", [b + "/tests/proc/test_quote_role"])
+    r.run("the owner's messenger and broker", [b + "/tests/proc/test_owner_role", broker, ledger])
+    r.run("agent, broker and its ledger", [b + "/tests/proc/test_agent_broker", broker, ledger])
+    if os.access("/dev/kvm", os.R_OK | os.W_OK):
+        r.run("SEV guests and their owner", [sys.executable, here + "/test_owner_run.py", b], want=(0,))
+        r.run("guests with simulated processors",
+              [sys.executable, here + "/test_measure_launch.py", b + "/attest/casemate-attest", b])
+
+
+def report(lists, runs):
+    """TAP. The simulator's lists add to the monitor's: there only what they add is looked for."""
+    lines = list(runs.said)
+    for name in sorted(lists.rules):
+        if name in ("test", "foreign"):  # a list for tests; programs that are not ours
+            continue
+        used, missing = set(), []
+        for call, args in sorted(runs.seen.get(name, ())):
+            found = lists.find(name, call, args)
+            used |= set(found)
+            if not found:
+                missing.append(f"{call}({', '.join(f'arg{i}={v:#x}' for i, v in args)})")
+        lines.append((not missing, f"{name}: nothing is missing", "\n".join(missing)))
+        rules = lists.rules[name]
+        unused = [f"{os.path.basename(at)}: {text}" for i, (_, _, at, rare, text) in enumerate(rules)
+                  if i not in used and not rare and ("sim" not in name or "sim" in at)]
+        rare = [f"{os.path.basename(at)}: {text} [rare: {why}]" for i, (_, _, at, why, text) in enumerate(rules)
+                if i not in used and why]
+        lines.append((not unused, f"{name}: every rule is used, {len(used)} of {len(rules)} seen, {len(rare)} rare",
+                      "\n".join(unused)))
+        lines[-1] += ("\n".join(rare),)
+    print(f"1..{len(lines)}")
+    for n, (is_good, what, detail, *notes) in enumerate(lines, 1):
+        print(f"{'ok' if is_good else 'not ok'} {n} - {what}")
+        for text in [] if is_good else detail.splitlines():
+            print("# " + text)
+        for text in (notes[0] if notes else "").splitlines():
+            print("#   not seen: " + text)
+    return all(line[0] for line in lines)
+
+
+def main():
+    if sys.argv[1] == "--reduce":
+        return reduce_main(sys.argv[2], sys.argv[3])
+    if shutil.which("strace") is None:
+        return print("1..0 # SKIP no strace here")
+    lists = Lists(sys.argv[2], sys.argv[3], sys.argv[4:])
+    runs = Runs(os.path.abspath(sys.argv[1]), lists.width)
+    runs_make(runs)
+    sys.exit(0 if report(lists, runs) else 1)
+
+
+main()
