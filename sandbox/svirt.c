@@ -13,7 +13,7 @@
 #include "base/log.h"
 #include "sandbox/svirt_priv.h"
 
-#define FOLDER "/var/lib/casemate/labels"
+#define FOLDER SVIRT_FOLDER
 
 /* What is done with which object. */
 static const struct object_row {

@@ -21,6 +21,8 @@
 #include "base/why.h"
 #include "sandbox/role.h"
 
+#define SVIRT_FOLDER "/var/lib/casemate/labels"
+
 enum svirt_mode {
 	SVIRT_AUTO, /* labels where SELinux is enabled and our policy module is loaded; a host that has
 	                   SELinux enabled and not our module is an error, one without SELinux is none */

@@ -89,6 +89,7 @@ struct sup_guest {
 	const struct wire_plan *plan;
 	struct sup_files *files;
 	struct confine *confine;
+	int registry; /* the folder of the guest's file, O_PATH */
 	struct sup_child children
 		[SUP_CHILDREN_MAX]; /* ledger (if any), devices, quote, owner, monitor last */
 	unsigned int n_children;

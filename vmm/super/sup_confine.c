@@ -1,12 +1,15 @@
 #include "vmm/super/sup_confine.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <linux/capability.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "base/fd.h"
 #include "base/log.h"
+#include "sandbox/sandbox.h"
 #include "sandbox/stage.h"
 #include "vmm/super/sup_open.h"
 
@@ -266,6 +269,34 @@ int confine_place(struct confine *c, enum role role, const char *label, struct s
 	}
 	*ret = place;
 	return 0;
+}
+
+/* Labels are given back by their owner or with FOWNER; sockets of ports may be another user's. */
+static uint64_t caps_needed(const struct confine *c)
+{
+	bool has_sockets = le32_get(c->plan->n_ports) > 0 || c->plan->qgs[0] != 0;
+
+	return (c->svirt != NULL ? 1ull << CAP_FOWNER : 0) |
+	       (has_sockets ? 1ull << CAP_DAC_OVERRIDE : 0);
+}
+
+int confine_narrow(const struct confine *c, int registry, struct why *why)
+{
+	AUTO(fd) int labels = -1;
+	int folders[3];
+	unsigned int n = 0;
+
+	if (c->svirt != NULL) {
+		labels = open(SVIRT_FOLDER, O_PATH | O_DIRECTORY | O_CLOEXEC);
+		if (labels < 0)
+			return why_set(why, -errno, "cannot open %s: %s", SVIRT_FOLDER,
+				strerrordesc_np(errno));
+	}
+	const int wanted[] = { registry, c->cgroup.base, labels };
+	for (size_t i = 0; i < ARRAY_LEN(wanted); i++)
+		if (wanted[i] >= 0)
+			folders[n++] = wanted[i];
+	return sandbox_narrow(ROLE_SUPER, caps_needed(c), folders, n, why);
 }
 
 bool confine_was_oom(const struct confine *c, const char *label)

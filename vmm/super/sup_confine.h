@@ -91,6 +91,13 @@ MUST_USE int confine_place(struct confine *c, enum role role, const char *label,
 /* Was the process of this label killed for memory? */
 bool confine_was_oom(const struct confine *c, const char *label);
 
+/*
+ * The guest is about to run and nothing is started any more: the supervisor gives up what it does not
+ * need to watch and to clear up (sandbox_narrow()). registry: the folder of the guest's file, or -1.
+ * Any failure is final.
+ */
+MUST_USE int confine_narrow(const struct confine *c, int registry, struct why *why);
+
 /* Kill what is left, remove the cgroup, restore the labels. Fine on CONFINE_NONE. */
 void confine_close(struct confine *c);
 static inline void confine_auto(struct confine *c)

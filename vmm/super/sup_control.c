@@ -149,6 +149,19 @@ void sup_entry_set_processes(
 	e->guest.n_processes = le32_of(n);
 }
 
+int sup_entry_open_folder(const struct sup_entry *e, int *ret_fd, struct why *why)
+{
+	char path[PATH_MAX];
+
+	(void)snprintf(path, sizeof path, "%s", e->path);
+	*strrchr(path, '/') = 0;
+	int fd = open(path, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (fd < 0)
+		return why_set(why, -errno, "cannot open %s: %s", path, strerrordesc_np(errno));
+	*ret_fd = fd;
+	return 0;
+}
+
 void sup_entry_close(struct sup_entry *e)
 {
 	if (e->fd < 0)

@@ -69,6 +69,9 @@ void sup_entry_set_state(struct sup_entry *e, enum sup_state state);
 /* The guest's processes, for `casemate show`. */
 void sup_entry_set_processes(
 	struct sup_entry *e, const struct wire_guest_process *processes, unsigned int n);
+
+/* The folder of the guests' files, O_PATH; the caller's to close. */
+MUST_USE int sup_entry_open_folder(const struct sup_entry *e, int *ret_fd, struct why *why);
 void sup_entry_close(struct sup_entry *e);
 static inline void entry_auto(struct sup_entry *e)
 {

@@ -230,6 +230,8 @@ static int guest_run(const struct run_options *o, const struct wire_plan *plan,
 	g.on_running = running_note;
 	int err = sup_watch_open(&g, &why);
 	if (err == 0)
+		err = sup_entry_open_folder(&entry, &g.registry, &why);
+	if (err == 0)
 		err = sup_start_guest(&g, o->simulator != NULL, &why);
 	if (err == 0) {
 		input_watch(&g, o);

@@ -34,6 +34,17 @@ static MUST_USE int device_pair(struct sup_guest *g, enum mon_device device, int
 	return 0;
 }
 
+/* A child that has ended meanwhile is told by its end, which says more than a broken channel. */
+static MUST_USE int config_send(struct sup_child *c, const void *config, size_t len, const int *fds,
+	unsigned int n_fds, struct why *why)
+{
+	int err = sup_child_send(c, SUP_MSG_CONFIG, config, len, fds, n_fds);
+
+	if (err == 0 || err == -EPIPE)
+		return 0;
+	return why_set(why, err, "cannot configure %s: %s", c->label, strerrordesc_np(-err));
+}
+
 /* One device: its process, a vhost-user pair, CONFIG with the back end's socket first. */
 static MUST_USE int device_start(struct sup_guest *g, enum role role, enum mon_device device,
 	const char *id, const void *config, size_t len, const int *fds, unsigned int n_fds,
@@ -53,10 +64,7 @@ static MUST_USE int device_start(struct sup_guest *g, enum role role, enum mon_d
 	send[0] = back;
 	for (unsigned int i = 0; i < n_fds; i++)
 		send[1 + i] = fds[i];
-	err = sup_child_send(c, SUP_MSG_CONFIG, config, len, send, 1 + n_fds);
-	return err < 0 ? why_set(why, err, "cannot configure %s: %s", c->label,
-				 strerrordesc_np(-err))
-		       : 0;
+	return config_send(c, config, len, send, 1 + n_fds, why);
 }
 
 static MUST_USE int disks_start(struct sup_guest *g, struct why *why)
@@ -122,8 +130,7 @@ static MUST_USE int ledger_start(struct sup_guest *g, struct why *why)
 	if (err < 0)
 		return err;
 	g->ledger = &g->children[g->n_children - 1];
-	err = sup_child_send(g->ledger, SUP_MSG_CONFIG, &config, sizeof config, NULL, 0);
-	return err < 0 ? why_set(why, err, "cannot configure the ledger writer") : 0;
+	return config_send(g->ledger, &config, sizeof config, NULL, 0, why);
 }
 
 /* casemate-quote, and the channel between it and the monitor. */
@@ -146,8 +153,7 @@ static MUST_USE int quote_start(struct sup_guest *g, struct why *why)
 	if (err < 0)
 		return err;
 	struct sup_child *c = &g->children[g->n_children - 1];
-	err = sup_child_send(c, SUP_MSG_CONFIG, NULL, 0, &end, 1);
-	return err < 0 ? why_set(why, err, "cannot configure %s", c->label) : 0;
+	return config_send(c, NULL, 0, &end, 1, why);
 }
 
 /* casemate-owner, before anything is launched: a broker that is not there costs nothing else. */
@@ -168,8 +174,7 @@ static MUST_USE int owner_start(struct sup_guest *g, struct why *why)
 	if (err < 0)
 		return err;
 	g->owner = &g->children[g->n_children - 1];
-	err = sup_child_send(g->owner, SUP_MSG_CONFIG, &config, sizeof config, fds, OWNER_FD_COUNT);
-	return err < 0 ? why_set(why, err, "cannot configure %s", g->owner->label) : 0;
+	return config_send(g->owner, &config, sizeof config, fds, OWNER_FD_COUNT, why);
 }
 
 int sup_start_guest(struct sup_guest *g, bool is_simulated, struct why *why)

@@ -213,8 +213,16 @@ static void entry_tick(struct sup_guest *g)
 
 static void run_enter(struct sup_guest *g)
 {
-	int err = sup_child_send(g->monitor, SUP_MSG_GO, NULL, 0, NULL, 0);
+	struct why why = { 0 };
+	int err = confine_narrow(g->confine, g->registry, &why);
 
+	fd_drop(&g->registry);
+	if (err < 0) {
+		sup_watch_fail(g, err, "the supervisor cannot give up its rights: %s",
+			why_text(&why, err));
+		return;
+	}
+	err = sup_child_send(g->monitor, SUP_MSG_GO, NULL, 0, NULL, 0);
 	if (err < 0) {
 		sup_watch_fail(g, err, "cannot tell the monitor to go: %s", strerrordesc_np(-err));
 		return;
@@ -870,6 +878,7 @@ int sup_watch_open(struct sup_guest *g, struct why *why)
 	g->input = (struct src){ .fd = -1, .fire = input_fire };
 	g->console_in = -1;
 	g->quote_end = -1;
+	g->registry = -1;
 	sup_out_init(&g->out, &g->loop, out_has_room);
 	if (err == 0)
 		err = loop_timer_open(&g->timer.fd);
@@ -909,6 +918,7 @@ void sup_watch_close(struct sup_guest *g)
 	for (uint32_t i = 0; i < g->devices.n; i++)
 		fd_drop(&g->devices.fronts[i]);
 	fd_drop(&g->quote_end);
+	fd_drop(&g->registry);
 	fd_drop(&g->console_out.fd);
 	fd_drop(&g->console_in);
 	fd_drop(&g->signals.fd);
