@@ -297,6 +297,64 @@ static void every_role_shuts_the_same_doors(void **state)
 	}
 }
 
+/* What becomes another program has a wide list of its own; these doors it shuts all the same. */
+static void programs_of_another_make_shut_the_worst_doors(void **state)
+{
+	static const int shut[] = { SYS_execve, SYS_fork, SYS_vfork, SYS_unshare, SYS_setns,
+		SYS_mount, SYS_umount2, SYS_pivot_root, SYS_chroot, SYS_move_mount, SYS_open_tree,
+		SYS_fsopen, SYS_fsmount, SYS_mount_setattr, SYS_ptrace, SYS_bpf, SYS_io_uring_enter,
+		SYS_io_uring_register, SYS_perf_event_open, SYS_keyctl, SYS_add_key,
+		SYS_request_key, SYS_process_vm_readv, SYS_process_vm_writev, SYS_process_madvise,
+		SYS_open_by_handle_at, SYS_name_to_handle_at, SYS_pidfd_getfd, SYS_init_module,
+		SYS_finit_module, SYS_delete_module, SYS_kexec_load, SYS_kexec_file_load,
+		SYS_reboot, SYS_kill, SYS_tkill, SYS_rt_sigqueueinfo, SYS_setuid, SYS_setresuid,
+		SYS_setgroups, SYS_personality, SYS_memfd_create, SYS_socket, SYS_socketpair,
+		SYS_bind, SYS_connect, SYS_seccomp, SYS_setrlimit, SYS_iopl, SYS_ioperm,
+		SYS_modify_ldt, SYS_mknod, SYS_symlink, SYS_link, SYS_chmod, SYS_chown,
+		SYS_setxattr, SYS_clock_settime, SYS_sethostname, SYS_shmget, SYS_mq_open,
+		SYS_quotactl, SYS_swapon, SYS_acct, SYS_pkey_mprotect, SYS_remap_file_pages,
+		SYS_landlock_restrict_self };
+	const struct verdict rows[] = {
+		{ SYS_getppid, { 0 }, ERRNO(SECCOMP_CANARY_ERRNO) },
+		{ SYS_userfaultfd, { 0 }, ERRNO(ENOSYS) },
+		{ SYS_io_uring_setup, { 0 }, ERRNO(ENOSYS) },
+		{ SYS_clone3, { 0 }, ERRNO(ENOSYS) },
+		{ SYS_clone, { 0x3d0f00 }, ALLOW }, /* a thread */
+		{ SYS_clone, { CLONE_NEWUSER }, DIE },
+		{ SYS_clone, { 0x3d0f00 | CLONE_NEWNS }, DIE },
+		{ SYS_clone, { CLONE_NEWNET | SIGCHLD }, DIE },
+		{ SYS_execveat, { 5, 0, 0, 0, AT_EMPTY_PATH }, ALLOW },
+		{ SYS_execveat, { 5, 0, 0, 0, 0 }, DIE },
+		{ SYS_execveat, { 5, 0, 0, 0, AT_EMPTY_PATH | AT_SYMLINK_NOFOLLOW }, DIE },
+		{ SYS_mmap, { 0, 4096, PROT_READ | PROT_EXEC, MAP_PRIVATE, 5 }, ALLOW },
+		{ SYS_mmap, { 0, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, 5 }, ALLOW },
+		{ SYS_mmap, { 0, 4096, PROT_WRITE | PROT_EXEC, MAP_PRIVATE, 5 }, DIE },
+		{ SYS_mmap, { 0, 4096, PROT_READ | PROT_WRITE | PROT_EXEC }, DIE },
+		{ SYS_mprotect, { 0, 4096, PROT_READ }, ALLOW },
+		{ SYS_mprotect, { 0, 4096, PROT_READ | PROT_EXEC }, DIE },
+		{ SYS_prlimit64, { 0, 3, 0 }, ALLOW },
+		{ SYS_prlimit64, { 0, 3, 0x1000 }, DIE },
+		{ SYS_prctl, { PR_SET_NAME }, ALLOW },
+		{ SYS_prctl, { PR_SET_DUMPABLE, 1 }, DIE },
+		{ SYS_prctl, { PR_SET_PDEATHSIG, 0 }, DIE }, /* it ends with its supervisor */
+		{ SYS_prctl, { PR_SET_MM }, DIE },
+		{ SYS_ioctl, { 0, 0x5412 }, DIE },     /* TIOCSTI */
+		{ SYS_ioctl, { 0, 0x400454ca }, DIE }, /* TUNSETIFF */
+		{ SYS_ioctl, { 0, KVM_CREATE_VM }, DIE },
+		{ SYS_fcntl, { 0, F_SETOWN }, DIE },
+		{ SYS_fallocate, { 5, 0 }, DIE }, /* may not grow the file */
+		{ SYS_tgkill, { 1, 1, SIGKILL }, DIE },
+		{ SYS_setsockopt, { 3, SOL_SOCKET, SO_ATTACH_FILTER }, DIE },
+		{ SYS_unlink, { 0 }, ERRNO(EROFS) },
+	};
+	const struct seccomp_filter *f = filter_of(ROLE_FOREIGN);
+	const uint64_t none[6] = { 0 };
+
+	for (size_t i = 0; i < ARRAY_LEN(shut); i++)
+		verdict_must(f, shut[i], none, DIE);
+	verdicts_hold(f, rows, ARRAY_LEN(rows));
+}
+
 /* What a process needs to live, to say why it dies, and to die. */
 static void loop_threads_can_live(void **state)
 {
@@ -337,7 +395,7 @@ static void files_are_for_roles_with_folders(void **state)
 		bool has_folder = role == ROLE_FOREIGN; /* its loader finds libraries */
 		for (unsigned int i = 0; i < ROLE_FDS_MAX; i++)
 			has_folder |= role_get((enum role)role)->fds[i] == ROLE_FD_FOLDER;
-		if (!has_folder && role != ROLE_BROKER)
+		if (!has_folder && role != ROLE_BROKER && role != ROLE_SUPER)
 			verdict_must(
 				filter_of((enum role)role), SYS_openat, (uint64_t[6]){ 0 }, DIE);
 	}
@@ -499,9 +557,14 @@ static void the_supervisor_only_watches(void **state)
 		{ SYS_socket, { AF_VSOCK, type, 0 }, ALLOW },
 		{ SYS_socket, { AF_UNIX, SOCK_DGRAM, 0 }, DIE },
 		{ SYS_socket, { AF_INET, type, IPPROTO_TCP }, DIE },
-		{ SYS_openat, { 0 }, DIE },
+		{ SYS_openat, { 0, 0, O_WRONLY | O_CLOEXEC }, ALLOW },
+		{ SYS_openat, { 0, 0, O_WRONLY | O_CREAT }, DIE },
+		{ SYS_openat, { 0, 0, O_WRONLY | O_TMPFILE }, DIE },
 		{ SYS_clone3, { 0 }, DIE },
 		{ SYS_capset, { 0 }, DIE },
+		{ SYS_setxattr, { 0 }, DIE },
+		{ SYS_mkdirat, { 0 }, DIE },
+		{ SYS_renameat, { 0 }, DIE },
 	};
 
 	verdicts_hold(filter_of(ROLE_SUPER), rows, ARRAY_LEN(rows));
@@ -586,6 +649,7 @@ int main(void)
 		cmocka_unit_test(foreign_architectures_are_killed),
 		cmocka_unit_test(digests_are_of_the_code),
 		cmocka_unit_test(every_role_shuts_the_same_doors),
+		cmocka_unit_test(programs_of_another_make_shut_the_worst_doors),
 		cmocka_unit_test(loop_threads_can_live),
 		cmocka_unit_test(files_are_for_roles_with_folders),
 		cmocka_unit_test(owner_opens_tcp_alone),
