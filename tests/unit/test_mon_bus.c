@@ -47,6 +47,39 @@ static void bus_answers_only_inside_a_range(void **state)
 	assert_int_equal(f.writes, 0);
 }
 
+static void fake_read_bytes(struct bus_dev *dev, uint64_t at, uint8_t *ret, size_t n)
+{
+	struct fake *f = CONTAINER_OF(dev, struct fake, dev);
+
+	f->at = at;
+	f->v = n;
+	memset(ret, 0x77, n);
+}
+
+static void a_string_is_read_at_once_or_byte_by_byte(void **state)
+{
+	struct bus bus = { 0 };
+	struct fake slow = { .dev = { fake_read, fake_write } };
+	struct fake fast = { .dev = { fake_read, fake_write, fake_read_bytes } };
+	uint8_t bytes[5] = { 0 };
+
+	assert_int_equal(bus_add(&bus, BUS_IO, 0x10, 2, &slow.dev), 0);
+	assert_int_equal(bus_add(&bus, BUS_IO, 0x20, 2, &fast.dev), 0);
+	bus_read_bytes(&bus, BUS_IO, 0x11, bytes, 4);
+	assert_int_equal(slow.reads, 4);
+	assert_int_equal(slow.at, 1);
+	assert_memory_equal(bytes, "\x5a\x5a\x5a\x5a\0", 5);
+	bus_read_bytes(&bus, BUS_IO, 0x21, bytes, 4);
+	assert_int_equal(fast.reads, 0);
+	assert_int_equal(fast.at, 1);
+	assert_int_equal(fast.v, 4);
+	assert_memory_equal(bytes, "\x77\x77\x77\x77\0", 5);
+	bus_read_bytes(&bus, BUS_IO, 0x30, bytes, 4); /* nobody */
+	assert_memory_equal(bytes, "\xff\xff\xff\xff\0", 5);
+	bus_read_bytes(&bus, BUS_IO, 0x20, bytes, 0);
+	assert_int_equal(bytes[0], 0xff);
+}
+
 static void bus_refuses_overlap_and_wrap(void **state)
 {
 	struct bus bus = { 0 };
@@ -211,6 +244,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(bus_answers_only_inside_a_range),
+		cmocka_unit_test(a_string_is_read_at_once_or_byte_by_byte),
 		cmocka_unit_test(bus_refuses_overlap_and_wrap),
 		cmocka_unit_test(pci_bars_size_and_move_within_the_window),
 		cmocka_unit_test(pci_ids_cannot_be_written_and_empty_slots_read_ones),

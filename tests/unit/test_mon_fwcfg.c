@@ -76,6 +76,27 @@ static uint32_t command(struct rig *g, uint32_t control, uint32_t len, uint64_t 
 	return command_at(g, COMMAND, control, len, to);
 }
 
+static void a_string_reads_on_where_bytes_left_off(void **state)
+{
+	struct rig *g = *state;
+	uint8_t bytes[20];
+
+	item_read(&g->bus, FWCFG_FIRST_FILE, bytes, 3);
+	bus_read_bytes(&g->bus, BUS_IO, FWCFG_PORT + 1, bytes, 4);
+	assert_memory_equal(bytes, blob + 3, 4);
+	assert_int_equal(bus_read(&g->bus, BUS_IO, FWCFG_PORT + 1, 1), blob[7]);
+	memset(bytes, 0xa5, sizeof bytes);
+	bus_read_bytes(&g->bus, BUS_IO, FWCFG_PORT + 1, bytes, 10); /* zeros after its end */
+	assert_memory_equal(bytes, "89\0\0\0\0\0\0\0\0\xa5", 11);
+	bus_read_bytes(&g->bus, BUS_IO, FWCFG_PORT + 1, bytes, 2);
+	assert_memory_equal(bytes, "\0\0", 2);
+	bus_write(&g->bus, BUS_IO, FWCFG_PORT, 2, 0x7fff); /* no such item */
+	bus_read_bytes(&g->bus, BUS_IO, FWCFG_PORT + 1, bytes, 2);
+	assert_memory_equal(bytes, "\0\0", 2);
+	bus_read_bytes(&g->bus, BUS_IO, FWCFG_PORT, bytes, 2); /* the selector is not read */
+	assert_memory_equal(bytes, "\xff\xff", 2);
+}
+
 static void items_and_directory_are_read_through_the_ports(void **state)
 {
 	struct rig *g = *state;
@@ -293,6 +314,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 #define RIG(name) cmocka_unit_test_setup_teardown(name, rig_open, rig_close)
 		RIG(items_and_directory_are_read_through_the_ports),
+		RIG(a_string_reads_on_where_bytes_left_off),
 		RIG(hostile_selectors_and_offsets_read_zeros),
 		RIG(commands_copy_items_into_ram),
 		RIG(commands_reach_nothing_but_ram),

@@ -54,6 +54,18 @@ uint64_t bus_read(struct bus *bus, enum bus_space space, uint64_t at, unsigned i
 	return r != NULL ? r->dev->read(r->dev, at - r->base, len) : ~(uint64_t)0;
 }
 
+void bus_read_bytes(struct bus *bus, enum bus_space space, uint64_t at, uint8_t *ret, size_t n)
+{
+	struct bus_range *r = bus_find(bus, space, at, 1);
+
+	if (r != NULL && r->dev->read_bytes != NULL) {
+		r->dev->read_bytes(r->dev, at - r->base, ret, n);
+		return;
+	}
+	for (size_t i = 0; i < n; i++)
+		ret[i] = r != NULL ? (uint8_t)r->dev->read(r->dev, at - r->base, 1) : 0xff;
+}
+
 void bus_write(struct bus *bus, enum bus_space space, uint64_t at, unsigned int len, uint64_t v)
 {
 	struct bus_range *r = bus_find(bus, space, at, len);

@@ -7,6 +7,7 @@
  */
 #pragma once
 
+#include <stddef.h>
 #include <stdint.h>
 
 #include "base/cdefs.h"
@@ -17,6 +18,8 @@ struct bus_dev {
 	/* offset is within the range; accesses never cross its end. */
 	uint64_t (*read)(struct bus_dev *dev, uint64_t offset, unsigned int len);
 	void (*write)(struct bus_dev *dev, uint64_t offset, unsigned int len, uint64_t v);
+	/* n bytes read one after another at offset, as "rep insb" does; NULL: by read(), one by one. */
+	void (*read_bytes)(struct bus_dev *dev, uint64_t offset, uint8_t *ret, size_t n);
 };
 
 #define BUS_RANGES_MAX 40 /* 12 functions with two memory ranges, ports of the machine */
@@ -42,6 +45,9 @@ void bus_del(struct bus *bus, enum bus_space space, uint64_t base, const struct 
 
 /* All ones where nobody answers. */
 uint64_t bus_read(struct bus *bus, enum bus_space space, uint64_t at, unsigned int len);
+
+/* The same place n times, a byte each. */
+void bus_read_bytes(struct bus *bus, enum bus_space space, uint64_t at, uint8_t *ret, size_t n);
 
 /* Ignored where nobody answers. */
 void bus_write(struct bus *bus, enum bus_space space, uint64_t at, unsigned int len, uint64_t v);

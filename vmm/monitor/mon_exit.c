@@ -39,6 +39,11 @@ static void io_serve(const struct exit_ops *ops, struct kvm_run *run)
 	uint8_t *p = (uint8_t *)run + run->io.data_offset;
 	unsigned int len = run->io.size;
 
+	/* How firmware of an encrypted guest reads a kernel: megabytes. */
+	if (len == 1 && run->io.direction == KVM_EXIT_IO_IN) {
+		bus_read_bytes(ops->bus, BUS_IO, run->io.port, p, run->io.count);
+		return;
+	}
 	for (uint32_t i = 0; i < run->io.count; i++, p += len) {
 		if (run->io.direction == KVM_EXIT_IO_OUT)
 			bus_write(ops->bus, BUS_IO, run->io.port, len, bytes_get(p, len));

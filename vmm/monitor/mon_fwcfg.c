@@ -86,14 +86,27 @@ static void command_run(struct fwcfg *f, uint64_t gpa)
 
 /* --- ports ---------------------------------------------------------------------------------------- */
 
-static uint64_t fwcfg_read(struct bus_dev *dev, uint64_t offset, unsigned int len)
+/* The next n bytes of the item, zeros after its end; of another port ones. */
+static void fwcfg_read_bytes(struct bus_dev *dev, uint64_t offset, uint8_t *ret, size_t n)
 {
 	struct fwcfg *f = CONTAINER_OF(dev, struct fwcfg, dev);
 	const uint8_t *bytes = NULL;
+	size_t left = offset == P_DATA ? MIN(item_left(f, &bytes), n) : 0;
+
+	memset(ret, offset == P_DATA ? 0 : 0xff, n);
+	if (left > 0)
+		memcpy(ret, bytes, left);
+	if (offset == P_DATA)
+		f->offset += n;
+}
+
+static uint64_t fwcfg_read(struct bus_dev *dev, uint64_t offset, unsigned int len)
+{
+	struct fwcfg *f = CONTAINER_OF(dev, struct fwcfg, dev);
 
 	if (offset == P_DATA && len == 1) {
-		uint8_t v = item_left(f, &bytes) > 0 ? *bytes : 0;
-		f->offset++;
+		uint8_t v = 0;
+		fwcfg_read_bytes(&f->dev, offset, &v, 1);
 		return v;
 	}
 	/* Where commands are understood, their register reads "QEMU CFG". */
@@ -122,7 +135,8 @@ static void fwcfg_write(struct bus_dev *dev, uint64_t offset, unsigned int len, 
 
 int mon_fwcfg_init(struct fwcfg *f, struct bus *bus, const struct mon_memory *memory)
 {
-	*f = (struct fwcfg){ .dev = { fwcfg_read, fwcfg_write }, .memory = memory };
+	*f = (struct fwcfg){ .dev = { fwcfg_read, fwcfg_write, fwcfg_read_bytes },
+		.memory = memory };
 	mon_fwcfg_add(f, FWCFG_SIGNATURE, "QEMU", 4);
 	mon_fwcfg_add_number(f, FWCFG_ID, 4, ID_PORTS | (memory != NULL ? ID_COMMANDS : 0));
 	mon_fwcfg_add(f, FWCFG_DIR, f->dir, 4);
