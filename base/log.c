@@ -20,6 +20,13 @@ void log_set_name(const char *name)
 	(void)snprintf(program, sizeof program, "%s", name);
 }
 
+bool log_is_due(uint64_t *count)
+{
+	uint64_t n = __atomic_add_fetch(count, 1, __ATOMIC_RELAXED);
+
+	return n <= LOG_EACH || (n & (n - 1)) == 0;
+}
+
 void log_line(enum log_level level, const char *fmt, ...)
 {
 	static const char *const names[LOG_LEVEL_COUNT] = { "error", "warning", "info", "debug" };

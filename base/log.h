@@ -8,6 +8,9 @@
  */
 #pragma once
 
+#include <stdbool.h>
+#include <stdint.h>
+
 #include "base/cdefs.h"
 
 enum log_level {
@@ -25,6 +28,21 @@ void log_set_level(enum log_level level);
 void log_set_name(const char *name);
 
 void log_line(enum log_level level, const char *fmt, ...) PRINTF(2, 3);
+
+/*
+ * May a line be written once more about something that outsiders can make happen as often as they
+ * like? Counts in *count, a cause's own, from 0: yes the first LOG_EACH times, then at 8, 16, 32 ...
+ */
+#define LOG_EACH 4u
+bool log_is_due(uint64_t *count);
+
+/* A line about such a cause; what stands in one place of the source is one cause. */
+#define log_warn_seldom(...)                                                                       \
+	do {                                                                                       \
+		static uint64_t log_count_;                                                        \
+		if (log_is_due(&log_count_))                                                       \
+			log_warn(__VA_ARGS__);                                                     \
+	} while (0)
 
 #define log_err(...)   log_line(LOG_LEVEL_ERR, __VA_ARGS__)
 #define log_warn(...)  log_line(LOG_LEVEL_WARN, __VA_ARGS__)

@@ -1,6 +1,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "base/log.h"
 #include "base/num.h"
 #include "base/opts.h"
 #include "base/rd.h"
@@ -187,10 +188,24 @@ static void hex_wants_the_exact_length(void **state)
 	assert_int_equal(b[1], 0xcd);
 }
 
+static void lines_that_outsiders_cause_become_rare(void **state)
+{
+	uint64_t count = 0;
+	unsigned int n = 0;
+
+	for (unsigned int i = 0; i < LOG_EACH; i++)
+		assert_true(log_is_due(&count));
+	assert_false(log_is_due(&count));
+	for (unsigned int i = 0; i < 1000000; i++)
+		n += log_is_due(&count);
+	assert_int_equal(n, 17); /* 8, 16 ... 524288 */
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(reader_reads_both_byte_orders),
+		cmocka_unit_test(lines_that_outsiders_cause_become_rare),
 		cmocka_unit_test(reader_refuses_trailing_bytes),
 		cmocka_unit_test(reader_gives_zero_after_a_failure),
 		cmocka_unit_test(reader_refuses_padding_that_is_not_zero),

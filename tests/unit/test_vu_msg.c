@@ -192,6 +192,25 @@ static void silence_times_out(void **state)
 	assert_int_equal(vu_recv(p->b, &p->m, 20), -ETIMEDOUT);
 }
 
+static void peer_that_does_not_read_holds_nobody(void **state)
+{
+	struct pair *p = *state;
+	const struct vu_u64 v = { le64_of(1) };
+	unsigned int n = 0;
+	int err = 0;
+
+	while (n < 100000 &&
+		(err = vu_tell(p->a, VU_SET_FEATURES, &v, sizeof v, NULL, 0, NULL)) == 0)
+		n++;
+	assert_int_equal(err, -EAGAIN);
+	for (unsigned int i = 0; i < n; i++) { /* what was sent is there, whole, and no more */
+		assert_int_equal(vu_recv_step(p->b, &p->m), 0);
+		assert_int_equal(p->m.len, sizeof v);
+		vu_msg_init(&p->m);
+	}
+	assert_int_equal(vu_recv_step(p->b, &p->m), -EAGAIN);
+}
+
 static void oversize_is_not_sent(void **state)
 {
 	struct pair *p = *state;
@@ -281,6 +300,7 @@ int main(void)
 		T(descriptors_with_the_payload_are_refused_and_closed),
 		T(peer_gone_is_told_apart_also_in_mid_message),
 		T(silence_times_out),
+		T(peer_that_does_not_read_holds_nobody),
 		T(oversize_is_not_sent),
 		T(call_gets_its_reply),
 		T(call_refuses_answers_that_do_not_fit),

@@ -66,7 +66,7 @@ void vu_back_break(struct vu_back *b, unsigned int queue, int err)
 	if (q->is_watched)
 		loop_del(b->loop, &q->kick);
 	q->is_watched = false;
-	log_warn("queue %u is broken: %s", queue, strerrordesc_np(-err));
+	log_warn_seldom("queue %u is broken: %s", queue, strerrordesc_np(-err));
 	event_signal(q->err_fd);
 }
 

@@ -84,7 +84,7 @@ static MUST_USE int table_give(struct certs *c, struct guest *g, const struct mo
 	int err = table_read(c, &len);
 
 	if (err < 0) {
-		log_warn("the certificate table cannot be given to the guest: %s",
+		log_warn_seldom("the certificate table cannot be given to the guest: %s",
 			strerrordesc_np(-err));
 		return EIO;
 	}

@@ -42,7 +42,7 @@ static void flash_set_mode(struct flash *f, enum flash_mode mode)
 	int err = f->ops.map(
 		f->ops.owner, SLOT_VARS, f->vars_gpa, f->vars_size, is_status ? NULL : f->vars);
 	if (err < 0)
-		log_warn("flash: cannot be mapped: %s", strerrordesc_np(-err));
+		log_warn_seldom("flash: cannot be mapped: %s", strerrordesc_np(-err));
 }
 
 /* A flash can only clear bits; erasing sets them. */

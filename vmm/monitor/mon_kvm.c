@@ -358,13 +358,21 @@ void mon_kvm_close(struct mon_kvm *k)
  * These run after the filter is on, on behalf of guest register writes. A refusal by KVM leaves
  * the guest without an interrupt it asked for: logged, not fatal.
  */
-static void kvm_call(struct mon_kvm *k, const char *name, unsigned long request, void *arg)
+static void kvm_call(
+	struct mon_kvm *k, const char *name, unsigned long request, void *arg, uint64_t *refusals)
 {
 	int err = fw_ioctl(k->vm_fd, request, arg);
 
-	if (err < 0)
+	if (err < 0 && log_is_due(refusals))
 		log_warn("%s: %s", name, strerrordesc_np(-err));
 }
+
+/* The guest can have the same refused as often as it likes: each request counts its own. */
+#define KVM_CALL(k, request, arg)                                                                  \
+	do {                                                                                       \
+		static uint64_t refusals_;                                                         \
+		kvm_call(k, #request, request, arg, &refusals_);                                   \
+	} while (0)
 
 int mon_kvm_set_rom(struct mon_kvm *k, unsigned int rom, uint64_t gpa, size_t size, void *host)
 {
@@ -387,7 +395,7 @@ void mon_kvm_set_irq(struct mon_kvm *k, unsigned int gsi, bool is_high)
 		mon_ioapic_set(&k->ioapic, gsi, is_high);
 		return;
 	}
-	kvm_call(k, "KVM_IRQ_LINE", KVM_IRQ_LINE, &level);
+	KVM_CALL(k, KVM_IRQ_LINE, &level);
 }
 
 void mon_kvm_signal_msi(struct mon_kvm *k, uint64_t address, uint32_t data)
@@ -398,7 +406,7 @@ void mon_kvm_signal_msi(struct mon_kvm *k, uint64_t address, uint32_t data)
 		.data = data,
 	};
 
-	kvm_call(k, "KVM_SIGNAL_MSI", KVM_SIGNAL_MSI, &msi);
+	KVM_CALL(k, KVM_SIGNAL_MSI, &msi);
 }
 
 static void ioapic_signal(void *owner, uint64_t address, uint32_t data)
@@ -437,7 +445,7 @@ void mon_kvm_set_route(struct mon_kvm *k, unsigned int gsi, uint64_t address, ui
 	if (e == NULL || memcmp(e, &want, sizeof want) == 0)
 		return;
 	*e = want;
-	kvm_call(k, "KVM_SET_GSI_ROUTING", KVM_SET_GSI_ROUTING, k->routes);
+	KVM_CALL(k, KVM_SET_GSI_ROUTING, k->routes);
 }
 
 void mon_kvm_set_irqfd(struct mon_kvm *k, int event_fd, unsigned int gsi, bool is_on)
@@ -448,7 +456,7 @@ void mon_kvm_set_irqfd(struct mon_kvm *k, int event_fd, unsigned int gsi, bool i
 		.flags = is_on ? 0 : KVM_IRQFD_FLAG_DEASSIGN,
 	};
 
-	kvm_call(k, "KVM_IRQFD", KVM_IRQFD, &irqfd);
+	KVM_CALL(k, KVM_IRQFD, &irqfd);
 }
 
 void mon_kvm_set_ioeventfd(struct mon_kvm *k, int event_fd, uint64_t gpa, bool is_on)
@@ -460,5 +468,5 @@ void mon_kvm_set_ioeventfd(struct mon_kvm *k, int event_fd, uint64_t gpa, bool i
 		.flags = is_on ? 0 : KVM_IOEVENTFD_FLAG_DEASSIGN,
 	};
 
-	kvm_call(k, "KVM_IOEVENTFD", KVM_IOEVENTFD, &io);
+	KVM_CALL(k, KVM_IOEVENTFD, &io);
 }

@@ -61,10 +61,11 @@ int vu_send(int sock, uint32_t request, uint32_t flags, const void *payload, siz
 	struct msghdr mh = { .msg_iov = &iov, .msg_iovlen = 1 };
 	if (n_fds > 0)
 		fds_attach(&mh, &control, fds, n_fds);
-	/* A message is far smaller than a socket's buffer: it goes in one piece or not at all. */
+	/* A message is far smaller than a socket's buffer: it goes in one piece or not at all; a peer
+	 * that does not read cannot hold us. */
 	ssize_t n;
 	do
-		n = sendmsg(sock, &mh, MSG_NOSIGNAL);
+		n = sendmsg(sock, &mh, MSG_NOSIGNAL | MSG_DONTWAIT);
 	while (n < 0 && errno == EINTR);
 	if (n < 0)
 		return errno == ECONNRESET || errno == ENOTCONN ? -EPIPE : -errno;

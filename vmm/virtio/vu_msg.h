@@ -43,9 +43,9 @@ static inline void vu_msg_auto(struct vu_msg *m)
 int vu_msg_take_fd(struct vu_msg *m, unsigned int i);
 
 /*
- * Send one message. flags are VU_VERSION and what else applies; fds stay the caller's.
- * -EPIPE: the peer is gone; -EAGAIN: its queue is full, on a non-blocking socket (then nothing
- * was sent; a half-sent message is -EPIPE); -EMSGSIZE: longer than the protocol allows.
+ * Send one message, without waiting. flags are VU_VERSION and what else applies; fds stay the
+ * caller's. -EPIPE: the peer is gone; -EAGAIN: it did not read what was sent before, and nothing
+ * was sent now (a half-sent message is -EPIPE); -EMSGSIZE: longer than the protocol allows.
  */
 MUST_USE int vu_send(int sock, uint32_t request, uint32_t flags, const void *payload, size_t len,
 	const int *fds, unsigned int n_fds);
@@ -61,7 +61,8 @@ MUST_USE int vu_recv_step(int sock, struct vu_msg *m);
 /* Receive one whole message, waiting at most timeout_ms; -ETIMEDOUT. m is as after init. */
 MUST_USE int vu_recv(int sock, struct vu_msg *m, int timeout_ms);
 
-/* The front end: a request that has no reply and wants none (before REPLY_ACK is agreed). */
+/* The front end: a request that has no reply and wants none (before REPLY_ACK is agreed). Does not
+ * wait: -EAGAIN is a back end that stands still. */
 MUST_USE int vu_tell(int sock, enum vu_request request, const void *payload, size_t len,
 	const int *fds, unsigned int n_fds, struct why *why);
 
