@@ -296,7 +296,9 @@ int confine_narrow(const struct confine *c, int registry, struct why *why)
 	for (size_t i = 0; i < ARRAY_LEN(wanted); i++)
 		if (wanted[i] >= 0)
 			folders[n++] = wanted[i];
-	return sandbox_narrow(ROLE_SUPER, caps_needed(c), folders, n, why);
+	/* From here on every socket is one to a guest's port; /proc, where it is said, goes. */
+	int err = svirt_sockets_begin(c->svirt, why);
+	return err < 0 ? err : sandbox_narrow(ROLE_SUPER, caps_needed(c), folders, n, why);
 }
 
 bool confine_was_oom(const struct confine *c, const char *label)

@@ -626,10 +626,7 @@ static int connect_take(void *owner, struct msg *m)
 	uint32_t index = le32_get(wanted.index);
 	if (index >= le32_get(g->plan->n_ports))
 		return -ERANGE;
-	int err = svirt_sockets_begin(g->confine->svirt, NULL);
-	if (err == 0)
-		err = sup_open_port(g->files, &g->plan->ports[index], &fd);
-	svirt_sockets_end(g->confine->svirt);
+	int err = sup_open_port(g->files, &g->plan->ports[index], &fd);
 	if (err < 0)
 		sup_log_warn(&c->log, "guest port %u: cannot connect to %s: %s",
 			le32_get(g->plan->ports[index].port), g->plan->ports[index].path,
@@ -647,10 +644,7 @@ static int quoting_take(void *owner, struct msg *m)
 	memcpy(&wanted, m->buf, sizeof wanted);
 	if (le32_get(wanted.index) != 0)
 		return -ERANGE;
-	int err = svirt_sockets_begin(g->confine->svirt, NULL);
-	if (err == 0)
-		err = sup_open_quoting(g->files, g->plan, &fd);
-	svirt_sockets_end(g->confine->svirt);
+	int err = sup_open_quoting(g->files, g->plan, &fd);
 	if (err < 0)
 		sup_log_warn(&c->log, "cannot connect to the quoting service %s: %s", g->plan->qgs,
 			strerrordesc_np(-err));
