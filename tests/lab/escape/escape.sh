@@ -1,0 +1,54 @@
+#!/bin/bash
+# escape.sh BUILD [full|rest] [OPTION]...: taken-over programs of BUILD against their sandboxes.
+#
+#   full   the programs as they are: the filter and all other walls (default)
+#   rest   the same without the system call filter: what the other walls hold by themselves
+#
+# Makes a folder with the programs that have the payload and files for them to hold, and runs
+# `escape` there with these options. TAP. Skipped without root or /dev/kvm.
+set -euo pipefail
+skip() { echo "1..0 # SKIP $1"; exit 0; }
+build=$(cd "${1:?usage: escape.sh BUILD [full|rest] [OPTION]...}" && pwd -P)
+mode=${2:-full}
+shift $(($# < 2 ? $# : 2))
+here=$(cd "$(dirname "$0")" && pwd -P)
+root=$(cd "$here/../../.." && pwd -P)
+programs=$build/tests/lab/escape
+
+[ "$(id -u)" = 0 ] || skip 'not root: every process would have the uid of the test'
+[ -w /dev/kvm ] || skip 'no /dev/kvm for the monitor to hold'
+work=$(mktemp -d /tmp/casemate-escape.XXXXXX)
+victim=
+trap '[ -z "$victim" ] || kill "$victim"; rm -rf "$work"' EXIT
+chmod 755 "$work"
+
+find "$programs/$mode" -maxdepth 1 -type f -name "casemate-*" -exec cp -t "$work" {} +
+cp "$programs/escape" "$build/vmm/super/casemate" "$work"
+cd "$work"
+mkdir broker ledger broker-ledger
+# The broker beside the real ledger writer: it goes on only when that one is as it should be.
+mv casemate-broker broker
+cp "$build/attest/ledger/casemate-ledger" "$build/policy/casemate-policy" broker
+truncate -s 1M own.disk victim.disk
+chmod 666 victim.disk # nobody's file mode is to be what stops it
+cp "$root/policy/examples/development.policy.jsonc" policy.jsonc
+head -c 128 /dev/zero >session
+"$here/guest.sh" kernel
+for name in ledger broker-ledger; do
+	"$build/attest/ledger/casemate-ledger" init "$name" --origin test/escape --key "$name.key" >/dev/null
+done
+openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -subj /CN=127.0.0.1 \
+	-keyout ca.key -out ca.pem 2>/dev/null
+chown -R 1:1 ledger ledger.key # uid 0 has privileges that no role should need
+cp "$root/attest/vendor/amd/ark_milan.der" ark.cert
+cat >broker.jsonc <<-END
+	{ "listen": "broker.sock", "store": "store", "roots": ["ark.cert"],
+	  "tls": {"certificate": "ca.pem", "key": "ca.key"},
+	  "ledger": {"folder": "broker-ledger", "key": "broker-ledger.key", "origin": "test/escape"} }
+END
+echo secret | "$build/attest/broker/casemate-broker" secret put a/b/c --config broker.jsonc
+
+sleep 1000 &
+victim=$!
+"$work/escape" "$work" $([ "$mode" != rest ] || echo --rest) \
+	--victim "$victim" "$work/victim.disk" "$work/victim.sock" "$@"
