@@ -317,11 +317,14 @@ static MUST_USE int limits_check(
 }
 
 /*
- * The child's namespace shows its cgroup from ours: "/../x" for a leaf beside us. What is left without
- * the leading "/.." must be the end of what was asked for.
+ * A child that was born in its leaf has that as the root of its namespace, and sees "/"; what we see
+ * in /proc/PID/cgroup decides. Else its namespace shows the cgroup from ours: "/../x" for a
+ * leaf beside us. What is left without the leading "/.." must be the end of what was asked for.
  */
 static bool cgroup_fits(const char *got, const char *want)
 {
+	if (strcmp(got, "/") == 0)
+		return true;
 	while (strncmp(got, "/..", 3) == 0 && (got[3] == '/' || got[3] == 0))
 		got += 3;
 	size_t n_got = strlen(got);
