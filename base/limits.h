@@ -136,12 +136,18 @@
 #define LIMIT_VRINGS 4u
 /* A back end's answer: it does no input or output before it answers; longer means it is gone. */
 #define LIMIT_VU_REPLY_MS 5000
-/* Requests a queue is served in one turn: 32 of a megabyte are written in well under that time. */
-#define LIMIT_VU_TURN 32u
-/* Sectors of one discard or write-zeroes piece, and pieces a request: 16 MiB each can be written
- * as zeros in one turn where the file system cannot do better. */
+/* Requests a queue is served in one turn, and bytes they move: moved in well under that time. */
+#define LIMIT_VU_TURN       32u
+#define LIMIT_VU_TURN_BYTES (32u << 20)
+/* Sectors of one discard or write-zeroes piece, and pieces of a discard: 16 MiB can be written as
+ * zeros where the file system cannot do better, so a write-zeroes request has one piece. */
 #define LIMIT_BLK_ZERO_SECTORS 32768u
 #define LIMIT_BLK_PIECES       16u
+/* One read or write: 126 segments of half a megabyte; Linux asks for ten of them at most. */
+#define LIMIT_BLK_SEG_BYTES     (512u << 10)
+#define LIMIT_BLK_REQUEST_BYTES (64u << 20)
+/* A flush counts for that many bytes of a turn: a slow disk does ten a second. */
+#define LIMIT_BLK_FLUSH_BYTES (4u << 20)
 /* Random bytes a request: the kernel's generator gives 256 without waiting; Linux asks for 64. */
 #define LIMIT_RNG_BYTES 256u
 /* Console bytes in one write: PIPE_BUF, what a pipe or terminal that is ready takes in one go. */

@@ -201,6 +201,8 @@ static void config_says_what_the_disk_is(void **state)
 	assert_int_equal(c.capacity, SECTORS);
 	assert_int_equal(c.blk_size, 512);
 	assert_int_equal(c.seg_max, 126);
+	assert_int_equal(c.size_max, LIMIT_BLK_SEG_BYTES);
+	assert_int_equal(c.max_write_zeroes_seg, 1);
 	const uint64_t want = 1ull << VIRTIO_BLK_F_FLUSH | 1ull << VIRTIO_BLK_F_DISCARD |
 			      1ull << VIRTIO_BLK_F_WRITE_ZEROES | 1ull << 32 | 1ull << 33;
 	assert_int_equal(b->f.features & want, want);
@@ -406,6 +408,9 @@ static void odd_or_too_many_pieces_are_refused(void **state)
 			VIRTIO_BLK_S_IOERR);
 	assert_int_equal(
 		request(b, VIRTIO_BLK_T_DISCARD, 0, 0, 0, false, &len), VIRTIO_BLK_S_IOERR);
+	/* Zeros may have to be written: a piece a request, or a turn would never end. */
+	assert_int_equal(request(b, VIRTIO_BLK_T_WRITE_ZEROES, 0, AT_DATA, 32, false, &len),
+		VIRTIO_BLK_S_IOERR);
 }
 
 static void header_too_short_breaks_the_ring(void **state)

@@ -619,6 +619,29 @@ static void half_a_message_holds_nothing_up(void **state)
 	assert_int_equal(w->loop.result, 0); /* the front end went away: no error of ours */
 }
 
+static uint16_t used_index(const struct front *f)
+{
+	le16 v;
+
+	memcpy(&v, f->ram + FRONT_USED(0) + 2, sizeof v);
+	return le16_get(v);
+}
+
+/* Long requests end a turn before its 32: the front end must be heard in time. */
+static void turn_ends_by_bytes_as_well(void **state)
+{
+	struct world *w = *state;
+	const struct buf bufs[] = { { FRONT_DATA, 3u << 20, false }, { FRONT_DATA, 4, true } };
+
+	for (int i = 0; i < 20; i++)
+		(void)front_offer(&w->f, 0, bufs, 2);
+	front_kick(&w->f, 0);
+	assert_int_equal(loop_step(&w->loop, 0), 0);
+	assert_int_equal(used_index(&w->f), LIMIT_VU_TURN_BYTES / (3u << 20) + 1);
+	assert_int_equal(loop_step(&w->loop, 0), 0);
+	assert_int_equal(used_index(&w->f), 20);
+}
+
 #define T(name)   cmocka_unit_test_setup_teardown(name, world_open, world_close)
 #define RUN(name) cmocka_unit_test_setup_teardown(name, running_open, world_close)
 
@@ -653,6 +676,7 @@ int main(void)
 		RUN(second_kick_descriptor_while_running_ends_it),
 		cmocka_unit_test(bad_memory_ends_it),
 		RUN(half_a_message_holds_nothing_up),
+		RUN(turn_ends_by_bytes_as_well),
 	};
 
 	return cmocka_run_group_tests_name("vu_back", tests, NULL, NULL);

@@ -70,6 +70,8 @@ static MUST_USE int payload_move(struct dev_blk *d, const struct request *r, boo
 	struct iovec *iov = d->iov;
 	unsigned int n;
 
+	if (r->len > LIMIT_BLK_REQUEST_BYTES)
+		return -EMSGSIZE;
 	int err = chain_map(&d->back.mem, r->chain, is_read,
 		is_read ? 0 : sizeof(struct wire_blk_hdr), r->len, iov, &n);
 	if (err < 0)
@@ -96,6 +98,7 @@ static uint8_t status_of(int err)
 
 static MUST_USE int disk_flush(struct dev_blk *d)
 {
+	vu_back_spend(&d->back, LIMIT_BLK_FLUSH_BYTES);
 	if (!d->is_lost && !d->is_read_only && fdatasync(d->disk) < 0)
 		d->is_lost = true;
 	return d->is_lost ? -EIO : 0;
@@ -192,6 +195,8 @@ static uint8_t piece_serve(struct dev_blk *d, const struct wire_blk_piece *p, bo
 		return VIRTIO_BLK_S_IOERR;
 	at *= BLK_SECTOR_BYTES;
 	n *= BLK_SECTOR_BYTES;
+	if (!is_discard)
+		vu_back_spend(&d->back, n);
 	return status_of(is_discard ? disk_discard(d, at, n) : disk_zero(d, at, n, flags != 0));
 }
 
@@ -201,7 +206,8 @@ static uint8_t pieces_serve(struct dev_blk *d, const struct request *r, bool is_
 	size_t n = r->len / sizeof pieces[0];
 	uint8_t status = VIRTIO_BLK_S_OK;
 
-	if (d->is_read_only || n == 0 || n > ARRAY_LEN(pieces) || r->len % sizeof pieces[0] != 0)
+	if (d->is_read_only || n == 0 || n > (is_discard ? ARRAY_LEN(pieces) : 1) ||
+		r->len % sizeof pieces[0] != 0)
 		return VIRTIO_BLK_S_IOERR;
 	if (chain_read(&d->back.mem, r->chain, sizeof(struct wire_blk_hdr), pieces, r->len) < 0)
 		return VIRTIO_BLK_S_IOERR;
@@ -300,6 +306,7 @@ static struct virtio_blk_config config_of(const struct dev_blk *d, uint32_t bloc
 {
 	return (struct virtio_blk_config){
 		.capacity = d->sectors,
+		.size_max = LIMIT_BLK_SEG_BYTES,
 		.seg_max = LIMIT_CHAIN_SEGS / 2 - 2,
 		.blk_size = block_bytes,
 		.num_queues = 1,
@@ -307,15 +314,15 @@ static struct virtio_blk_config config_of(const struct dev_blk *d, uint32_t bloc
 		.max_discard_seg = LIMIT_BLK_PIECES,
 		.discard_sector_alignment = PAGE_BYTES / BLK_SECTOR_BYTES,
 		.max_write_zeroes_sectors = LIMIT_BLK_ZERO_SECTORS,
-		.max_write_zeroes_seg = LIMIT_BLK_PIECES,
+		.max_write_zeroes_seg = 1,
 		.write_zeroes_may_unmap = d->may_discard,
 	};
 }
 
 static uint64_t features_of(const struct dev_blk *d)
 {
-	uint64_t f = 1ull << VIRTIO_BLK_F_SEG_MAX | 1ull << VIRTIO_BLK_F_BLK_SIZE |
-		     1ull << VIRTIO_BLK_F_FLUSH;
+	uint64_t f = 1ull << VIRTIO_BLK_F_SIZE_MAX | 1ull << VIRTIO_BLK_F_SEG_MAX |
+		     1ull << VIRTIO_BLK_F_BLK_SIZE | 1ull << VIRTIO_BLK_F_FLUSH;
 
 	if (d->is_read_only)
 		return f | 1ull << VIRTIO_BLK_F_RO;

@@ -60,8 +60,13 @@ static MUST_USE int piece_write(struct dev_console *d, const struct chain *c)
 static int tx_serve(struct vu_back *b, const struct chain *c, uint32_t *ret_len)
 {
 	struct dev_console *d = CONTAINER_OF(b, struct dev_console, back);
+	uint32_t from = d->sent;
 
 	while (d->sent < c->read_len) {
+		if (d->sent - from >= LIMIT_VU_TURN_BYTES) {
+			vu_back_kick(b, TX); /* the rest after the loop saw to others */
+			return -EAGAIN;
+		}
 		int err = piece_write(d, c);
 		if (err == -EAGAIN)
 			out_watch(d, true);

@@ -107,9 +107,14 @@ void vu_back_tell(struct vu_back *b, unsigned int queue)
 		event_signal(b->q[queue].call_fd);
 }
 
+void vu_back_spend(struct vu_back *b, uint64_t bytes)
+{
+	b->spent += bytes;
+}
+
 /*
- * Serve requests, LIMIT_VU_TURN of them: then the loop looks at the socket and the channel, and
- * comes back by a kick of our own.
+ * Serve requests, LIMIT_VU_TURN of them, and fewer that are long: then the loop looks at the socket
+ * and the channel, and comes back by a kick of our own.
  */
 static void requests_serve(struct vu_queue *q)
 {
@@ -119,7 +124,8 @@ static void requests_serve(struct vu_queue *q)
 	int err = 0;
 
 	(void)vring_want_kicks(&q->ring, false);
-	for (unsigned int n = 0; n < LIMIT_VU_TURN; n++) {
+	b->spent = 0;
+	for (unsigned int n = 0; n < LIMIT_VU_TURN && b->spent < LIMIT_VU_TURN_BYTES; n++) {
 		uint32_t len = 0;
 		c = vu_back_take_chain(b, queue);
 		if (c == NULL)
@@ -127,6 +133,7 @@ static void requests_serve(struct vu_queue *q)
 		err = b->ops->queues[queue].serve(b, c, &len);
 		if (err < 0)
 			break;
+		vu_back_spend(b, (uint64_t)c->read_len + c->write_len);
 		vu_back_give_chain(b, queue, len);
 	}
 	if (err < 0 && err != -EAGAIN)

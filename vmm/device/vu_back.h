@@ -78,6 +78,7 @@ struct vu_back {
 	uint32_t config_len;
 	uint8_t config[VU_CONFIG_BYTES]; /* the device's configuration space */
 	struct mem mem;
+	uint64_t spent; /* bytes of work in this turn */
 	struct vu_queue q[LIMIT_VRINGS];
 	struct vu_msg msg;  /* being received */
 	uint32_t reply_len; /* the reply of the request that is being served */
@@ -112,6 +113,9 @@ void vu_back_break(struct vu_back *b, unsigned int queue, int err);
 
 /* Come back to a queue after the loop saw to everything else, as if the guest had kicked. */
 void vu_back_kick(struct vu_back *b, unsigned int queue);
+
+/* The request in hand was more work than the bytes of its chain: so many more. Ends the turn sooner. */
+void vu_back_spend(struct vu_back *b, uint64_t bytes);
 
 /* Serve a queue again whose request got -EAGAIN, or nothing when it does not run. */
 void vu_back_resume(struct vu_back *b, unsigned int queue);

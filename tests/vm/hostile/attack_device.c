@@ -262,6 +262,47 @@ void blk_random(const struct attack *a)
 		}
 }
 
+/* A full ring of the longest requests of a kind; the device must let go of it in a few seconds. */
+static void blk_slow(struct device *d, uint32_t type, unsigned int pieces)
+{
+	struct queue *q = &d->q[0];
+	uint64_t megabytes = blk_sectors_of(d) * SECTOR / MIB;
+	unsigned int n = type == T_FLUSH ? 0 : type == T_ZEROES ? 1 : (unsigned int)megabytes;
+	uint16_t writes = type == T_IN ? D_WRITE : 0;
+
+	(void)device_start(d, device_features(d) & (F_DISCARD | F_ZEROES));
+	blk_header(type, 0);
+	desc_set(q, 0, HDR, 16, D_NEXT, 1);
+	for (unsigned int i = 1; i <= n; i++)
+		desc_set(q, i, BUFFERS + MIB, type == T_ZEROES ? 16 * pieces : (uint32_t)MIB,
+			D_NEXT | writes, (uint16_t)(i + 1));
+	for (unsigned int i = 0; i < pieces; i++) {
+		volatile uint64_t *p = (volatile uint64_t *)(BUFFERS + MIB + 16 * i);
+		p[0] = 0;
+		p[1] = MIN(32768u, (uint32_t)blk_sectors_of(d));
+	}
+	desc_set(q, n + 1, STATUS, 1, D_WRITE, 0);
+	for (unsigned int i = 0; i < QUEUE_SIZE; i++)
+		queue_offer(q, 0);
+	device_kick(d, 0);
+	if (device_wait(d, 0) != USED)
+		fail("a long request was not served");
+	device_set_status(d, 0);
+	if (device_status(d) != 0)
+		fail("a reset left a status");
+}
+
+void blk_slow_then_reset(const struct attack *a)
+{
+	struct device *d = device_of(BLK, 0);
+
+	blk_slow(d, T_IN, 0);
+	blk_slow(d, T_OUT, 0);
+	blk_slow(d, T_FLUSH, 0);
+	blk_slow(d, T_ZEROES, 1);
+	blk_slow(d, T_ZEROES, 16);
+}
+
 /* ---- random numbers ------------------------------------------------------------------------------ */
 
 bool works_rng(struct device *d)
@@ -321,12 +362,20 @@ void console_flood(const struct attack *a)
 	desc_set(&d->q[1], 0, BUFFERS, (uint32_t)(64 * MIB), D_WRITE,
 		0); /* to be written by whom? */
 	(void)device_do(d, 1, 0, NULL);
+}
+
+/* Almost 4 GiB of output in one chain, many times; given up in the middle. */
+void console_slow_then_reset(const struct attack *a)
+{
+	struct device *d = device_of(CONSOLE, 0);
+
 	(void)device_start(d, 0);
-	for (unsigned int k = 0; k < 60; k++) /* almost 4 GiB of output, given up in the middle */
+	for (unsigned int k = 0; k < 60; k++)
 		desc_set(&d->q[1], k, BUFFERS, (uint32_t)(64 * MIB), k < 59 ? D_NEXT : 0,
 			(uint16_t)(k + 1));
 	queue_offer(&d->q[1], 0);
 	device_kick(d, 1);
+	pause_for(1000000000); /* the device is at it */
 	device_set_status(d, 0);
 }
 

@@ -17,7 +17,7 @@ guest() { # NAME SOURCE...
 }
 
 mkdir -p "$out"
-guest hostile "$here"/{hostile,attack_machine,attack_virtio,attack_device,ends}.c
+guest hostile "$here"/{hostile,attack_machine,attack_virtio,attack_ring,attack_device,ends}.c
 guest neighbour "$here/neighbour.c"
 
 objcopy -O binary -j .text "$out/hostile.elf" "$out/text"

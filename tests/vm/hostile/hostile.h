@@ -79,6 +79,9 @@ void msix_nonsense(const struct attack *a);
 void msix_race(const struct attack *a);
 void msix_storm(const struct attack *a);
 void broken_storm(const struct attack *a);
+void race_reset(const struct attack *a);
+
+/* attack_ring.c */
 void ring_try(const struct attack *a);
 void ring_index_jump(const struct attack *a);
 void ring_head_far(const struct attack *a);
@@ -89,7 +92,6 @@ void ring_random_indirect(const struct attack *a);
 void race_descriptors(const struct attack *a);
 void race_indirect(const struct attack *a);
 void race_index(const struct attack *a);
-void race_reset(const struct attack *a);
 
 void chain_self(struct queue *q);
 void chain_circle(struct queue *q);
@@ -131,8 +133,10 @@ void blk_pieces(const struct attack *a);
 void blk_flushes(const struct attack *a);
 void blk_whole_disk(const struct attack *a);
 void blk_random(const struct attack *a);
+void blk_slow_then_reset(const struct attack *a);
 void rng_flood(const struct attack *a);
 void console_flood(const struct attack *a);
+void console_slow_then_reset(const struct attack *a);
 void console_input(const struct attack *a);
 void vsock_lengths(const struct attack *a);
 void vsock_operations(const struct attack *a);

@@ -147,7 +147,7 @@ class Guest:
             self.write("vars.fd", b"\xff" * VARS_BYTES)
             firmware = '"firmware": {"file": "firmware"}, "flash_vars": {"file": "vars.fd"}, '
         self.fixed = b"HOSTILE\0" + os.urandom(MIB - 8)
-        self.write("disk.img", bytes(4 * MIB if guest == "hostile" else 256 << 10))
+        self.write("disk.img", bytes(32 * MIB if guest == "hostile" else 256 << 10))
         self.write("fixed.img", self.fixed)
         text = POLICY.replace("NAME", f"{name}-{os.getpid()}").replace("CMDLINE", cmdline).replace("VCPUS", str(vcpus))
         text = text.replace("TEE", TEE.get(machine, '"tee": {"type": "none"}')).replace("FW", firmware)

@@ -90,6 +90,12 @@ uint64_t tsc(void)
 	return (uint64_t)high << 32 | low;
 }
 
+void pause_for(uint64_t ticks)
+{
+	for (uint64_t from = tsc(); tsc() - from < ticks;)
+		__asm__ volatile("pause");
+}
+
 void barrier(void)
 {
 	__asm__ volatile("mfence" ::: "memory");

@@ -23,6 +23,7 @@
 #define QUEUE_SIZE   256u
 #define DEVICES_MAX  8u
 #define QUEUES_MAX   3u
+#define MIN(a, b)    ((a) < (b) ? (a) : (b))
 #define ARRAY_LEN(a) (sizeof(a) / sizeof(a)[0])
 
 /* ---- instructions ------------------------------------------------------------------------------ */
@@ -36,6 +37,7 @@ void port_in_string(uint16_t port, unsigned int len, void *buf, uint32_t n);
 void mmio_out(uint64_t at, unsigned int len, uint64_t v);
 uint64_t mmio_in(uint64_t at, unsigned int len);
 uint64_t tsc(void);
+void pause_for(uint64_t ticks); /* of the time stamp counter */
 /* There is no C library; the compiler calls these too. */
 void *memset(void *to, int v, size_t n);
 void *memcpy(void *to, const void *from, size_t n);
