@@ -278,7 +278,7 @@ static int fake_run(int vcpu_fd)
 		return -EBADF;
 	struct kvm_run *run = (void *)t->vcpu.run;
 	/* As KVM: what was to be completed is, the guest does not run. */
-	if (run->immediate_exit != 0)
+	if (__atomic_load_n(&run->immediate_exit, __ATOMIC_SEQ_CST) != 0)
 		return -EINTR;
 	run->io.data_offset = DATA_OFFSET;
 	return guest(run, guest_owner);

@@ -4,7 +4,7 @@
  *
  * Trust:   tests only.
  * Owns:    what fake_kvm_reset() releases.
- * Threads: one.
+ * Threads: one; KVM_RUN of vCPUs from any.
  */
 #pragma once
 

@@ -21,12 +21,14 @@ static void kick_taken(int signal)
 	(void)signal;
 }
 
+/* What the loop thread wrote while the vCPU waited, it wrote before it said so. */
 static void resume_wait(struct vcpu *v)
 {
 	eventfd_t n;
 
 	while (eventfd_read(v->resume_fd, &n) < 0 && errno == EINTR)
 		;
+	(void)atomic_load(&v->is_waiting);
 }
 
 static void *vcpu_main(void *arg)
@@ -34,7 +36,8 @@ static void *vcpu_main(void *arg)
 	struct vcpu *v = arg;
 
 	v->enter_err = v->all->ops.enter(v->all->ops.owner, &v->enter_why);
-	(void)eventfd_write(v->all->entered_fd, 1);
+	atomic_store(&v->has_entered, true);
+	(void)eventfd_write(v->entered_fd, 1);
 	resume_wait(v);
 	while (!atomic_load(&v->all->is_ending)) {
 		v->run_err = fw_run(v->fd);
@@ -88,7 +91,7 @@ static MUST_USE int threads_await(struct vcpus *vs, struct why *why)
 	}
 	for (unsigned int i = 0; i < vs->n; i++) {
 		const struct vcpu *v = &vs->at[i];
-		if (v->enter_err < 0)
+		if (atomic_load(&v->has_entered) && v->enter_err < 0)
 			return why_set(why, v->enter_err, "vCPU %u: %s", i,
 				why_text(&v->enter_why, v->enter_err));
 	}
@@ -117,6 +120,7 @@ int mon_vcpu_start(struct vcpus *ret, struct mon_kvm *kvm, struct loop *loop,
 		v->id = i;
 		v->fd = kvm->vcpu_fds[i];
 		v->run = kvm->runs[i];
+		v->entered_fd = ret->entered_fd;
 		v->resume_fd = eventfd(0, EFD_CLOEXEC);
 		err = v->resume_fd < 0 ? -errno : vcpu_thread_start(v);
 		if (err == 0)
@@ -128,9 +132,9 @@ int mon_vcpu_start(struct vcpus *ret, struct mon_kvm *kvm, struct loop *loop,
 		err = why_set(why, err, "cannot make a vCPU thread: %s", strerrordesc_np(-err));
 	else
 		err = threads_await(ret, why);
-	fd_drop(&ret->entered_fd);
 	if (err < 0)
 		mon_vcpu_stop(ret, loop);
+	fd_drop(&ret->entered_fd); /* every thread has written to it, or is no more */
 	return err;
 }
 
@@ -149,7 +153,7 @@ void mon_vcpu_stop(struct vcpus *vs, struct loop *loop)
 	atomic_store(&vs->is_ending, true);
 	for (unsigned int i = 0; i < vs->n; i++) {
 		struct vcpu *v = &vs->at[i];
-		v->run->immediate_exit = 1;
+		__atomic_store_n(&v->run->immediate_exit, 1, __ATOMIC_SEQ_CST);
 		(void)eventfd_write(v->resume_fd, 1);
 		(void)pthread_kill(v->thread, SIGNAL_KICK);
 	}

@@ -34,7 +34,9 @@ struct vcpu_ops {
 
 struct vcpu {
 	struct vcpus *all;
-	int enter_err; /* what enter() said, and why */
+	int entered_fd; /* the thread counts itself here when it is locked up, or failed to */
+	atomic_bool has_entered; /* enter_err is valid: */
+	int enter_err;           /* what enter() said, and why */
 	struct why enter_why;
 	unsigned int id;
 	int fd;
@@ -48,7 +50,7 @@ struct vcpu {
 
 struct vcpus {
 	struct src exits; /* threads signal it when they wait */
-	int entered_fd;   /* a thread counts itself here when it is locked up, or failed to */
+	int entered_fd;   /* of the threads that start; -1: all have */
 	unsigned int n;
 	atomic_bool is_ending;
 	struct vcpu at[LIMIT_VCPUS];
