@@ -635,7 +635,7 @@ static void turn_ends_by_bytes_as_well(void **state)
 
 	for (int i = 0; i < 20; i++)
 		(void)front_offer(&w->f, 0, bufs, 2);
-	front_kick(&w->f, 0);
+	assert_int_equal(eventfd_write(w->f.q[0].kick, 1), 0);
 	assert_int_equal(loop_step(&w->loop, 0), 0);
 	assert_int_equal(used_index(&w->f), LIMIT_VU_TURN_BYTES / (3u << 20) + 1);
 	assert_int_equal(loop_step(&w->loop, 0), 0);
