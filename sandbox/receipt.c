@@ -13,6 +13,7 @@
 
 #include "base/fd.h"
 #include "sandbox/child.h"
+#include "sandbox/seccomp_filter.h"
 #include "sandbox/spawn.h"
 #include "sandbox/stage.h"
 
@@ -347,11 +348,18 @@ static MUST_USE int place_check(
 	return 0;
 }
 
-static bool has_zero_hash(const struct wire_receipt *r)
+/* The same build made its filters and ours. */
+static MUST_USE int filter_check(
+	const struct role_row *row, const struct wire_receipt *r, struct why *why)
 {
 	static const uint8_t zero[32];
 
-	return memcmp(r->filter_sha256, zero, sizeof zero) == 0;
+	if (memcmp(r->filter_sha256, zero, sizeof zero) == 0)
+		return why_set(why, -EPERM, "%s: its receipt names no filter", row->name);
+	return memcmp(r->filter_sha256, row->filter->sha256, sizeof r->filter_sha256) != 0
+		       ? why_set(why, -EPERM, "%s: its receipt names another filter than %s",
+				 row->name, row->filter->name)
+		       : 0;
 }
 
 int receipt_check(const struct receipt_want *want, const struct wire_receipt *r, struct why *why)
@@ -377,9 +385,9 @@ int receipt_check(const struct receipt_want *want, const struct wire_receipt *r,
 			(row->flags & ROLE_HAS_THREADS) != 0 ? "some" : "one");
 	if ((want->held & RECEIPT_LANDLOCK) != 0 && le32_get(r->landlock_abi) == 0)
 		return why_set(why, -EPERM, "%s: it found no Landlock, which is here", row->name);
-	if (has_zero_hash(r))
-		return why_set(why, -EPERM, "%s: its receipt names no filter", row->name);
-	int err = held_check(want, r, why);
+	int err = filter_check(row, r, why);
+	if (err == 0)
+		err = held_check(want, r, why);
 	if (err == 0)
 		err = ns_check(want, r, why);
 	if (err == 0)

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "sandbox/receipt.h"
+#include "sandbox/seccomp_filter.h"
 #include "sandbox/spawn.h"
 #include "tests/unit/cm.h"
 
@@ -45,7 +46,7 @@ static struct wire_receipt receipt_make(enum role role)
 	r.max_file_bytes = le64_of(role_max_file_bytes(row));
 	r.max_address_bytes = le64_of(role_max_address_bytes(row, 128u << 20));
 	r.max_locked_bytes = le64_of(row->max_locked_bytes);
-	r.filter_sha256[0] = 1;
+	memcpy(r.filter_sha256, row->filter->sha256, sizeof r.filter_sha256);
 	(void)snprintf(r.label, sizeof r.label, LABEL);
 	(void)snprintf(r.cgroup, sizeof r.cgroup, "/../.." CGROUP);
 	for (unsigned int i = 0; i < RECEIPT_NS_COUNT; i++)
@@ -120,6 +121,10 @@ static void no_filter(struct wire_receipt *r)
 {
 	memset(r->filter_sha256, 0, 32);
 }
+static void other_filter(struct wire_receipt *r)
+{
+	r->filter_sha256[31] ^= 1;
+}
 static void wrong_label(struct wire_receipt *r)
 {
 	r->label[0] = 'x';
@@ -138,7 +143,7 @@ static void endless_cgroup(struct wire_receipt *r)
 }
 static void our_cgroup(struct wire_receipt *r)
 {
-	memcpy(r->cgroup, "/", 2);
+	memcpy(r->cgroup, "/..", 4); /* "/" is a leaf of its own, as the namespace's root */
 }
 static void no_cgroup(struct wire_receipt *r)
 {
@@ -168,7 +173,8 @@ static void receipt_with_one_wrong_field_is_refused_by_name(void **state)
 		{ max_fds, "RLIMIT_NOFILE" },
 		{ max_address, "RLIMIT_AS" },
 		{ max_locked, "RLIMIT_MEMLOCK" },
-		{ no_filter, "filter" },
+		{ no_filter, "no filter" },
+		{ other_filter, "another filter than dev-blk" },
 		{ wrong_label, "label" },
 		{ no_label, "label" },
 		{ endless_label, "no end" },
