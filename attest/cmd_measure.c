@@ -139,6 +139,10 @@ static MUST_USE int launch_predict(
 		err = inputs_change(a, &l->in, why);
 	if (err == 0)
 		err = launch_digest_compute(&l->in, &l->memo, &l->trace, &l->values, why);
+	if (err == 0 && l->in.vmm == VMM_CASEMATE && l->policy.tee.sev.has_owner &&
+		l->memo.ovmf.secret_gpa == 0)
+		err = why_set(
+			why, -EOPNOTSUPP, "this firmware has no place for the owner's secret");
 	if (err == 0 && a->event_log != NULL && l->in.kind != LAUNCH_TDX)
 		err = why_set(why, -EINVAL, "--event-log is for guests of type tdx");
 	if (err == 0 && l->in.kind == LAUNCH_TDX)

@@ -47,7 +47,7 @@ TDVF_SECTIONS = [(0x4000, SIZE - 0x4000, BASE + 0x4000, SIZE - 0x4000, 0, 1), (0
                  (0, 0, 0x810000, 0x4000, 3, 0), (0, 0, 0x809000, 0x2000, 2, 0)]
 
 
-def firmware(fill=0x5A):
+def firmware(fill=0x5A, secret_gpa=None):
     image = bytearray(bytes([fill]) * SIZE)
     sev = b"ASEV" + struct.pack("<III", 16 + 12 * len(SEV_SECTIONS), 1, len(SEV_SECTIONS))
     sev += b"".join(struct.pack("<III", *s) for s in SEV_SECTIONS)
@@ -58,6 +58,8 @@ def firmware(fill=0x5A):
     image[at_sev:at_sev + len(sev)] = sev
     image[at_tdvf:at_tdvf + len(tdvf)] = tdvf
     table = b""
+    if secret_gpa is not None:
+        table = struct.pack("<IIH", secret_gpa, 0xC00, 26) + guid("4c2eb361-7d9b-4cc3-8081-127c90d3d294")
     for name, data in (("00f771de-1a7e-4fcb-890e-68c77e2fb44e", struct.pack("<I", RESET)),
                        ("7255371f-3a3b-4b04-927b-1da6efa8d454", struct.pack("<II", HASHES, 0x400)),
                        ("dc886566-984a-4798-a75e-5585a7bf67cc", struct.pack("<I", SIZE - at_sev)),
@@ -566,6 +568,25 @@ def options_that_make_no_sense_are_refused():
     expect(3, err="nothing is measured")
     policy("tdx", boot={"kernel": {"file": "vmlinuz"}, "cmdline": CMDLINE})
     expect(3, err="boot.firmware is missing")
+
+
+@test
+def an_owner_needs_firmware_with_a_place_for_the_secret():
+    def owned(file):
+        policy("sev", boot={"firmware": {"file": file}, "kernel": {"file": "vmlinuz"}, "cmdline": CMDLINE})
+        with open("p.jsonc", encoding="utf-8") as f:
+            p = json.load(f)
+        p["tee"]["sev"].update(session={"dh_cert": "dh", "session": "s"},
+                               owner={"url": "https://broker.example", "ca": "ca.pem", "wait_s": 9})
+        write("p.jsonc", json.dumps(p).encode())
+    write("owned.fd", firmware(secret_gpa=0x811000))
+    write("zero.fd", firmware(secret_gpa=0))
+    for file in ("OVMF.fd", "zero.fd"):
+        owned(file)
+        expect(3, err="this firmware has no place for the owner's secret")
+        expect(0, "--vmm", "qemu")
+    owned("owned.fd")
+    expect(0)
 
 
 @test
