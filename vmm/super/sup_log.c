@@ -96,6 +96,8 @@ void sup_log_warn(struct sup_log *log, const char *fmt, ...)
 	va_list ap;
 	int head = snprintf(text, sizeof text, "warning: ");
 
+	if (!log_is_due(&log->asked))
+		return;
 	va_start(ap, fmt);
 	(void)vsnprintf(text + head, sizeof text - (size_t)head, fmt, ap);
 	va_end(ap);

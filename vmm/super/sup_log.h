@@ -26,6 +26,7 @@ struct sup_log {
 	unsigned int budget;   /* lines that may still be printed */
 	uint64_t filled_at_ms; /* when the budget was last added to */
 	unsigned int dropped;
+	uint64_t asked; /* warnings of our own */
 };
 
 /* Lines above this level ("error: ", "warning: ", "info: ", "debug: ") are not printed. */
@@ -42,5 +43,8 @@ enum sup_log_read {
 /* Read a piece of what is in the pipe (non-blocking) and print whole lines. */
 enum sup_log_read sup_log_read(struct sup_log *log, int fd);
 
-/* A warning of our own about something this child asked for: out of its budget, like its lines. */
+/*
+ * A warning of our own about something this child asked for: out of its budget, like its lines, and
+ * rarer the more there are (log_is_due), for a guest can have its device process ask.
+ */
 void sup_log_warn(struct sup_log *log, const char *fmt, ...) PRINTF(2, 3);

@@ -528,6 +528,23 @@ void vsock_ports(const struct attack *a)
 	}
 }
 
+void vsock_nobody(const struct attack *a)
+{
+	struct device *d = device_of(VSOCK, 0);
+
+	for (uint64_t i = 0; i < 2 * rounds; i++) {
+		(void)device_start(d, 0);
+		rx_offer(d, 250, RX_BYTES);
+		for (uint32_t k = 0; k < 200; k++) {
+			struct packet p = packet_of(d, OP_REQUEST, k);
+			p.dst_port = PORT + 1;
+			(void)packet_send(d, &p, 0);
+			if (packet_recv(d).op != OP_RST)
+				fail("a connection to nobody was not refused");
+		}
+	}
+}
+
 void vsock_foreign(const struct attack *a)
 {
 	struct device *d = device_of(VSOCK, 0);

@@ -194,8 +194,8 @@ static void hypercalls_then_off(void)
 static void (*const ends[])(void) = { off, status_then_off, reset, triple_fault, halt_for_good,
 	spin, spin_both, run_nowhere, run_registers, stack_in_registers, tables_in_registers,
 	tables_change, init_by_apic, smi_by_apic, nmi_by_msi, init_by_msi, smi_by_msi, reset_string,
-	serial_for_ever, other_runs_on, busy_disk_then_off, pci_reset, pm_off, flash_open_then_off,
-	sim_touch, sim_terminate, hypercalls_then_off, hypercalls_then_off };
+	serial_for_ever, serial_for_ever, other_runs_on, busy_disk_then_off, pci_reset, pm_off,
+	flash_open_then_off, sim_touch, sim_terminate, hypercalls_then_off, hypercalls_then_off };
 
 void end_by_name(uint64_t number)
 {

@@ -117,6 +117,7 @@ static const struct attack attacks[] = {
 	{ "vsock: lengths that lie", PLAIN, vsock_lengths, NULL, EITHER },
 	{ "vsock: operations and types", PLAIN, vsock_operations, NULL, EITHER },
 	{ "vsock: ports that the policy does not name", PLAIN, vsock_ports, NULL, EITHER },
+	{ "vsock: a service that is not there, again and again", PLAIN, vsock_nobody, NULL, EITHER },
 	{ "vsock: other guests' context ids", PLAIN, vsock_foreign, NULL, EITHER },
 	{ "vsock: counters that lie", PLAIN, vsock_credit, NULL, EITHER },
 	{ "vsock: a thousand connections", PLAIN, vsock_connections, NULL, EITHER },

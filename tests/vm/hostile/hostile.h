@@ -141,6 +141,7 @@ void console_input(const struct attack *a);
 void vsock_lengths(const struct attack *a);
 void vsock_operations(const struct attack *a);
 void vsock_ports(const struct attack *a);
+void vsock_nobody(const struct attack *a);
 void vsock_foreign(const struct attack *a);
 void vsock_credit(const struct attack *a);
 void vsock_connections(const struct attack *a);
