@@ -8,7 +8,8 @@ usage: test_syscalls_exact.py BUILD GENERATOR RULES NAME=LIST[,LIST]...   (RULES
        test_syscalls_exact.py --reduce FOLDER OUT    traces of strace -ff -> the calls in them, once each
 
 Runs: the process tests of each role (tests/proc, tests/unit), guests with a simulated processor on
-this machine's /dev/kvm, and Linux guests under tests/vm, in the lab where /dev/kvm is slow or absent.
+this machine's /dev/kvm, and Linux guests (tests/vm/exact.sh makes their images) where that is fast,
+here or in the lab.
 """
 import collections
 import glob
@@ -149,19 +150,21 @@ class Runs:
             self.add(reduce_folder(folder), only)
         return is_good
 
-    def lab(self, what, script, args, timeout):
-        """A suite of Linux guests, where /dev/kvm is fast: the tracing happens there."""
+    def lab(self, what, command, timeout, *options):
+        """Guests that need a fast /dev/kvm, or a kernel of ours: the tracing happens in the lab."""
         out = tempfile.mkdtemp(prefix="casemate-lab-", dir=self.build)
         lab = os.path.join(os.path.dirname(__file__), "../lab/lab.sh")
-        inner = (f"mkdir /tmp/trace && {' '.join(STRACE)} -o /tmp/trace/t -- {script} {' '.join(args)} >{out}/tap 2>&1; "
+        trace = " ".join(f"'{w}'" for w in STRACE + ["-o", "/tmp/trace/t", "--"] + command)
+        inner = (f"mkdir /tmp/trace && {trace} >{out}/tap 2>&1; "
                  f"{sys.executable} {os.path.abspath(__file__)} --reduce /tmp/trace {out}/calls")
-        p = subprocess.run([lab, "--out", out, "--timeout", str(timeout), "--memory", "6144", "--", "sh", "-c", inner],
+        p = subprocess.run([lab, "--out", out, "--timeout", str(timeout), *options, "--", "sh", "-c", inner],
                            stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False, errors="replace")
         if p.returncode == 4:
             shutil.rmtree(out)
-            return None
+            self.said.append((True, f"{what} pass under strace # SKIP no lab here", ""))
+            return False
         tap = open(out + "/tap", encoding="utf-8", errors="replace").read() if os.path.exists(out + "/tap") else ""
-        is_good = p.returncode == 0 and "not ok" not in tap and "\nok " in "\n" + tap
+        is_good = "not ok" not in tap and "\nok " in "\n" + tap
         self.said.append((is_good, f"{what} pass under strace", "" if is_good else tap[-3000:] + p.stdout + p.stderr))
         if os.path.exists(out + "/calls"):
             with open(out + "/calls", encoding="ascii") as f:
@@ -178,7 +181,7 @@ def reduce_main(folder, out):
 
 
 def runs_make(r):
-    """Every role, from start to end, with what goes wrong on the way."""
+    """Every role, from start to end, with what goes wrong on the way. True: every kind of guest ran."""
     b = r.build
     broker, ledger = b + "/attest/broker/casemate-broker", b + "/attest/ledger/casemate-ledger"
     here = os.path.dirname(os.path.abspath(__file__))
@@ -189,14 +192,38 @@ def runs_make(r):
     r.run("the quoting helper", [b + "/tests/proc/test_quote_role"])
     r.run("the owner's messenger and broker", [b + "/tests/proc/test_owner_role", broker, ledger])
     r.run("agent, broker and its ledger", [b + "/tests/proc/test_agent_broker", broker, ledger])
-    if os.access("/dev/kvm", os.R_OK | os.W_OK):
-        r.run("SEV guests and their owner", [sys.executable, here + "/test_owner_run.py", b], want=(0,))
-        r.run("guests with simulated processors",
-              [sys.executable, here + "/test_measure_launch.py", b + "/attest/casemate-attest", b])
+    r.run("SEV guests and their owner", [sys.executable, here + "/test_owner_run.py", b])
+    r.run("guests with simulated processors",
+          [sys.executable, here + "/test_measure_launch.py", b + "/attest/casemate-attest", b])
+    # Fake children have the roles' names: only the supervisor is real.
+    r.run("the supervisor", [sys.executable, here + "/test_super.py", b + "/vmm/super/casemate",
+                             b + "/policy/casemate-policy", b + "/tests/proc/fake-child", *SUPER_TESTS],
+          only={"super"})
+    return guests_run(r, here, b + "/exact-images")
 
 
-def report(lists, runs):
-    """TAP. The simulator's lists add to the monitor's: there only what they add is looked for."""
+# What guests do not make it do: test_super.py.
+SUPER_TESTS = ["guest_port_is_connected_by_the_supervisor", "guest_port_without_a_server_is_refused",
+               "quoting_service_is_connected_by_the_supervisor", "monitor_that_does_not_stop_is_killed",
+               "device_killed_from_outside_ends_the_guest", "full_disk_at_the_end_is_told",
+               "output_that_nobody_reads_delays_no_end", "second_signal_does_not_wait"]
+
+
+def guests_run(r, here, images):
+    """Linux guests, and one whose memory is private in the kernel's eyes. True: all kinds ran."""
+    kernel = subprocess.run([here + "/../lab/swprot_kernel.sh", "--cached"], capture_output=True, text=True, check=False)
+    is_whole = os.path.exists(images + "/initrd.img") and r.lab(
+        "Linux guests", [sys.executable, here + "/../vm/exact_guests.py", r.build, images], 900)
+    if kernel.returncode == 0:
+        is_whole &= r.lab("a guest with private memory", [sys.executable, here + "/../swprot/swprot_test.py", r.build,
+                                                          images + "/swprot/guest"], 600, "--kernel",
+                          kernel.stdout.strip())
+    return is_whole and kernel.returncode == 0
+
+
+def report(lists, runs, is_whole):
+    """TAP. The simulator's lists add to the monitor's: there only what they add is looked for. Where
+    not all guests could run, the monitor's and supervisor's rules that nobody used are no failure."""
     lines = list(runs.said)
     for name in sorted(lists.rules):
         if name in ("test", "foreign"):  # a list for tests; programs that are not ours
@@ -213,6 +240,9 @@ def report(lists, runs):
                   if i not in used and not rare and ("sim" not in name or "sim" in at)]
         rare = [f"{os.path.basename(at)}: {text} [rare: {why}]" for i, (_, _, at, why, text) in enumerate(rules)
                 if i not in used and why]
+        if unused and not is_whole and name in ("monitor", "monitor-vcpu", "super"):
+            lines.append((True, f"{name}: every rule is used # SKIP not every kind of guest can run here", ""))
+            continue
         lines.append((not unused, f"{name}: every rule is used, {len(used)} of {len(rules)} seen, {len(rare)} rare",
                       "\n".join(unused)))
         lines[-1] += ("\n".join(rare),)
@@ -229,12 +259,12 @@ def report(lists, runs):
 def main():
     if sys.argv[1] == "--reduce":
         return reduce_main(sys.argv[2], sys.argv[3])
-    if shutil.which("strace") is None:
-        return print("1..0 # SKIP no strace here")
+    if shutil.which("strace") is None or not os.access("/dev/kvm", os.R_OK | os.W_OK) or os.geteuid() != 0:
+        return print("1..0 # SKIP it needs strace, /dev/kvm, and to be root")
     lists = Lists(sys.argv[2], sys.argv[3], sys.argv[4:])
     runs = Runs(os.path.abspath(sys.argv[1]), lists.width)
-    runs_make(runs)
-    sys.exit(0 if report(lists, runs) else 1)
+    is_whole = runs_make(runs)
+    sys.exit(0 if report(lists, runs, is_whole) else 1)
 
 
 main()

@@ -1,0 +1,20 @@
+#!/bin/bash
+# exact.sh BUILD ARGUMENT...: images of guests, then tests/proc/test_syscalls_exact.py BUILD ARGUMENT...
+set -euo pipefail
+build=$(cd "${1:?usage: exact.sh BUILD ARGUMENT...}" && pwd -P)
+here=$(cd "$(dirname "$0")" && pwd -P)
+lab=$here/../lab
+images=$build/exact-images
+
+mkdir -p "$images/swprot"
+rm -f "$images"/*.*
+gcc -O2 -static -o "$images/guest_status" "$here/guest_status.c"
+if kernel=$("$lab/kernel.sh" guest-6.1); then
+	cp "$kernel/vmlinuz" "$images/"
+	"$lab/initramfs.sh" "$images/initrd.img" "$kernel" --init "$here/guest_init.sh" \
+		--exe "$images/guest_status:/bin/guest_status" --module virtio_pci --module virtio_blk \
+		--module virtio_console --module virtio_rng --module efivarfs
+	! firmware=$("$lab/firmware.sh" ovmf) || cp "$firmware"/OVMF_{CODE,VARS}_4M.fd "$images/"
+fi
+! "$here/../swprot/guest.sh" "$images/swprot/guest" || true
+exec python3 "$here/../proc/test_syscalls_exact.py" "$build" "${@:2}"
