@@ -12,7 +12,7 @@
 #include "sandbox/spawn.h"
 #include "vmm/super/sup_log.h"
 
-#define READER_TIMEOUT_MS 10000
+#define READER_TIMEOUT_MS 30000 /* as the devices: a machine that emulates another is slow */
 
 /* What the reader may say: one plan, or why there is none. */
 struct answer {

@@ -16,7 +16,7 @@
 #include "vmm/super/sup_confine.h"
 
 /*
- * Start casemate-policy with the policy file alone and wait for its plan, at most 10 s. name: the
+ * Start casemate-policy with the policy file alone and wait for its plan, at most 30 s. name: the
  * file's name for messages. Errors: those of the reader; -ETIMEDOUT; -EREMOTEIO when it broke.
  */
 MUST_USE int sup_plan_read(int policy_fd, const char *name, struct wire_plan *ret, struct why *why);
