@@ -5,7 +5,7 @@
 #   rest   the same without the system call filter: what the other walls hold by themselves
 #
 # Makes a folder with the programs that have the payload and files for them to hold, and runs
-# `escape` there with these options. TAP. Skipped without root or /dev/kvm.
+# suite.py there with these options. TAP. Skipped without root or /dev/kvm.
 set -euo pipefail
 skip() { echo "1..0 # SKIP $1"; exit 0; }
 build=$(cd "${1:?usage: escape.sh BUILD [full|rest] [OPTION]...}" && pwd -P)
@@ -17,9 +17,9 @@ programs=$build/tests/lab/escape
 
 [ "$(id -u)" = 0 ] || skip 'not root: every process would have the uid of the test'
 [ -w /dev/kvm ] || skip 'no /dev/kvm for the monitor to hold'
+command -v objcopy >/dev/null || skip 'no objcopy here to build the guests with'
 work=$(mktemp -d /tmp/casemate-escape.XXXXXX)
-victim=
-trap '[ -z "$victim" ] || kill "$victim"; rm -rf "$work"' EXIT
+trap 'rm -rf "$work"' EXIT
 chmod 755 "$work"
 
 find "$programs/$mode" -maxdepth 1 -type f -name "casemate-*" -exec cp -t "$work" {} +
@@ -29,8 +29,7 @@ mkdir broker ledger broker-ledger
 # The broker beside the real ledger writer: it goes on only when that one is as it should be.
 mv casemate-broker broker
 cp "$build/attest/ledger/casemate-ledger" "$build/policy/casemate-policy" broker
-truncate -s 1M own.disk victim.disk
-chmod 666 victim.disk # nobody's file mode is to be what stops it
+truncate -s 1M own.disk
 cp "$root/policy/examples/development.policy.jsonc" policy.jsonc
 head -c 128 /dev/zero >session
 "$here/guest.sh" kernel
@@ -48,7 +47,7 @@ cat >broker.jsonc <<-END
 END
 echo secret | "$build/attest/broker/casemate-broker" secret put a/b/c --config broker.jsonc
 
-sleep 1000 &
-victim=$!
-"$work/escape" "$work" $([ "$mode" != rest ] || echo --rest) \
-	--victim "$victim" "$work/victim.disk" "$work/victim.sock" "$@"
+"$here/../../vm/hostile/guests.sh" guests
+status=0
+python3 "$here/suite.py" "$build" "$work" $([ "$mode" != rest ] || echo --rest) "$@" || status=$?
+exit "$status"

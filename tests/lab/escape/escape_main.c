@@ -9,6 +9,8 @@
  *   --victim   a process, a disk and a socket of the guest next door
  *   --only     rows whose name or role has this text
  *
+ *   escape --lies    the names of lies[], a line each, in order
+ *
  * TAP on standard output, a test a role and attempt; then how many each wall stopped.
  */
 #include <errno.h>
@@ -29,6 +31,7 @@
 
 #include "base/fd.h"
 #include "tests/lab/escape/attempt.h"
+#include "tests/lab/escape/lie.h"
 #include "tests/lab/escape/target.h"
 #include "vmm/super/sup_proto.h"
 
@@ -66,6 +69,11 @@ static struct {
 
 /* The harness tries nothing: for the table's references alone. */
 volatile struct order order = { .when = WHEN_NEVER };
+
+ssize_t __real_sendmsg(int fd, const struct msghdr *mh, int flags)
+{
+	return -1;
+}
 
 static struct result (*results)[512]; /* [target][attempt], shared with the workers */
 
@@ -482,6 +490,11 @@ int main(int argc, char **argv)
 {
 	AUTO(fd) int listener = -1;
 
+	if (argc == 2 && strcmp(argv[1], "--lies") == 0) {
+		for (size_t i = 0; i < n_lies; i++)
+			printf("%s\n", lies[i].name);
+		return 0;
+	}
 	int err = options_parse(argc, argv);
 	if (err < 0) {
 		fprintf(stderr, "usage: escape FOLDER [--rest] [--victim PID DISK SOCKET] "

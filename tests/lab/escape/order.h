@@ -21,7 +21,7 @@ enum order_when {
 	WHEN_READY,   /* about to say READY */
 	WHEN_LOOP,    /* a turn of its loop, after READY: the loop_turn-th */
 	WHEN_VCPU,    /* the monitor: a vCPU's thread, about to enter the guest again */
-	WHEN_REPLY,   /* about to send a vhost-user message: every one (live attempts) */
+	WHEN_MESSAGE, /* lies: about to send a message on another socket than its channel */
 	WHEN_COUNT
 };
 
@@ -31,7 +31,7 @@ struct order {
 	uint32_t attempt;   /* index into attempts[], or lies[] when is_live */
 	uint32_t is_live;   /* a lie to the other processes of a running guest */
 	uint32_t loop_turn; /* WHEN_LOOP, WHEN_VCPU: at this turn, the first is 0 */
-	uint32_t step;      /* of a live attempt that has several */
+	uint32_t step;      /* WHEN_MESSAGE: the message of this number, the first is 1; 0: all */
 	int32_t victim_pid; /* a process of the guest next door */
 	char victim_disk[256];
 	char victim_socket[108];  /* a socket by path */

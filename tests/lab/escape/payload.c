@@ -59,9 +59,30 @@ void payload_taken_over(enum order_when when)
 	say("end", 0);
 }
 
+/* What the lie makes of a message; the program believes that it sent its own. */
+static ssize_t lie_send(int fd, const struct msghdr *mh, int flags)
+{
+	static atomic_uint n;
+	const struct lie *l = &lies[order.attempt];
+	uint32_t request = UINT32_MAX;
+
+	if (mh->msg_iov[0].iov_len >= sizeof request)
+		memcpy(&request, mh->msg_iov[0].iov_base, sizeof request);
+	if (l->request != LIE_ANY_REQUEST && l->request != request)
+		return __real_sendmsg(fd, mh, flags);
+	if (order.step != 0 && atomic_fetch_add(&n, 1) + 1 != order.step)
+		return __real_sendmsg(fd, mh, flags);
+	say("try", (long)request);
+	ssize_t sent = l->send(fd, mh, flags);
+	say("end", sent);
+	return sent;
+}
+
 __typeof__(sandbox_enter) __real_sandbox_enter, __wrap_sandbox_enter;
 __typeof__(child_send_ready) __real_child_send_ready, __wrap_child_send_ready;
 __typeof__(epoll_wait) __real_epoll_wait, __wrap_epoll_wait;
+
+__typeof__(sendmsg) __wrap_sendmsg;
 
 static atomic_bool is_ready;
 static atomic_uint turns;
@@ -89,4 +110,13 @@ int __wrap_epoll_wait(int fd, struct epoll_event *ev, int n, int timeout_ms)
 		atomic_fetch_add(&turns, 1) >= order.loop_turn)
 		payload_taken_over(WHEN_LOOP);
 	return __real_epoll_wait(fd, ev, n, timeout_ms);
+}
+
+ssize_t __wrap_sendmsg(int fd, const struct msghdr *mh, int flags)
+{
+	if (fd == SPAWN_FD_CHAN)
+		lie_note_sent(mh);
+	if (fd != SPAWN_FD_CHAN && order.when == WHEN_MESSAGE && order.attempt < n_lies)
+		return lie_send(fd, mh, flags);
+	return __real_sendmsg(fd, mh, flags);
 }

@@ -1,0 +1,365 @@
+#!/usr/bin/env python3
+"""suite.py BUILD WORK [--rest] [--only TEXT] [--jobs N] [--table FILE]: the escape suite beside a guest that works.
+
+WORK is the folder escape.sh made. First `escape` (escape_main.c): every role tries every row of attempts[]. Then, but
+with --rest, guests of which one process was taken over tells the others lies (lie.c). All the time the guest next
+door writes and compares its disk (tests/vm/hostile/neighbour.c); one of its processes, its disk and a socket in its
+folder are what the attempts aim at. Prints TAP.
+"""
+import argparse
+import concurrent.futures
+import json
+import os
+import re
+import select
+import shutil
+import signal
+import socket
+import struct
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+
+ARGS = argparse.ArgumentParser()
+ARGS.add_argument("build")
+ARGS.add_argument("work")
+ARGS.add_argument("--rest", action="store_true")
+ARGS.add_argument("--only")
+ARGS.add_argument("--jobs", type=int, default=2)
+ARGS.add_argument("--table")
+A = ARGS.parse_args()
+MARK = b"casemate escape suite: order\n"
+READY, LOOP, MESSAGE = 2, 3, 5  # order.h
+SAYS_S, END_S = 40, 60
+LOG_LINES = 200  # of one guest, whatever a process of it writes
+PROGRAMS = {"casemate": "vmm/super", "casemate-policy": "policy", "casemate-monitor": "vmm/monitor",
+            **{f"casemate-dev-{x}": "vmm/device" for x in ("blk", "console", "rng", "vsock")}}
+MONITOR, BLK, CONSOLE, RNG, VSOCK = "monitor", "dev-blk", "dev-console", "dev-rng", "dev-vsock"
+
+
+class Tap:
+    n = failed = 0
+
+    @classmethod
+    def check(cls, is_ok, name, note=""):
+        cls.n += 1
+        cls.failed += not is_ok
+        print(f"{'ok' if is_ok else 'not ok'} {cls.n} - {name}", flush=True)
+        if not is_ok:
+            print("".join(f"# {line}\n" for line in str(note).splitlines()), end="", flush=True)
+
+
+class Service:
+    """What a guest's socket device may reach: takes connections, says nothing."""
+
+    def __init__(self, path):
+        self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self.socket.bind(path)
+        os.chmod(path, 0o666)
+        self.socket.listen(64)
+        threading.Thread(target=self.serve, daemon=True).start()
+
+    def serve(self):
+        kept = []
+        while True:
+            try:
+                kept = kept[-8:] + [self.socket.accept()[0]]
+            except OSError:
+                return
+
+
+class Guest:
+    """One `casemate run` of the guest that writes and compares; its programs are in its own folder."""
+
+    def __init__(self, name, devices):
+        self.folder = tempfile.mkdtemp(prefix=name + ".", dir=A.work)
+        os.chmod(self.folder, 0o755)
+        self.lines, self.rest, self.out = [], b"", b""
+        for program, place in PROGRAMS.items():
+            shutil.copy(f"{A.build}/{place}/{program}", self.folder)
+        shutil.copy(A.work + "/guests/neighbour", self.folder + "/kernel")
+        with open(self.folder + "/disk.img", "wb") as f:
+            f.truncate(256 << 10)
+        os.chmod(self.folder + "/disk.img", 0o666)  # its file mode is not to be what protects it
+        disk = {"id": "disk", "file": "disk.img", "mode": "rw", "integrity": "none"}
+        policy = {"schema": "launch-policy/1", "name": f"test.escape/{os.path.basename(self.folder)}-{os.getpid()}",
+                  "serial": 1, "labels": {"env": "dev", "data_class": "none"}, "tee": {"type": "none"},
+                  "boot": {"kernel": {"file": "kernel"}, "cmdline": "none"},
+                  "machine": {"vcpus": 1, "memory_mib": 128, "hugepages": "no"},
+                  "devices": {"console": "serial", "disk": [disk], **devices},
+                  "host": {"seccomp": "strict", "core_dump": "forbid"}}
+        with open(self.folder + "/policy.jsonc", "w", encoding="utf-8") as f:
+            json.dump(policy, f)
+        self.service = Service(self.folder + "/service") if "vsock" in devices else None
+
+    def start(self):
+        with open(self.folder + "/err", "wb") as err:
+            self.process = subprocess.Popen([self.folder + "/casemate", "run", "--stdin", "policy.jsonc"], cwd=self.folder,
+                                            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=err)
+
+    def err(self):
+        with open(self.folder + "/err", "rb") as f:
+            return f.read()
+
+    def listen(self, until, limit_s):
+        """Its lines, until until() is true or its output ends."""
+        end = time.monotonic() + limit_s
+        while not until() and time.monotonic() < end:
+            if not select.select([self.process.stdout], [], [], 0.05)[0]:
+                continue
+            data = os.read(self.process.stdout.fileno(), 65536)
+            if not data:
+                return
+            self.out = (self.out + data)[-65536:]
+            *whole, self.rest = (self.rest + data.replace(b"\r", b"")).split(b"\n")
+            self.lines += [x.decode(errors="replace") for x in whole if x.startswith(b"neighbour: ")]
+
+    def call(self):
+        """The byte it waits for."""
+        try:
+            self.process.stdin.write(b"\n")
+            self.process.stdin.flush()
+        except OSError:
+            pass
+
+    def finish(self):
+        self.listen(lambda: False, END_S)
+        try:
+            return self.process.wait(10)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+            return None
+
+    def processes(self):
+        found = {}
+        for pid in filter(str.isdigit, os.listdir("/proc")):
+            try:
+                exe = os.readlink(f"/proc/{pid}/exe").removesuffix(" (deleted)")
+            except OSError:
+                continue
+            if exe.startswith(self.folder + "/"):
+                found[int(pid)] = os.path.basename(exe)
+        return found
+
+    def left(self):
+        """Processes that outlived it by five seconds."""
+        for _ in range(50):
+            if not self.processes():
+                break
+            time.sleep(0.1)
+        return self.processes()
+
+    def rounds(self):
+        """How many rounds it found whole at its end; None if it did not."""
+        return next((int(m.group(1)) for m in (re.match(r"neighbour: whole after (\d+) rounds", x) for x in self.lines) if m), None)
+
+
+def image(n):
+    """What neighbour.c leaves after round n."""
+    mask = (1 << 64) - 1
+    words = (((n << 40 ^ b << 20 ^ w) * 0x9E3779B97F4A7C15) & mask for b in range(64) for w in range(512))
+    return b"".join(struct.pack("<Q", w) for w in words)
+
+
+# ---- lies -----------------------------------------------------------------------------------------
+
+class Lie:
+    """role is taken over, at when (a turn of its loop, a message: the number), and tells this lie.
+
+    want: "end": the guest ends with a failure and this is said; "on": it goes on, and finds its disk whole; "any": one of the two.
+    """
+
+    def __init__(self, role, when, name, want, says="", number=0):
+        self.role, self.when, self.name, self.want, self.says, self.number = role, when, name, want, says, number
+
+    def title(self):
+        when = {READY: "before READY", LOOP: f"event {self.number}" if self.number else "after READY",
+                MESSAGE: f"message {self.number}" if self.number else ""}[self.when]
+        return f"{self.role} lies: {self.name}{', ' + when if when else ''}"
+
+
+NO = "a message it may not send"
+RECEIPT = "confined as it must be"
+WRONG = [Lie(r, LOOP, x, "end", NO) for r in (RNG, MONITOR) for x in
+         ("a message nobody knows", "a message beyond every table", "READY without a receipt", "its last message with a descriptor",
+          "its last message with 253 descriptors", "a length that is not its own", "a length of 4 GiB", "a header cut short",
+          "more than a message may have", "a measurement for an owner nobody asked", "an owner's secret", "LAUNCHED")]
+BACK = [Lie(RNG, MESSAGE, "vu: " + x, "end", number=1) for x in
+        ("another request's number", "a request nobody knows", "no reply by its flags", "another version", "flags nobody knows", "too short",
+         "too long", "a length of 4 GiB", "a descriptor", "253 descriptors", "zeros", "silence", "twice", "hangs up", "without end")]
+FRONT = [Lie(MONITOR, MESSAGE, "vu: " + x, "any", number=1) for x in
+         ("nine regions of memory", "regions without end", "no memory", "memory beyond the file", "memory at an offset that wraps",
+          "memory at an address that wraps", "its channel for memory", "KVM for memory", "a ring outside memory",
+          "a ring at an odd address", "a ring of 65535", "a ring of nothing", "a queue there is not", "its channel for a kick",
+          "KVM for a kick", "memory for a kick", "its channel for a call", "all features", "a request nobody knows", "another version",
+          "too short", "too long", "a length of 4 GiB", "253 descriptors", "hangs up", "without end", "byte by byte")]
+LIES = WRONG + [
+    Lie(RNG, LOOP, "its last message again", "end", NO),
+    Lie(MONITOR, LOOP, "its last message again", "end", NO),
+    Lie(RNG, LOOP, "the end of the guest", "end", NO),
+    Lie(RNG, LOOP, "serial output without end", "end", NO),
+    Lie(RNG, LOOP, "a connection to a port it has not", "end", NO),
+    *(Lie(r, READY, x, "end", RECEIPT) for r in (BLK, MONITOR) for x in
+      ("the receipt of another role", "a receipt without a filter", "a receipt of another filter", "a receipt of uid 0",
+       "a receipt of another namespace")),
+    Lie(BLK, READY, "READY without a receipt", "end", NO),
+    Lie(BLK, READY, "a receipt of another label", "end", "label"),
+    Lie(RNG, LOOP, "FAILED with escape sequences", "end", r"dev-rng: "),
+    Lie(RNG, READY, "FAILED without an end", "end", "AAAA"),
+    Lie(MONITOR, LOOP, "the guest's crash with escape sequences", "end", "the guest crashed"),
+    Lie(MONITOR, LOOP, "an exit status no process has", "end", NO),
+    Lie(MONITOR, LOOP, "an end there is not", "end", NO),
+    Lie(MONITOR, LOOP, "serial output without end", "on"),
+    Lie(RNG, LOOP, "an empty packet with a descriptor", "any"),
+    Lie(MONITOR, LOOP, "an empty packet with a descriptor", "any"),
+    Lie(VSOCK, LOOP, "a connection to a port it has not", "end", NO),
+    Lie(VSOCK, LOOP, "connections without end", "any"),
+    Lie(RNG, LOOP, "no channel any more", "any"),
+    Lie(RNG, LOOP, "lines without end", "on"),
+    Lie(RNG, LOOP, "a line without end", "on"),
+    Lie(RNG, LOOP, "lines with escape sequences", "on"),
+    Lie(RNG, LOOP, "no log any more", "on"),
+    *(Lie(r, LOOP, x, "end", NO, number=20) for r in (BLK, MONITOR) for x in
+      ("a message nobody knows", "its last message again", "its last message with 253 descriptors")),
+    *(Lie(r, LOOP, x, "on", number=20) for r in (BLK, MONITOR) for x in ("lines without end", "no log any more")),
+    Lie(BLK, LOOP, "FAILED with escape sequences", "end", "dev-blk disk: ", number=20),
+    Lie(BLK, LOOP, "no channel any more", "any", number=20),
+    Lie(MONITOR, LOOP, "no channel any more", "end", number=20),
+    *BACK,
+    *(Lie(BLK, MESSAGE, "vu: " + x, "any", number=n) for x in ("hangs up", "all ones", "zeros", "twice", "a descriptor") for n in (2, 3, 4)),
+    Lie(BLK, MESSAGE, "vu: byte by byte", "on"),
+    *FRONT,
+]
+
+# Deaths by a signal; the supervisor's SIGKILL is none.
+DEATH = re.compile(rb"SIG(?!KILL)[A-Z]+|signal (?!9\b|15\b)\d|assert|Sanitizer|runtime error|dumped")
+
+
+def order_give(guest, lie, number):
+    path = f"{guest.folder}/casemate-{lie.role}"
+    with open(f"{A.build}/tests/lab/escape/full/casemate-{lie.role}", "rb") as f:
+        data = bytearray(f.read())
+    at = data.index(MARK)
+    struct.pack_into("<5I", data, at + 32, lie.when, number, 1, lie.number if lie.when == LOOP else 0,
+                     lie.number if lie.when == MESSAGE else 0)
+    with open(path + ".new", "wb") as f:
+        f.write(data)
+    os.chmod(path + ".new", 0o755)
+    os.rename(path + ".new", path)
+
+
+def lie_judge(lie, guest, status, err):
+    """What is wrong; empty: nothing."""
+    label = lie.role.encode()
+    bad = []
+    if b"escape: try" not in err:
+        bad.append("it was not told")
+    if any(c < 0x20 and c != 10 or c > 0x7e for c in err):
+        bad.append("bytes that are no text")
+    lines = err.split(b"\n")
+    if len(lines) > LOG_LINES or any(len(x) > 520 for x in lines):
+        bad.append(f"{len(lines)} lines, the longest has {max(map(len, lines))} bytes")
+    if any(x.startswith(b"casemate: error: forged") for x in lines):
+        bad.append("a forged line")
+    bad += [f"a process died: {x}" for x in lines if DEATH.search(x) and not x.startswith(label + b": escape")]
+    whole = status == 0 and guest.rounds() is not None
+    lost = any(x.startswith("neighbour: LOST") for x in guest.lines)
+    ended = status is not None and status > 0 and (lost or any(re.match(rb"casemate: (?!info|warning)", x) for x in lines))
+    if status is None:
+        bad.append("it did not end")
+    elif not {"end": ended, "on": whole, "any": whole or ended}[lie.want]:
+        bad.append(f"status {status}, want {lie.want}")
+    if lie.says and not re.search(lie.says.encode(), err):
+        bad.append(f"it does not say \"{lie.says}\"")
+    left = guest.left()
+    if left:
+        bad.append(f"left behind: {left}")
+    return bad
+
+
+def lie_try(lie, number):
+    guest = Guest("lie", {"rng": True, "vsock": {"cid": 5, "ports": [{"port": 7001, "socket": "service"}]}})
+    order_give(guest, lie, number)
+    guest.start()
+    is_told = lambda: b"escape: end" in guest.err() or b"escape: try" in guest.err() and "no log" in lie.name
+    guest.listen(lambda: guest.lines and is_told(), SAYS_S)
+    if guest.process.poll() is None:
+        guest.listen(lambda: guest.process.poll() is not None, 0.3)
+        guest.call()
+    status = guest.finish()
+    err = guest.err()
+    bad = lie_judge(lie, guest, status, err)
+    # What it came to: the supervisor's last word, else the guest's.
+    said = [x for x in err.decode(errors="replace").splitlines() if re.match("casemate: (?!info|warning)", x)]
+    shutil.rmtree(guest.folder, ignore_errors=True)
+    return lie, bad, err, (said or guest.lines)[-1]
+
+
+def lies_run():
+    names = subprocess.run([A.work + "/escape", "--lies"], check=True, capture_output=True, text=True).stdout.splitlines()
+    wanted = [x for x in LIES if A.only is None or A.only in x.title()]
+    rows = []
+    with concurrent.futures.ThreadPoolExecutor(A.jobs) as pool:
+        for lie, bad, err, came in pool.map(lambda x: lie_try(x, names.index(x.name)), wanted):
+            Tap.check(not bad, f"{lie.title()}: {came[:120]}", "\n".join(map(str, bad)) + "\n" + err.decode(errors="replace")[-3000:])
+            rows.append(f"{lie.role}\tlies\t{lie.title()}\t{'NOT STOPPED' if bad else 'protocol'}\t{came}\n")
+    if A.table:
+        with open(A.table, "a", encoding="utf-8") as f:
+            f.writelines(rows)
+    print(f"# lies told: {len(rows)}, " f"not refused: {sum('NOT STOPPED' in r for r in rows)}", flush=True)
+
+
+# ---- attempts -------------------------------------------------------------------------------------
+
+def attempts_run(victim):
+    """escape_main.c, its rows renumbered."""
+    pid = next((p for p, name in victim.processes().items() if name == "casemate-dev-blk"), 0)
+    Tap.check(pid > 0, "the guest next door runs, and there is somebody to aim at", victim.err())
+    command = [A.work + "/escape", A.work, "--jobs", str(A.jobs), "--victim", str(pid), victim.folder + "/disk.img", victim.folder + "/heard"]
+    command += ["--rest"] if A.rest else []
+    command += ["--only", A.only] if A.only else []
+    command += ["--table", A.table] if A.table else []
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as p:
+        n = 0
+        for line in p.stdout:
+            m = re.match(r"(ok|not ok) \d+ - (.*)", line)
+            if m:
+                n += 1
+                Tap.check(m.group(1) == "ok", m.group(2))
+            elif not line.startswith("1.."):
+                print(line, end="", flush=True)
+    Tap.check(p.returncode == 0 and n > 0 or A.only is not None, "every attempt was made, none got what it wanted")
+
+
+def main():
+    victim = Guest("victim", {})
+    victim.start()
+    victim.listen(lambda: victim.lines, SAYS_S)
+    Tap.check(victim.lines[:1] == ["neighbour: start"], "the guest next door starts", victim.err())
+    pump = threading.Event()
+    reader = threading.Thread(target=victim.listen, args=(pump.is_set, 100000))
+    reader.start()
+    attempts_run(victim)
+    if not A.rest:
+        lies_run()
+    is_up = victim.process.poll() is None
+    pump.set()
+    reader.join()
+    victim.call()
+    status = victim.finish()
+    n = victim.rounds()
+    Tap.check(is_up and status == 0 and n is not None and not victim.left(),
+              "the guest next door did not notice: it ran to its end, its disk is whole", f"status {status}, {victim.lines}\n{victim.err()}")
+    with open(victim.folder + "/disk.img", "rb") as f:
+        Tap.check(n is not None and f.read() == image(n), f"the host finds on its disk what it wrote in round {n}")
+    with open(A.work + "/own.disk", "rb") as f:
+        Tap.check(not any(f.read()), "the read-only disk of the taken-over process is as it was")
+    print(f"1..{Tap.n}")
+    return Tap.failed != 0
+
+
+signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
+sys.exit(main())
