@@ -75,9 +75,12 @@ static void labels_look(struct confine_gaps *g, uint32_t flags)
 	};
 	enum svirt_host host = svirt_look();
 
+	/* Without our module an SELinux host has no rule for what we start: nobody is meant to run so. */
+	bool is_demanded =
+		(flags & (PLAN_STRICT | PLAN_MAC_REQUIRED)) != 0 || host == SVIRT_HOST_NO_MODULE;
+
 	if (host != SVIRT_HOST_ENFORCING && (flags & PLAN_MAC_OFF) == 0)
-		gap_add(g, "selinux", (flags & (PLAN_STRICT | PLAN_MAC_REQUIRED)) != 0,
-			rows[host].what, rows[host].fix);
+		gap_add(g, "selinux", is_demanded, rows[host].what, rows[host].fix);
 }
 
 void confine_missing(const struct wire_plan *plan, struct confine_gaps *ret)
@@ -207,6 +210,8 @@ int confine_files(struct confine *c, const struct sup_files *f, struct why *why)
 		{ f->sev_session, p->sev_session, SVIRT_CONTENT },
 		{ f->snp_certs, p->snp_certs, SVIRT_CONTENT },
 		{ f->owner_ca, p->owner_ca, SVIRT_CONTENT },
+		{ f->ledger, p->ledger, SVIRT_LEDGER },
+		{ f->ledger_key, p->ledger_key, SVIRT_LEDGER },
 	};
 	int err = 0;
 
