@@ -23,7 +23,7 @@ import sys
 import tempfile
 import time
 
-STRACE = ["strace", "-f", "-ff", "-qq", "-e", "raw=!execve,execveat,clone,clone3", "-e", "signal=SIGSYS",
+STRACE = ["strace", "-f", "-ff", "-qq", "-s", "4096", "-e", "raw=!execve,execveat,clone,clone3", "-e", "signal=SIGSYS",
           "--decode-pids=pidns"]
 CALL = re.compile(r"(\w+)\(([^<]*?)(?:\)|<|$)")
 PROGRAM = re.compile(r'execve(?:at)?\((?:\d+, )?"[^"]*", \["([^"]*)"')
