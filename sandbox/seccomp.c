@@ -14,6 +14,9 @@ static MUST_USE int filter_load(const struct seccomp_filter *filter, unsigned in
 {
 	const struct sock_fprog program = { .len = filter->n,
 		.filter = (struct sock_filter *)(uintptr_t)filter->code }; /* only read */
+#ifdef HAS_SANITIZER
+	stage_sanitizer();
+#endif
 	long ret = syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, flags, &program);
 
 	return ret < 0 ? -errno : ret > 0 ? -EBUSY : 0;

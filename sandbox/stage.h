@@ -76,6 +76,9 @@ MUST_USE int stage_landlock_files(const struct role_row *row, const struct stage
  */
 MUST_USE int stage_seccomp(const struct role_row *row, struct why *why);
 
+/* sanitizer.c, in builds with a sanitizer only: its run-time library learns that it is locked up. */
+void stage_sanitizer(void);
+
 /*
  * ids.c: a uid (and gid) for a process of ours: not root's, not a person's, not used by another
  * running supervisor. slot: 0 to 31, one a child.
