@@ -195,7 +195,9 @@ static void chain_offer(struct rd *r)
 		bufs[i] = (struct buf){ at, word & 0x7fffu, (word & 0x8000u) != 0 };
 		at += MAX(bufs[i].len, 16u);
 	}
-	size_t len = MIN((size_t)rd_u8(r), r->left);
+	size_t len = rd_u8(r); /* MIN() asks twice */
+
+	len = MIN(len, r->left);
 	rd_copy(r, buf, len);
 	memcpy(run.front.ram + bufs[0].at, buf, len);
 	run.last_at = bufs[0].at;
@@ -261,7 +263,9 @@ static void message_send(struct rd *r)
 static void raw_send(struct rd *r)
 {
 	uint8_t which = rd_u8(r);
-	size_t len = MIN((size_t)rd_u8(r), r->left);
+	size_t len = rd_u8(r); /* MIN() asks twice */
+
+	len = MIN(len, r->left);
 	const uint8_t *bytes = rd_bytes(r, len);
 
 	if (bytes != NULL)
@@ -272,7 +276,9 @@ static void super_send(struct rd *r)
 {
 	uint8_t type = rd_u8(r);
 	uint8_t which = rd_u8(r);
-	size_t len = MIN((size_t)rd_u8(r), r->left);
+	size_t len = rd_u8(r); /* MIN() asks twice */
+
+	len = MIN(len, r->left);
 	uint8_t msg[sizeof(struct chan_hdr) + 256];
 	struct chan_hdr hdr = { le16_of(type & 0x7f), le16_of(type >> 7), le32_of((uint32_t)len) };
 

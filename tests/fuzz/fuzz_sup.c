@@ -379,7 +379,9 @@ static void ready_send(struct peer *p)
 static void record_log(struct rd *r)
 {
 	struct peer *p = peer_read_index(r);
-	size_t len = MIN((size_t)rd_u8(r), r->left);
+	size_t len = rd_u8(r); /* MIN() asks twice */
+
+	len = MIN(len, r->left);
 	const uint8_t *bytes = rd_bytes(r, len);
 
 	if (bytes != NULL && p->log >= 0 && __real_write(p->log, bytes, len) < 0)

@@ -89,6 +89,9 @@ QUOTE_BUFFER = ram(0x8000, struct.pack("<QQII", 1, 0, 1024, 0))
 SERIAL = (out(0x3fb, 0x80) + out(0x3f8, 1) + out(0x3f9, 0) + out(0x3fb, 3) + out(0x3fc, 0x1b) + out(0x3f9, 0xf) + out(0x3fa, 7) +
           b"".join(out(0x3f8, c) for c in b"hello\n") + io(0x3f8, OUT | 0x40, 0x41, 1, 8) + read(0x3fd) + read(0x3fa) + sup(20, b"typed") +
           b"".join(read(p) for p in range(0x3f8, 0x400)) + out(0x3fc, 0x10) + read(0x3fe) + out(0x3ff, 7) + sup(20, b"x" * 200) + read(0x3f8) * 40)
+PLAIN_SERIAL = b"".join(out(0x3f8, c) for c in b"hello\n and no end") + b"\x4e" + out(0x3f9, 2) + out(0x3f8, 0x41) + read(0x3fa) + read(0x3fe) + io(0x3f8, OUT | 0x40, 0x41, 1, 200) + out(0x3ff, 1) + read(0x3ff) + out(0x3fe, 1) + out(0x3fd, 1) + io(0x3f8, OUT, 1, 4)
+LINES = b"".join(out(0x402, 0x61) + out(0x402, 10) for _ in range(90))
+POWER = read(0x600) + read(0x601) + read(0x603) + out(0x601, 1) + out(0x603, 1) + out(0x600, 0x20) + out(0x604, 300) + out(0x602, 1)
 RTC = b"".join(out(0x70, i) + read(0x71) for i in list(range(0x10)) + [0x30, 0x32, 0x34, 0x35, 0x38, 0x5b, 0x5c, 0x5d, 0x5f, 0x7f]) + out(0x71, 5) + read(0x70)
 FW_CFG = (out(0x510, 0, 2) + io(0x511, IN, 0, 1, 4) + out(0x510, 0x19, 2) + io(0x511, IN | 0x40, 0, 1, 16) + out(0x510, 0x20, 2) +
           io(0x511, IN | 0x40, 0, 1, 64) + out(0x510, 0xc008, 2) + out(0x511, 1) + read(0x514, 4) + read(0x518, 4) +
@@ -123,7 +126,7 @@ GIVE = call(0x8000, 4, SHARED)
 TD_QUOTE = GIVE + QUOTE_BUFFER + tdx(4, 0x55) + tdx(2, 0x8000, 0x4000)
 
 ENDS = {
-    "off": out(0x600, 0x34), "reset": out(0x602, 6), "workload": out(0x604, 7) + out(0x600, 0x34), "cf9": out(0xcf9, 6), "shutdown": other(4), "entry": other(5), "internal": other(6),
+    "off": out(0x600, 0x34), "reset": out(0x602, 1), "workload": out(0x604, 7) + out(0x600, 0x34), "cf9": out(0xcf9, 6), "shutdown": other(4), "entry": other(5), "internal": other(6),
     "unknown": other(0), "hlt": other(2), "again": other(3) + other(7) + other(8), "efault": other(4, 3), "einval": other(3, 4), "fault": fault(FAULT_PRIVATE, 1 << 40, 4096),
     "fault-flags": fault(1, 0x5000, 4096), "term": system(6, 1, 0x100), "term-set": system(6, 1, 0x51100), "term-reason": system(6, 1, 0xff2100), "term-none": system(6, 1, 0),
     "fatal": system(7, 16, 0, 0xffff, 0x4242, 0x4343, 0, 0, 0x6f6c6c6568, 0x1b41, 0, 0, 0, 0, 1 << 63 | 5, 0x1234, 0x6162636465666768, 0x0a0d), "fatal-short": system(7, 3, 1, 2, 3),
@@ -131,7 +134,7 @@ ENDS = {
     "device-speaks": back(3, 2), "config-message": sup(1, bytes(8)),
 }
 ALL = {
-    "serial": SERIAL, "rtc": RTC, "fwcfg": FW_CFG, "pci": PCI, "pm": PM + out(0xb004, 0x2000, 2), "pm-off": PM + out(0xb004, 0x3400, 2), "debug": DEBUG, "flash": FLASH_WORK, "devices": DEVICES, "msix": DEVICES + MSIX, "bad-queue": BAD_QUEUE,
+    "serial": SERIAL, "serial-plain": PLAIN_SERIAL, "debug-lines": LINES + LINES, "power": POWER, "rtc": RTC, "fwcfg": FW_CFG, "pci": PCI, "pm": PM + out(0xb004, 0x2000, 2), "pm-off": PM + out(0xb004, 0x3400, 2), "debug": DEBUG, "flash": FLASH_WORK, "devices": DEVICES, "msix": DEVICES + MSIX, "bad-queue": BAD_QUEUE,
     "nobody": mmio(ANY, 0xfed40000) + mmio(ANY, 1 << 63, 1, 8) + mmio(ANY, 0xffffffffffffffff, 1, 8) + mmio(ANY, 0x1000) + io(0x1234, OUT, 1, 4) + io(0xffff, IN, 0, 4) + mmio(0, 0x3fff, size=8) + mmio(ANY, 0, 0, odd=15),
 }
 
@@ -147,6 +150,8 @@ def corpus():
         files[name] = bytes([kind]) + CONVERT + call(0x8000, 4, SHARED) + certs(0x8000, 0) + certs(0x8000, 1) + PAST + certs(0x8000, 1) + b"\x4e" + certs(1, 1) + certs(0x20000, 4)
         files[name + "-devices"] = bytes([kind]) + DEVICES[:400] + FLASH_WORK[:60]
         files[name + "-early"] = bytes([kind | NO_LAUNCH]) + CONVERT
+    files["snp-certs-broken"] = bytes([SNP | NO_QUOTES]) + call(0x8000, 4, SHARED) + certs(0x8000, 1)
+    files["tdx-quote-late"] = bytes([TDX]) + TD_QUOTE + b"\x4e" * 2
     files["snp-faults"] = bytes([SNP]) + fault(0, 0x5000, 4096) + fault(FAULT_PRIVATE, 0x5000, 4096) * 3 + fault(0, 0x5000, 4096) * 20
     files["snp-faults-nothing"] = bytes([SNP]) + fault(FAULT_PRIVATE, 0x5000, 4096) * 200
     files["snp-certs-both"] = bytes([SNP]) + call(0x8000, 4, SHARED) + certs(0x8000, 1) + bytes([0x85]) + struct.pack("<QQ", 0x8000, 1) + b"\x8e" + PAST + b"\x4e"
