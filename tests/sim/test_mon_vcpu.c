@@ -17,6 +17,7 @@
 #include "tests/sim/simkit.h"
 #include "tests/unit/cm.h"
 #include "vmm/monitor/mon_exit.h"
+#include "vmm/monitor/mon_fwcfg.h"
 #include "vmm/monitor/mon_vcpu.h"
 
 #define VCPUS     4u
@@ -34,6 +35,9 @@ struct rig {
 	struct vcpus vcpus;
 	struct exit_ops ops;
 	enum guest_kind kind;
+	struct fwcfg fwcfg;
+	bool has_fwcfg;         /* every third exit reads it */
+	atomic_uint n_served;   /* exits that the loop thread never saw */
 	int enter_err;          /* what the last thread to enter says */
 	atomic_uint n_entered;  /* by their own threads */
 	atomic_uint n_runs;     /* of the guest, by the vCPUs' threads */
@@ -51,6 +55,14 @@ static int guest_run(struct kvm_run *run, void *owner)
 	struct rig *g = owner;
 	unsigned int n = atomic_fetch_add(&g->n_runs, 1);
 
+	if (g->has_fwcfg && n % 3 != 0) {
+		run->exit_reason = KVM_EXIT_IO;
+		run->io.direction = KVM_EXIT_IO_IN;
+		run->io.port = FWCFG_PORT + 1;
+		run->io.size = 1;
+		run->io.count = 16;
+		return 0;
+	}
 	if (n % 2 == 0 || g->kind == GUEST_NONE) {
 		run->exit_reason = KVM_EXIT_IO;
 		run->io.direction = KVM_EXIT_IO_OUT;
@@ -73,7 +85,11 @@ static int guest_run(struct kvm_run *run, void *owner)
 
 static void port_write(struct bus_dev *dev, uint64_t offset, unsigned int len, uint64_t v)
 {
-	CONTAINER_OF(dev, struct rig, dev)->n_written++;
+	struct rig *g = CONTAINER_OF(dev, struct rig, dev);
+
+	g->n_written++;
+	if (g->has_fwcfg) /* while other vCPUs read */
+		bus_write(&g->bus, BUS_IO, FWCFG_PORT, 2, FWCFG_CMDLINE);
 }
 
 static uint64_t port_read(struct bus_dev *dev, uint64_t offset, unsigned int len)
@@ -93,6 +109,16 @@ static int thread_enter(void *owner, struct why *why)
 	if (atomic_fetch_add(&g->n_entered, 1) + 1 < VCPUS || g->enter_err == 0)
 		return 0;
 	return why_set(why, g->enter_err, "this one stays outside");
+}
+
+static bool thread_serve(void *owner, struct vcpu *v)
+{
+	struct rig *g = owner;
+
+	if (!g->has_fwcfg || !mon_fwcfg_serve(&g->fwcfg, v->run))
+		return false;
+	atomic_fetch_add(&g->n_served, 1);
+	return true;
 }
 
 static void vcpu_exited(void *owner, struct vcpu *v)
@@ -139,7 +165,7 @@ static struct rig *rig_open(enum guest_kind kind)
 
 static int threads_start(struct rig *g, struct why *why)
 {
-	const struct vcpu_ops ops = { thread_enter, vcpu_exited, g };
+	const struct vcpu_ops ops = { thread_enter, thread_serve, vcpu_exited, g };
 
 	return mon_vcpu_start(&g->vcpus, &g->kvm, &g->loop, &ops, why);
 }
@@ -173,6 +199,24 @@ static void exits_of_all_vcpus_are_served(void **state)
 	mon_vcpu_stop(&g->vcpus, &g->loop);
 	assert_int_equal(g->vcpus.n, 0);
 	assert_int_equal(g->n_written, g->n_exits);
+	assert_int_equal(g->n_crashes, 0);
+	rig_close(g);
+}
+
+static void what_never_changes_is_read_without_the_loop(void **state)
+{
+	static const char text[] = "console=ttyS0";
+	struct rig *g = rig_open(GUEST_NONE);
+
+	assert_int_equal(mon_fwcfg_init(&g->fwcfg, &g->bus, NULL), 0);
+	mon_fwcfg_add(&g->fwcfg, FWCFG_CMDLINE, text, sizeof text);
+	g->has_fwcfg = true;
+	assert_int_equal(threads_start(g, NULL), 0);
+	mon_vcpu_go(&g->vcpus);
+	exits_serve(g, VCPUS * ROUNDS);
+	mon_vcpu_stop(&g->vcpus, &g->loop);
+	assert_int_equal(g->n_written, g->n_exits); /* of reads none came to the loop */
+	assert_true(atomic_load(&g->n_served) >= VCPUS * ROUNDS);
 	assert_int_equal(g->n_crashes, 0);
 	rig_close(g);
 }
@@ -230,6 +274,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(exits_of_all_vcpus_are_served),
+		cmocka_unit_test(what_never_changes_is_read_without_the_loop),
 		cmocka_unit_test(all_vcpus_convert_one_page),
 		cmocka_unit_test(end_comes_in_the_middle_and_again),
 		cmocka_unit_test(end_comes_before_the_start),

@@ -1,4 +1,5 @@
 #include <errno.h>
+#include <pthread.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -95,6 +96,115 @@ static void a_string_reads_on_where_bytes_left_off(void **state)
 	assert_memory_equal(bytes, "\0\0", 2);
 	bus_read_bytes(&g->bus, BUS_IO, FWCFG_PORT, bytes, 2); /* the selector is not read */
 	assert_memory_equal(bytes, "\xff\xff", 2);
+}
+
+#define RUN_BYTES 8192u
+#define RUN_DATA  4096u
+
+/* A run page with an exit at this port. */
+static struct kvm_run *exit_of(
+	uint8_t page[RUN_BYTES], uint16_t port, uint8_t direction, uint8_t size, uint32_t count)
+{
+	struct kvm_run *run = (struct kvm_run *)(void *)page;
+
+	memset(page, 0xa5, RUN_BYTES);
+	run->exit_reason = KVM_EXIT_IO;
+	run->io.port = port;
+	run->io.direction = direction;
+	run->io.size = size;
+	run->io.count = count;
+	run->io.data_offset = RUN_DATA;
+	return run;
+}
+
+static void a_vcpu_reads_data_itself_and_nothing_else(void **state)
+{
+	struct rig *g = *state;
+	static _Alignas(8) uint8_t page[RUN_BYTES];
+	struct kvm_run *run = exit_of(page, FWCFG_PORT + 1, KVM_EXIT_IO_IN, 1, 12);
+	const uint8_t *data = page + RUN_DATA;
+
+	item_read(&g->bus, FWCFG_FIRST_FILE, (uint8_t[1]){ 0 }, 1);
+	assert_true(mon_fwcfg_serve(&g->f, run));
+	assert_memory_equal(data, "123456789\0\0\0\xa5", 13); /* the blob's zero, then nothing */
+	assert_int_equal(bus_read(&g->bus, BUS_IO, FWCFG_PORT + 1, 1), 0);
+	assert_false(mon_fwcfg_serve(&g->f, exit_of(page, FWCFG_PORT + 1, KVM_EXIT_IO_OUT, 1, 1)));
+	assert_false(mon_fwcfg_serve(&g->f, exit_of(page, FWCFG_PORT, KVM_EXIT_IO_IN, 1, 1)));
+	assert_false(mon_fwcfg_serve(&g->f, exit_of(page, FWCFG_PORT, KVM_EXIT_IO_OUT, 2, 1)));
+	assert_false(mon_fwcfg_serve(&g->f, exit_of(page, FWCFG_PORT + 1, KVM_EXIT_IO_IN, 2, 1)));
+	run = exit_of(page, FWCFG_PORT + 1, KVM_EXIT_IO_IN, 1, 1);
+	run->exit_reason = KVM_EXIT_MMIO;
+	assert_false(mon_fwcfg_serve(&g->f, run));
+	assert_memory_equal(data, "\xa5\xa5", 2);
+}
+
+#define SHARED_BYTES (4u << 20)
+#define READERS      4u
+
+struct reader {
+	struct fwcfg *f;
+	pthread_barrier_t *start;
+	unsigned int seen[256]; /* how often it got each value */
+};
+
+/* Its share, a byte an exit. */
+static void *reader_main(void *arg)
+{
+	struct reader *r = arg;
+	_Alignas(8) uint8_t page[RUN_BYTES];
+	struct kvm_run *run = exit_of(page, FWCFG_PORT + 1, KVM_EXIT_IO_IN, 1, 1);
+
+	(void)pthread_barrier_wait(r->start);
+	for (unsigned int i = 0; i < SHARED_BYTES / READERS; i++) {
+		if (!mon_fwcfg_serve(r->f, run))
+			return arg;
+		r->seen[page[RUN_DATA]]++;
+	}
+	return NULL;
+}
+
+/* A guest whose vCPUs fight for the port gets every byte once, and nothing else happens. */
+static void vcpus_that_read_at_once_share_the_bytes(void **state)
+{
+	static uint8_t bytes[SHARED_BYTES];
+	static struct reader readers[READERS];
+	struct rig *g = *state;
+	pthread_t threads[READERS];
+	unsigned int seen[256] = { 0 };
+	pthread_barrier_t start;
+
+	for (size_t i = 0; i < sizeof bytes; i++)
+		bytes[i] = (uint8_t)(1 + i % 255); /* zeros are what comes after the end */
+	mon_fwcfg_add(&g->f, FWCFG_KERNEL, bytes, sizeof bytes);
+	bus_write(&g->bus, BUS_IO, FWCFG_PORT, 2, FWCFG_KERNEL);
+	assert_int_equal(pthread_barrier_init(&start, NULL, READERS), 0);
+	for (unsigned int i = 0; i < READERS; i++) {
+		readers[i] = (struct reader){ .f = &g->f, .start = &start };
+		assert_int_equal(pthread_create(&threads[i], NULL, reader_main, &readers[i]), 0);
+	}
+	for (unsigned int i = 0; i < READERS; i++) {
+		void *failed;
+		assert_int_equal(pthread_join(threads[i], &failed), 0);
+		assert_null(failed);
+		for (unsigned int v = 0; v < 256; v++)
+			seen[v] += readers[i].seen[v];
+	}
+	for (unsigned int v = 1; v < 256; v++)
+		assert_int_equal(seen[v], SHARED_BYTES / 255 + (v <= SHARED_BYTES % 255));
+}
+
+/* What a guest skips with commands does not run over into the number of the item. */
+static void an_offset_ends_where_offsets_end(void **state)
+{
+	struct rig *g = *state;
+	enum { SKIP = 4 };
+
+	item_read(&g->bus, FWCFG_FIRST_FILE, (uint8_t[1]){ 0 }, 1);
+	atomic_store(&g->f.cursor, (uint64_t)FWCFG_FIRST_FILE << 48 | 0xffffffffffffull);
+	assert_int_equal(command(g, SKIP, UINT32_MAX, 0), 0);
+	assert_int_equal(atomic_load(&g->f.cursor) >> 48, FWCFG_FIRST_FILE);
+	assert_int_equal(bus_read(&g->bus, BUS_IO, FWCFG_PORT + 1, 1), 0);
+	assert_int_equal(atomic_load(&g->f.cursor) >> 48, FWCFG_FIRST_FILE);
 }
 
 static void items_and_directory_are_read_through_the_ports(void **state)
@@ -315,6 +425,9 @@ int main(void)
 #define RIG(name) cmocka_unit_test_setup_teardown(name, rig_open, rig_close)
 		RIG(items_and_directory_are_read_through_the_ports),
 		RIG(a_string_reads_on_where_bytes_left_off),
+		RIG(a_vcpu_reads_data_itself_and_nothing_else),
+		RIG(vcpus_that_read_at_once_share_the_bytes),
+		RIG(an_offset_ends_where_offsets_end),
 		RIG(hostile_selectors_and_offsets_read_zeros),
 		RIG(commands_copy_items_into_ram),
 		RIG(commands_reach_nothing_but_ram),

@@ -24,20 +24,37 @@ static const uint8_t *item_bytes(const struct fwcfg_item *i)
 	return i->bytes != NULL ? i->bytes : i->number;
 }
 
+#define OFFSET_BITS 48u
+#define OFFSET_MAX  ((1ull << OFFSET_BITS) - 1)
+
 static void item_select(struct fwcfg *f, uint16_t key)
 {
-	f->key = key;
-	f->offset = 0;
+	atomic_store(&f->cursor, (uint64_t)key << OFFSET_BITS);
 }
 
-/* What is left of the selected item; nothing of one that is not there. */
-static size_t item_left(const struct fwcfg *f, const uint8_t **ret)
+/* Move on by n bytes, at most to the end of all offsets; returns where it was. */
+static uint64_t cursor_move(struct fwcfg *f, uint64_t n)
 {
+	uint64_t was = atomic_load(&f->cursor);
+	uint64_t to;
+
+	do {
+		uint64_t offset = was & OFFSET_MAX;
+		to = (was & ~OFFSET_MAX) | (offset + MIN(n, OFFSET_MAX - offset));
+	} while (!atomic_compare_exchange_weak(&f->cursor, &was, to));
+	return was;
+}
+
+/* What is left of the item from a cursor on; nothing of one that is not there. */
+static size_t item_left(const struct fwcfg *f, uint64_t cursor, const uint8_t **ret)
+{
+	uint64_t offset = cursor & OFFSET_MAX;
+
 	for (unsigned int i = 0; i < f->n_items; i++) {
 		const struct fwcfg_item *item = &f->items[i];
-		if (item->key == f->key && f->offset < item->len) {
-			*ret = item_bytes(item) + f->offset;
-			return item->len - f->offset;
+		if (item->key == cursor >> OFFSET_BITS && offset < item->len) {
+			*ret = item_bytes(item) + offset;
+			return item->len - offset;
 		}
 	}
 	return 0;
@@ -49,7 +66,7 @@ static size_t item_left(const struct fwcfg *f, const uint8_t **ret)
 static MUST_USE int item_copy(struct fwcfg *f, uint64_t gpa, uint32_t len)
 {
 	const uint8_t *bytes = NULL;
-	size_t n = MIN(item_left(f, &bytes), (size_t)len);
+	size_t n = MIN(item_left(f, atomic_load(&f->cursor), &bytes), (size_t)len);
 
 	if (len > LIMIT_FWCFG_COPY_BYTES || !mon_memory_has(f->memory, gpa, len))
 		return -EFAULT;
@@ -79,25 +96,44 @@ static void command_run(struct fwcfg *f, uint64_t gpa)
 	else if ((control & DMA_WRITE) != 0)
 		err = -EACCES;
 	if (err == 0 && (control & (DMA_READ | DMA_SKIP)) != 0)
-		f->offset += len;
+		(void)cursor_move(f, len);
 	wr_be32(&w, err < 0 ? (uint32_t)DMA_ERROR : 0);
 	(void)!mon_memory_write(f->memory, gpa, answer, sizeof answer);
 }
 
 /* --- ports ---------------------------------------------------------------------------------------- */
 
-/* The next n bytes of the item, zeros after its end; of another port ones. */
+/* The next n bytes of the item, zeros after its end. On any thread. */
+static void data_read(struct fwcfg *f, uint8_t *ret, size_t n)
+{
+	const uint8_t *bytes = NULL;
+	uint64_t cursor = cursor_move(f, n); /* these bytes are ours, whoever reads beside us */
+	size_t left = item_left(f, cursor, &bytes);
+
+	left = MIN(left, n);
+	if (left > 0)
+		memcpy(ret, bytes, left);
+	memset(ret + left, 0, n - left);
+}
+
+bool mon_fwcfg_serve(struct fwcfg *f, struct kvm_run *run)
+{
+	if (run->exit_reason != KVM_EXIT_IO || run->io.direction != KVM_EXIT_IO_IN ||
+		run->io.port != FWCFG_PORT + P_DATA || run->io.size != 1)
+		return false;
+	data_read(f, (uint8_t *)run + run->io.data_offset, run->io.count);
+	return true;
+}
+
+/* Strings of other ports are ones. */
 static void fwcfg_read_bytes(struct bus_dev *dev, uint64_t offset, uint8_t *ret, size_t n)
 {
 	struct fwcfg *f = CONTAINER_OF(dev, struct fwcfg, dev);
-	const uint8_t *bytes = NULL;
-	size_t left = offset == P_DATA ? MIN(item_left(f, &bytes), n) : 0;
 
-	memset(ret, offset == P_DATA ? 0 : 0xff, n);
-	if (left > 0)
-		memcpy(ret, bytes, left);
 	if (offset == P_DATA)
-		f->offset += n;
+		data_read(f, ret, n);
+	else
+		memset(ret, 0xff, n);
 }
 
 static uint64_t fwcfg_read(struct bus_dev *dev, uint64_t offset, unsigned int len)
@@ -106,7 +142,7 @@ static uint64_t fwcfg_read(struct bus_dev *dev, uint64_t offset, unsigned int le
 
 	if (offset == P_DATA && len == 1) {
 		uint8_t v = 0;
-		fwcfg_read_bytes(&f->dev, offset, &v, 1);
+		data_read(f, &v, 1);
 		return v;
 	}
 	/* Where commands are understood, their register reads "QEMU CFG". */

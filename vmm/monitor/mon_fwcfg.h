@@ -6,10 +6,14 @@
  * Trust:   selector, offsets and every command in RAM are the guest's; a command is copied once,
  *          judged, and its range checked against RAM.
  * Owns:    nothing; items outlive it.
- * Threads: the loop thread.
+ * Threads: the loop thread; mon_fwcfg_serve() on any vCPU's. Items stay as they are once a vCPU runs,
+ *          the cursor is one atomic word.
  */
 #pragma once
 
+#include <linux/kvm.h>
+#include <stdatomic.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -51,9 +55,8 @@ struct fwcfg_item {
 struct fwcfg {
 	struct bus_dev dev;
 	const struct mon_memory *memory; /* NULL: no commands in RAM */
-	uint16_t key;
-	uint64_t offset;  /* within the selected item */
-	uint64_t command; /* address of one, as far as written */
+	_Atomic uint64_t cursor;         /* the selected item's key, and 48 bits of offset in it */
+	uint64_t command;                /* address of one, as far as written */
 	unsigned int n_items, n_files;
 	struct fwcfg_item items[FWCFG_ITEMS_MAX];
 	uint8_t dir[4 + FWCFG_ITEMS_MAX * FWCFG_DIR_ENTRY];
@@ -64,6 +67,13 @@ struct fwcfg {
  * cannot write, which then read byte by byte.
  */
 MUST_USE int mon_fwcfg_init(struct fwcfg *f, struct bus *bus, const struct mon_memory *memory);
+
+/*
+ * On a vCPU's thread: is its exit a read of the data port? Then it is answered and true; any other is
+ * for the loop thread. A firmware that may not use "rep" has an exit for each byte of a kernel, and
+ * the way to the loop thread and back would be most of it.
+ */
+bool mon_fwcfg_serve(struct fwcfg *f, struct kvm_run *run);
 
 /* An item of bytes, which stay the caller's; a number, little-endian, 2 or 4 bytes. */
 void mon_fwcfg_add(struct fwcfg *f, uint16_t key, const void *bytes, size_t len);

@@ -80,6 +80,13 @@ static int vcpu_enter(void *owner, struct why *why)
 	return sandbox_enter_thread(m->role, why);
 }
 
+static bool vcpu_serve(void *owner, struct vcpu *v)
+{
+	struct machine *m = owner;
+
+	return m->has_firmware && mon_fwcfg_serve(&m->pc.fwcfg, v->run);
+}
+
 static void vcpu_exited(void *owner, struct vcpu *v)
 {
 	struct machine *m = owner;
@@ -246,7 +253,7 @@ static MUST_USE int requests_open(struct machine *m, struct why *why)
 
 int machine_open(struct machine *m, struct why *why)
 {
-	const struct vcpu_ops vcpu_ops = { vcpu_enter, vcpu_exited, m };
+	const struct vcpu_ops vcpu_ops = { vcpu_enter, vcpu_serve, vcpu_exited, m };
 	struct mon_kvm_config kvm_config = { 0 };
 	enum guest_kind kind = GUEST_NONE;
 	int err = loop_open(&m->loop);

@@ -43,6 +43,8 @@ static void *vcpu_main(void *arg)
 		v->run_err = fw_run(v->fd);
 		if ((v->run_err == -EINTR || v->run_err == -EAGAIN) && !v->is_completing)
 			continue;
+		if (v->run_err == 0 && v->all->ops.serve(v->all->ops.owner, v))
+			continue;
 		atomic_store(&v->is_waiting, true);
 		(void)eventfd_write(v->all->exits.fd, 1);
 		resume_wait(v);

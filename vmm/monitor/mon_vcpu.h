@@ -1,7 +1,8 @@
 /*
  * mon_vcpu: one thread a vCPU. A thread runs the guest and hands every exit that KVM does not
  *           answer itself to the loop thread, then waits: all device models run on one thread,
- *           without locks (style rule 44). Kicks and interrupts do not come this way.
+ *           without locks (style rule 44), but for reads of what never changes (serve). Kicks and
+ *           interrupts do not come this way.
  *
  * Trust:   the run page is written by the guest's exits; the loop thread judges it.
  * Owns:    the threads and their event descriptors.
@@ -27,6 +28,8 @@ struct vcpu;
 struct vcpu_ops {
 	/* First of all that a thread does: it locks itself up (sandbox_enter_thread()). */
 	int (*enter)(void *owner, struct why *why);
+	/* On the vCPU's thread, without a system call: was this exit answered by that? */
+	bool (*serve)(void *owner, struct vcpu *v);
 	/* An exit: run_err and *run as fw_run() left them. On the loop thread. */
 	void (*exited)(void *owner, struct vcpu *v);
 	void *owner;
