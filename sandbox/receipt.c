@@ -362,6 +362,17 @@ static MUST_USE int filter_check(
 		       : 0;
 }
 
+/* A text, and zeros up to the end of its field. */
+static bool is_padded(const char *text, size_t size)
+{
+	size_t len = strnlen(text, size);
+
+	for (size_t i = len; i < size; i++)
+		if (text[i] != 0)
+			return false;
+	return len < size;
+}
+
 int receipt_check(const struct receipt_want *want, const struct wire_receipt *r, struct why *why)
 {
 	const struct role_row *row = role_get(want->role);
@@ -369,9 +380,9 @@ int receipt_check(const struct receipt_want *want, const struct wire_receipt *r,
 	if (le32_get(r->version) != RECEIPT_VERSION)
 		return why_set(why, -EBADMSG, "%s: its receipt has version %u, want %u", row->name,
 			le32_get(r->version), RECEIPT_VERSION);
-	if (memchr(r->label, 0, sizeof r->label) == NULL ||
-		memchr(r->cgroup, 0, sizeof r->cgroup) == NULL)
-		return why_set(why, -EBADMSG, "%s: a text of its receipt has no end", row->name);
+	if (!is_padded(r->label, sizeof r->label) || !is_padded(r->cgroup, sizeof r->cgroup))
+		return why_set(why, -EBADMSG,
+			"%s: a text of its receipt has no end, or more behind it", row->name);
 	if (le32_get(r->role) != (uint32_t)want->role)
 		return why_set(why, -EPERM, "%s: its receipt is of role %u, want %u", row->name,
 			le32_get(r->role), (unsigned int)want->role);
@@ -467,7 +478,7 @@ static MUST_USE int process_check(
 	const char *name = role_get(want->role)->name;
 	char path[64];
 	char label[LIMIT_LABEL_BYTES];
-	char cgroup[LIMIT_PATH_BYTES];
+	char cgroup[LIMIT_PATH_BYTES] = ""; /* whole: all of it goes into the receipt */
 
 	for (unsigned int i = 0; i < RECEIPT_NS_COUNT; i++) {
 		uint64_t seen = ns_inode(proc, i);

@@ -137,6 +137,16 @@ static void endless_label(struct wire_receipt *r)
 {
 	memset(r->label, 'x', sizeof r->label);
 }
+static void more_label(struct wire_receipt *r)
+{
+	r->label[sizeof r->label - 1] = 'x';
+}
+
+static void more_cgroup(struct wire_receipt *r)
+{
+	r->cgroup[sizeof r->cgroup - 1] = 'x';
+}
+
 static void endless_cgroup(struct wire_receipt *r)
 {
 	memset(r->cgroup, 'x', sizeof r->cgroup);
@@ -179,6 +189,8 @@ static void receipt_with_one_wrong_field_is_refused_by_name(void **state)
 		{ no_label, "label" },
 		{ endless_label, "no end" },
 		{ endless_cgroup, "no end" },
+		{ more_label, "more behind" },
+		{ more_cgroup, "more behind" },
 		{ our_cgroup, "cgroup" },
 		{ no_cgroup, "cgroup" },
 		{ other_cgroup, "cgroup" },
