@@ -131,7 +131,7 @@ static void wrong_label(struct wire_receipt *r)
 }
 static void no_label(struct wire_receipt *r)
 {
-	r->label[0] = 0;
+	memset(r->label, 0, sizeof r->label);
 }
 static void endless_label(struct wire_receipt *r)
 {
@@ -153,16 +153,19 @@ static void endless_cgroup(struct wire_receipt *r)
 }
 static void our_cgroup(struct wire_receipt *r)
 {
-	memcpy(r->cgroup, "/..", 4); /* "/" is a leaf of its own, as the namespace's root */
+	memset(r->cgroup, 0, sizeof r->cgroup);
+	(void)snprintf(r->cgroup, sizeof r->cgroup,
+		"/.."); /* "/" is a leaf of its own, as the namespace's root */
 }
 static void no_cgroup(struct wire_receipt *r)
 {
-	r->cgroup[0] = 0;
+	memset(r->cgroup, 0, sizeof r->cgroup);
 }
 
 static void other_cgroup(struct wire_receipt *r)
 {
-	memcpy(r->cgroup, "/../casemate/other.8/dev-blk-data", 34);
+	memset(r->cgroup, 0, sizeof r->cgroup);
+	(void)snprintf(r->cgroup, sizeof r->cgroup, "/../casemate/other.8/dev-blk-data");
 }
 
 static void receipt_with_one_wrong_field_is_refused_by_name(void **state)
