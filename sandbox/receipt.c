@@ -455,6 +455,8 @@ static MUST_USE int status_check(const char *text, const struct receipt_want *wa
 		{ "Seccomp", 10, 2 },
 		{ "Threads", 10, le32_get(r->n_threads) },
 	};
+	/* Linux 6.13 counts KVM's worker for huge pages as a thread of whoever made the VM. */
+	bool may_have_worker = (role_get(want->role)->flags & ROLE_HAS_THREADS) != 0;
 	const char *state = status_find(text, "State");
 
 	if (state != NULL && (state[0] == 'Z' || state[0] == 'X'))
@@ -464,6 +466,8 @@ static MUST_USE int status_check(const char *text, const struct receipt_want *wa
 		if (value == NULL)
 			continue;
 		uint64_t got = strtoull(value, NULL, rows[i].base);
+		if (may_have_worker && i == ARRAY_LEN(rows) - 1 && got == rows[i].want + 1)
+			continue;
 		if (got != rows[i].want)
 			return why_set(why, -EPERM, "%s: /proc/PID/status says %s %llu, want %llu",
 				role_get(want->role)->name, rows[i].field, (unsigned long long)got,
