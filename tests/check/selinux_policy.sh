@@ -46,6 +46,26 @@ broken() {
 	END
 }
 
+# install: install.sh with Debian's tools over this machine's /usr and /etc, in a mount namespace.
+install() {
+	unshare -m bash -eu -s "$tools" "$work" "$source/policy/selinux/install.sh" <<-'END'
+		tools=$1 work=$2 install=$3
+		mount --make-rprivate /
+		mkdir -p "$work"/{usr,usr.work,etc,etc.work,lower,state}
+		cp -r "$tools/root/etc/selinux" "$work/lower/"
+		printf 'SELINUX=enforcing\nSELINUXTYPE=default\n' >"$work/lower/selinux/config"
+		cp -r "$tools/store/var/lib/selinux" "$work/state/"
+		mount -t overlay -o "lowerdir=$tools/root/usr:/usr,upperdir=$work/usr,workdir=$work/usr.work" usr /usr
+		mount -t overlay -o "lowerdir=$work/lower:/etc,upperdir=$work/etc,workdir=$work/etc.work" etc /etc
+		mount --bind "$work/state" /var/lib
+		cp "$tools"/root/sbin/* /usr/sbin/
+		"$install"
+		semodule -l | grep -qx casemate
+		"$install" --remove
+		! semodule -l | grep -x casemate
+	END
+}
+
 tools=$("$lab" tools) || { echo "1..0 # SKIP SELinux's tools cannot be had here"; exit 0; }
 folder=$("$lab" policy 2>"$work/said")
 ok 'module_builds_and_keeps_its_promises'
@@ -66,5 +86,16 @@ ok 'rules_can_be_read'
 diff -u "$golden" "$work/rules" | sed 's/^/# /'
 [ "${PIPESTATUS[0]}" = 0 ]
 ok 'each_role_may_do_what_is_written_down_and_no_more'
+if [ "$(id -u)" = 0 ] && unshare -m true 2>/dev/null; then
+	install >"$work/said" 2>&1
+	ok 'install_sh_installs_and_removes'
+	sed 's/^/# /' "$work/said"
+else
+	n=$((n + 1))
+	echo "ok $n - install_sh_installs_and_removes # SKIP needs root and mounts"
+fi
+env -i PATH=/nowhere /bin/sh "$source/policy/selinux/install.sh" >/dev/null 2>"$work/said"
+[ $? = 4 ]
+ok 'install_sh_says_4_where_there_is_no_selinux'
 echo "1..$n"
 [ "$failed" = 0 ]
