@@ -959,14 +959,25 @@ static void life_main(void)
 	_exit(0);
 }
 
+/* One that only undoes what others left. */
+static void recovery_main(void)
+{
+	unsigned int n;
+
+	if (ptrace(PTRACE_TRACEME, 0, NULL, NULL) < 0)
+		_exit(77);
+	(void)raise(SIGSTOP);
+	_exit(svirt_recover_at(&place, &n, NULL) < 0);
+}
+
 /* 0 when it may be traced; the child waits at its first stop. */
-static int life_start(pid_t *ret)
+static int life_start(void (*main_of)(void), pid_t *ret)
 {
 	int status;
 	pid_t pid = fork();
 
 	if (pid == 0)
-		life_main();
+		main_of();
 	assert_int_equal(waitpid(pid, &status, 0), pid);
 	if (!WIFSTOPPED(status))
 		return -EPERM;
@@ -996,7 +1007,7 @@ static void killed_at_every_system_call_labels_come_back(void **state)
 
 	for (; !is_over; n++) {
 		pid_t pid;
-		if (life_start(&pid) < 0)
+		if (life_start(life_main, &pid) < 0)
 			skip();
 		/* Two stops a call. */
 		for (unsigned int i = 0; i < 2 * n + 1 && !is_over; i++)
@@ -1015,6 +1026,34 @@ static void killed_at_every_system_call_labels_come_back(void **state)
 	assert_in_range(n, 60, 1000);
 }
 
+static void recovery_killed_at_every_system_call_is_finished_by_the_next(void **state)
+{
+	bool is_over = false;
+
+	for (unsigned int n = 0; !is_over; n++) {
+		pid_t pid;
+		die_with("a", "s0:c1,c2", "disk", SVIRT_IMAGE);
+		fake.write_err = -EIO; /* the next one starts, and cannot undo the first */
+		struct svirt *s = open_as("b", "s0:c3,c4");
+		fake.write_err = 0;
+		assert_int_equal(relabel(s, "kernel", SVIRT_CONTENT, NULL), 0);
+		if (life_start(recovery_main, &pid) < 0)
+			skip();
+		for (unsigned int i = 0; i < 2 * n + 1 && !is_over; i++)
+			is_over = !life_step(pid);
+		if (!is_over) {
+			assert_int_equal(kill(pid, SIGKILL), 0);
+			assert_int_equal(waitpid(pid, NULL, 0), pid);
+		}
+		assert_label("kernel", CONTENT); /* b lives */
+		svirt_close(s);
+		(void)recover();
+		assert_label("disk", DEFAULT);
+		assert_label("kernel", DEFAULT);
+		assert_int_equal(count_journals(), 0);
+	}
+}
+
 static void a_label_changes_when_its_record_is_on_the_disk(void **state)
 {
 	struct __ptrace_syscall_info info;
@@ -1024,7 +1063,7 @@ static void a_label_changes_when_its_record_is_on_the_disk(void **state)
 	bool is_removed = false;
 	pid_t pid;
 
-	if (life_start(&pid) < 0)
+	if (life_start(life_main, &pid) < 0)
 		skip();
 	while (life_step(pid)) {
 		if (ptrace(PTRACE_GET_SYSCALL_INFO, pid, (void *)sizeof info, &info) < 0)
@@ -1099,6 +1138,7 @@ int main(void)
 		T(a_journal_from_the_past_does_no_harm),
 		T(without_selinux_there_is_nothing_to_recover),
 		T(killed_at_every_system_call_labels_come_back),
+		T(recovery_killed_at_every_system_call_is_finished_by_the_next),
 		T(a_label_changes_when_its_record_is_on_the_disk),
 	};
 #undef T
