@@ -21,6 +21,7 @@
 
 #include "base/fd.h"
 #include "sandbox/cgroup.h"
+#include "sandbox/sandbox.h"
 #include "sandbox/spawn.h"
 #include "tests/unit/cm.h"
 
@@ -441,6 +442,52 @@ static void what_a_killed_supervisor_left_is_removed_by_the_next(void **state)
 	(void)close(pipe_fds[1]);
 }
 
+/* As the supervisor does it: with few rights, behind its filter. */
+static void narrowed(void)
+{
+	struct cgroup g = CGROUP_NONE;
+	struct why why = { 0 };
+	char path[LIMIT_PATH_BYTES + 32];
+
+	open_or_fail(&g, "web");
+	AUTO(fd) int leaf = leaf_with_limits(&g, "leaf", 32, 4);
+	(void)born_in(leaf, sleep_long);
+	(void)snprintf(path, sizeof path, TOP "%s", g.path);
+	/* the parent looks whether it is gone: this process cannot any more */
+	(void)!write(3, path, sizeof path);
+	if (sandbox_narrow(ROLE_SUPER, 0, &g.base, 1, &why) < 0)
+		_exit(2);
+	if (cgroup_was_oom(&g, "leaf"))
+		_exit(3);
+	cgroup_close(&g);
+}
+
+static void the_supervisor_s_filter_lets_the_guest_s_cgroup_end(void **state)
+{
+	char path[LIMIT_PATH_BYTES + 32] = "";
+	int pipe_fds[2];
+
+	need_cgroups();
+	assert_int_equal(pipe(pipe_fds), 0);
+	(void)fflush(stdout);
+	pid_t pid = fork();
+	assert_true(pid >= 0);
+	if (pid == 0) {
+		if (dup2(pipe_fds[1], 3) < 0)
+			_exit(4);
+		narrowed();
+		_exit(0);
+	}
+	int status = wait_for(pid);
+	assert_true(WIFEXITED(status));
+	assert_int_equal(WEXITSTATUS(status), 0);
+	assert_int_equal(read(pipe_fds[0], path, sizeof path), sizeof path);
+	assert_true(strncmp(path, TOP "/casemate/web.", 28) == 0);
+	assert_false(exists(path));
+	(void)close(pipe_fds[0]);
+	(void)close(pipe_fds[1]);
+}
+
 static void folder_that_others_may_open_is_refused(void **state)
 {
 	AUTO(cgroup) struct cgroup g = CGROUP_NONE;
@@ -604,6 +651,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(a_kill_by_hand_is_not_called_out_of_memory),
 		cmocka_unit_test(wrong_names_and_weights_are_refused),
 		cmocka_unit_test(what_a_killed_supervisor_left_is_removed_by_the_next),
+		cmocka_unit_test(the_supervisor_s_filter_lets_the_guest_s_cgroup_end),
 		cmocka_unit_test(folder_that_others_may_open_is_refused),
 		cmocka_unit_test(without_delegation_the_fix_is_told),
 		cmocka_unit_test(with_delegation_a_user_has_it_all),
