@@ -6,12 +6,12 @@
 #define BIT(n)    (1ull << (n))
 #define TEE(kind) BIT(PLAN_TEE_##kind)
 
-/* --- single bits -------------------------------------------------------------------------------- */
+/* --- single bits --------------------------------------------------------------------------- */
 
-/* SNP: 15:0 ABI version, SMT, one that must be set, DEBUG, SINGLE_SOCKET, 21 to 25; not MIGRATE_MA. */
+/* SNP: 15:0 ABI version, SMT, one that must be set, DEBUG, SINGLE_SOCKET, 21-25; no MIGRATE_MA. */
 #define SNP_POLICY_ONE   BIT(17)
 #define SNP_POLICY_KNOWN 0x3fbffffull
-/* SEV, SEV-ES: 31:16 API version, 5:0. ES itself is the kind of guest: plan_check() compares them. */
+/* SEV, SEV-ES: 31:16 API version, 5:0. ES itself is the kind of guest: plan_check() compares. */
 #define SEV_POLICY_KNOWN 0xffff003full
 /* SEV_FEATURES without SNPActive, which KVM sets itself, 11 and 13. Secure TSC is for SNP alone. */
 #define VMSA_SNP_ACTIVE BIT(0)
@@ -68,7 +68,7 @@ static MUST_USE int words_check(const struct wire_plan *plan, struct why *why)
 	return err;
 }
 
-/* --- bits that belong together ------------------------------------------------------------------ */
+/* --- bits that belong together ------------------------------------------------------------- */
 
 static MUST_USE int attributes_check(uint64_t v, struct why *why)
 {
