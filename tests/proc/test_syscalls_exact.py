@@ -199,7 +199,22 @@ def runs_make(r):
     r.run("the supervisor", [sys.executable, here + "/test_super.py", b + "/vmm/super/casemate",
                              b + "/policy/casemate-policy", b + "/tests/proc/fake-child", *SUPER_TESTS],
           only={"super"})
+    for machine, name in ATTACKS:
+        r.run(f"guest that attacks ({name})",
+              [sys.executable, here + "/../vm/hostile/hostile.py", b, b + "/exact-images/hostile", "--rounds", "1",
+               "--machine", machine, "--only", attack_number(here, name)])
     return guests_run(r, here, b + "/exact-images")
+
+
+# Small enough for a slow /dev/kvm; each also ends in every way a guest can end (tests/vm/hostile).
+ATTACKS = [("plain", "msi-x: vectors to nowhere"), ("plain", "serial: every register"),
+           ("firmware", "flash: sequences"), ("consoles", "virtio: starts and resets")]
+
+
+def attack_number(here, name):
+    with open(here + "/../vm/hostile/hostile.c", encoding="ascii") as f:
+        rows = [line for line in f if re.match(r'\t(?:\{ "|RING)', line)]
+    return str(next(i for i, line in enumerate(rows) if name in line))
 
 
 # What guests do not make it do: test_super.py.

@@ -16,5 +16,6 @@ if kernel=$("$lab/kernel.sh" guest-6.1); then
 		--module virtio_console --module virtio_rng --module efivarfs
 	! firmware=$("$lab/firmware.sh" ovmf) || cp "$firmware"/OVMF_{CODE,VARS}_4M.fd "$images/"
 fi
-! "$here/../swprot/guest.sh" "$images/swprot/guest" || true
+"$here/../swprot/guest.sh" "$images/swprot/guest"
+"$here/hostile/guests.sh" "$images/hostile"
 exec python3 "$here/../proc/test_syscalls_exact.py" "$build" "${@:2}"
