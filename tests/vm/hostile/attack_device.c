@@ -184,6 +184,8 @@ void blk_pieces(const struct attack *a)
 	for (unsigned int t = 0; t < 2; t++)
 		for (unsigned int i = 0; i < ARRAY_LEN(counts); i++)
 			for (unsigned int k = 0; k < ARRAY_LEN(from) * ARRAY_LEN(flags); k++) {
+				if (thinned())
+					continue;
 				piece_put(0, from[k % ARRAY_LEN(from)], counts[i],
 					flags[k / ARRAY_LEN(from)]);
 				uint8_t s =

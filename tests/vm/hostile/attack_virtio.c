@@ -12,6 +12,8 @@ void common_every_register(const struct attack *a)
 		struct device *d = &devices[n];
 		for (unsigned int len = 1; len <= 8; len *= 2)
 			for (unsigned int at = 0; at < C_BYTES + 8; at++) {
+				if (thinned())
+					continue;
 				(void)mmio_in(d->common + at, len);
 				mmio_out(d->common + at, len, random_next());
 			}
@@ -64,7 +66,7 @@ void common_status(const struct attack *a)
 		device_set_status(d, S_DRIVER_OK);
 		if ((device_status(d) & S_DRIVER_OK) != 0)
 			fail("it runs without FEATURES_OK");
-		for (unsigned int s = 0; s < 256; s++)
+		for (unsigned int s = 0; s < 256; s += thin)
 			device_set_status(d, (uint8_t)s);
 		for (uint64_t i = 0; i < 64 * rounds; i++)
 			device_set_status(d, (uint8_t)random_next());
@@ -81,6 +83,8 @@ void other_registers(const struct attack *a)
 		(void)device_start(d, 0);
 		for (unsigned int len = 1; len <= 8; len *= 2)
 			for (unsigned int at = 0; at < 72; at++) {
+				if (thinned())
+					continue;
 				(void)mmio_in(d->isr + at, len);
 				mmio_out(d->isr + at, len, random_next());
 				(void)mmio_in(d->config + at, len);
@@ -99,6 +103,8 @@ void notify_everywhere(const struct attack *a)
 		(void)device_start(d, 0);
 		for (unsigned int len = 1; len <= 8; len *= 2)
 			for (unsigned int at = 0; at < 4 * QUEUES_MAX + 16; at++) {
+				if (thinned())
+					continue;
 				(void)mmio_in(d->notify + at, len);
 				mmio_out(d->notify + at, len, random_next());
 			}
@@ -141,6 +147,8 @@ void queue_addresses(const struct attack *a)
 
 	for (unsigned int n = 0; n < n_devices; n++)
 		for (unsigned int i = 0; i < 3 * ARRAY_LEN(bad); i++) {
+			if (thinned())
+				continue;
 			struct device *d = &devices[n];
 			uint64_t at[3] = { (uint64_t)d->q[0].desc, (uint64_t)d->q[0].avail,
 				(uint64_t)d->q[0].used };
@@ -186,7 +194,8 @@ void queue_frozen(const struct attack *a)
 				before[k++] = mmio_in(d->common + at, 4);
 			for (unsigned int len = 1; len <= 8; len *= 2)
 				for (unsigned int at = C_QUEUE_SIZE; at < C_BYTES; at++)
-					mmio_out(d->common + at, len, random_next());
+					if (!thinned())
+						mmio_out(d->common + at, len, random_next());
 			mmio_out(d->common + C_QUEUE_SELECT, 2, i);
 			for (unsigned int at = C_QUEUE_SIZE, k = 0; at < C_BYTES; at += 4) {
 				after[k] = mmio_in(d->common + at, 4);
@@ -331,6 +340,8 @@ void msix_nonsense(const struct attack *a)
 		(void)device_start(d, 0);
 		for (unsigned int len = 1; len <= 8; len *= 2)
 			for (unsigned int at = 0; at < 80; at++) {
+				if (thinned())
+					continue;
 				(void)mmio_in(d->bars[1] + at, len);
 				if (at % 16 < 8 || len < 4)
 					mmio_out(d->bars[1] + at, len, random_next() & ~0x700ull);

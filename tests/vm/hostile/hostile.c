@@ -224,6 +224,7 @@ void guest_main(void)
 
 	random_state = option("seed", 1);
 	rounds = option("rounds", 1);
+	thin = (uint32_t)option("thin", 1);
 	nmi_catch();
 	devices_find();
 	if (end != ~0ull) {

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""hostile.py BUILD GUESTS [--seed N] [--rounds N] [--only N]: guests that attack their machine, beside one that works.
+"""hostile.py BUILD GUESTS [--seed N] [--rounds N] [--only N] [--machine NAME]: guests that attack their machine, beside one that works.
 
 GUESTS is what guests.sh built. Machines: `plain` (disks, rng, vsock, serial port), `consoles` (a virtio console),
 `firmware` (flash, fw_cfg, clock, power management), `protected` (over the simulated secure processor, where BUILD has
@@ -25,11 +25,12 @@ ARGS = argparse.ArgumentParser()
 ARGS.add_argument("build")
 ARGS.add_argument("guests")
 ARGS.add_argument("--seed", type=int, default=1)
-ARGS.add_argument("--rounds", type=int, default=1)
+ARGS.add_argument("--rounds", type=int, default=1 if "CASEMATE_EMULATED" in os.environ else 4)
 ARGS.add_argument("--only", type=int)
 ARGS.add_argument("--machine", action="append", default=[])
 A = ARGS.parse_args()
 MIB = 1 << 20
+THIN = 5 if "CASEMATE_EMULATED" in os.environ else 1  # kit.h
 ATTACKS_S = 400  # one machine's attacks; a busy machine and an emulated processor included
 END_S = 60
 LOG_LINES = 100  # of one guest's processes, however often it asks for them
@@ -223,7 +224,7 @@ def log_is_fine(guest, name, may_say=None):
 
 def attacks(name, machine, options=()):
     more = f" only={A.only}" if A.only is not None else ""
-    cmdline = f"where={machine} seed={A.seed} rounds={A.rounds} vars={VARS_BYTES} code={CODE_BYTES}{more}"
+    cmdline = f"where={machine} seed={A.seed} rounds={A.rounds} thin={THIN} vars={VARS_BYTES} code={CODE_BYTES}{more}"
     g = Guest(name, "hostile", machine, cmdline, options=options)
     trying, done, n = None, None, 0
     for line in g.lines(ATTACKS_S):

@@ -136,6 +136,13 @@ uint32_t random_below(uint32_t n)
 	return (uint32_t)((random_next() >> 32) * n >> 32);
 }
 
+uint32_t thin = 1;
+
+bool thinned(void)
+{
+	return thin > 1 && random_below(thin) != 0;
+}
+
 uint64_t random_address(void)
 {
 	static const uint64_t places[] = { BUFFERS, RINGS, RAM_BYTES - 64, RAM_BYTES, BEYOND, HOLE,

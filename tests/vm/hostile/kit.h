@@ -51,6 +51,10 @@ uint32_t random_below(uint32_t n);
 uint64_t random_address(void);   /* RAM, its end, registers, holes, the end of the address space */
 unsigned int random_width(void); /* 1, 2, 4 or 8 */
 
+/* Of long lists of accesses one in so many is made: an emulated processor takes a millisecond each. */
+extern uint32_t thin;
+bool thinned(void); /* not this one */
+
 /* ---- the host ---------------------------------------------------------------------------------- */
 
 /* To the serial port, or the virtio console where there is one, whole lines. */
