@@ -24,6 +24,8 @@
 #define ATTEMPT_HEARD 0x10u
 /* Without the filter it would bind the harness instead: not tried there. */
 #define ATTEMPT_NOT_REST 0x20u
+/* SELinux refuses it by itself (policy/selinux/casemate.te). */
+#define ATTEMPT_LABEL 0x40u
 
 struct attempt {
 	const char *kind; /* "files": groups the table that is printed */

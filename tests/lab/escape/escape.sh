@@ -1,29 +1,41 @@
 #!/bin/bash
-# escape.sh BUILD [full|rest] [OPTION]...: taken-over programs of BUILD against their sandboxes.
+# escape.sh BUILD [full|rest|selinux|label] [OPTION]...: taken-over programs of BUILD against their
+# sandboxes.
 #
-#   full   the programs as they are: the filter and all other walls (default)
-#   rest   the same without the system call filter: what the other walls hold by themselves
+#   full     the programs as they are: the filter and all other walls (default)
+#   rest     the same without the system call filter: what the other walls hold by themselves
+#   selinux  as full, in the lab, where SELinux enforces: with labels as well
+#   label    there, without any other wall, as root: what the label holds by itself
 #
 # Makes a folder with the programs that have the payload and files for them to hold, and runs
 # suite.py there with these options. TAP. Skipped without root or /dev/kvm.
 set -euo pipefail
 skip() { echo "1..0 # SKIP $1"; exit 0; }
-build=$(cd "${1:?usage: escape.sh BUILD [full|rest] [OPTION]...}" && pwd -P)
+build=$(cd "${1:?usage: escape.sh BUILD [full|rest|selinux|label] [OPTION]...}" && pwd -P)
 mode=${2:-full}
 shift $(($# < 2 ? $# : 2))
 here=$(cd "$(dirname "$0")" && pwd -P)
 root=$(cd "$here/../../.." && pwd -P)
 programs=$build/tests/lab/escape
 
-[ "$(id -u)" = 0 ] || skip 'not root: every process would have the uid of the test'
-[ -w /dev/kvm ] || skip 'no /dev/kvm for the monitor to hold'
+case $mode in
+full | selinux) copies=full ;;
+*) copies=$mode ;;
+esac
+case $mode in
+full | rest)
+	[ "$(id -u)" = 0 ] || skip 'not root: every process would have the uid of the test'
+	[ -w /dev/kvm ] || skip 'no /dev/kvm for the monitor to hold'
+	;;
+esac
 command -v objcopy >/dev/null || skip 'no objcopy here to build the guests with'
 work=$(mktemp -d /tmp/casemate-escape.XXXXXX)
 trap 'rm -rf "$work"' EXIT
 chmod 755 "$work"
 
-find "$programs/$mode" -maxdepth 1 -type f -name "casemate-*" -exec cp -t "$work" {} +
+find "$programs/$copies" -maxdepth 1 -type f -name "casemate-*" -exec cp -t "$work" {} +
 cp "$programs/escape" "$build/vmm/super/casemate" "$work"
+[ "$mode" != label ] || cp "$programs/escape-label" "$work/escape"
 cd "$work"
 mkdir broker ledger broker-ledger
 # The broker beside the real ledger writer: it goes on only when that one is as it should be.
@@ -49,5 +61,10 @@ echo secret | "$build/attest/broker/casemate-broker" secret put a/b/c --config b
 
 "$here/../../vm/hostile/guests.sh" guests
 status=0
-python3 "$here/suite.py" "$build" "$work" $([ "$mode" != rest ] || echo --rest) "$@" || status=$?
+suite=(python3 "$here/suite.py" "$build" "$work" --mode "$mode" "$@")
+case $mode in
+full | rest) "${suite[@]}" || status=$? ;;
+*) "$here/../lab.sh" --selinux enforcing --timeout 1700 --memory 3072 -- "${suite[@]}" || status=$? ;;
+esac
+[ "$status" -ne 4 ] || skip 'no lab with SELinux can be had here'
 exit "$status"

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
-"""suite.py BUILD WORK [--rest] [--only TEXT] [--jobs N] [--table FILE]: the escape suite beside a guest that works.
+"""suite.py BUILD WORK [--mode MODE] [--only TEXT] [--jobs N] [--table FILE]: the escape suite beside a guest that works.
 
-WORK is the folder escape.sh made. First `escape` (escape_main.c): every role tries every row of attempts[]. Then, but
-with --rest, guests of which one process was taken over tells the others lies (lie.c). All the time the guest next
+WORK is the folder escape.sh made, for the mode it says. First `escape` (escape_main.c): every role tries every row of attempts[]. Then, but
+where walls were left out, guests of which one process was taken over tells the others lies (lie.c). All the time the guest next
 door writes and compares its disk (tests/vm/hostile/neighbour.c); one of its processes, its disk and a socket in its
 folder are what the attempts aim at. Prints TAP.
 """
@@ -25,11 +25,12 @@ import time
 ARGS = argparse.ArgumentParser()
 ARGS.add_argument("build")
 ARGS.add_argument("work")
-ARGS.add_argument("--rest", action="store_true")
+ARGS.add_argument("--mode", choices=("full", "rest", "selinux", "label"), default="full")
 ARGS.add_argument("--only")
 ARGS.add_argument("--jobs", type=int, default=2)
 ARGS.add_argument("--table")
 A = ARGS.parse_args()
+HAS_LABELS = A.mode in ("selinux", "label")
 MARK = b"casemate escape suite: order\n"
 READY, LOOP, MESSAGE = 2, 3, 5  # order.h
 SAYS_S, END_S = 40, 60
@@ -37,6 +38,36 @@ LOG_LINES = 200  # of one guest, whatever a process of it writes
 PROGRAMS = {"casemate": "vmm/super", "casemate-policy": "policy", "casemate-monitor": "vmm/monitor",
             **{f"casemate-dev-{x}": "vmm/device" for x in ("blk", "console", "rng", "vsock")}}
 MONITOR, BLK, CONSOLE, RNG, VSOCK = "monitor", "dev-blk", "dev-console", "dev-rng", "dev-vsock"
+
+
+def label(path, name):
+    """As restorecon would, where SELinux is."""
+    if HAS_LABELS:
+        os.setxattr(path, "security.selinux", f"system_u:object_r:{name}:s0\0".encode())
+
+
+def label_program(path):
+    name = os.path.basename(path)
+    label(path, {"casemate": "casemate_exec_t", "escape": "casemate_exec_t"}.get(name, name.replace("-", "_") + "_exec_t"))
+
+
+def label_work():
+    """The files of WORK, as an administrator would have them."""
+    types = {"ledger": "casemate_ledger_data_t", "broker-ledger": "casemate_ledger_data_t", "store": "casemate_store_t"}
+    for folder, _, files in os.walk(A.work):
+        top = os.path.relpath(folder, A.work).split("/")[0]
+        if top in types:
+            label(folder, types[top])
+        for name in files:
+            path = os.path.join(folder, name)
+            if name == "escape" or name.startswith("casemate"):
+                label_program(path)
+            elif top in types or name.endswith("ledger.key"):
+                label(path, types.get(top, "casemate_ledger_data_t"))
+            elif name in ("kernel", "own.disk", "session"):
+                label(path, "casemate_content_t")
+            elif name in ("broker.jsonc", "ca.pem", "ca.key", "ark.cert", "policy.jsonc"):
+                label(path, "casemate_conf_t")
 
 
 class Tap:
@@ -79,6 +110,7 @@ class Guest:
         self.lines, self.rest, self.out = [], b"", b""
         for program, place in PROGRAMS.items():
             shutil.copy(f"{A.build}/{place}/{program}", self.folder)
+            label_program(f"{self.folder}/{program}")
         shutil.copy(A.work + "/guests/neighbour", self.folder + "/kernel")
         with open(self.folder + "/disk.img", "wb") as f:
             f.truncate(256 << 10)
@@ -94,10 +126,11 @@ class Guest:
             json.dump(policy, f)
         self.service = Service(self.folder + "/service") if "vsock" in devices else None
 
-    def start(self):
+    def start(self, nice=0):
+        """With nice, what is tested has the processors first: it works on all the same."""
         with open(self.folder + "/err", "wb") as err:
             self.process = subprocess.Popen([self.folder + "/casemate", "run", "--stdin", "policy.jsonc"], cwd=self.folder,
-                                            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=err)
+                                            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=err, preexec_fn=lambda: os.nice(nice))
 
     def err(self):
         with open(self.folder + "/err", "rb") as f:
@@ -238,17 +271,22 @@ LIES = WRONG + [
 DEATH = re.compile(rb"SIG(?!KILL)[A-Z]+|signal (?!9\b|15\b)\d|assert|Sanitizer|runtime error|dumped")
 
 
-def order_give(guest, lie, number):
-    path = f"{guest.folder}/casemate-{lie.role}"
-    with open(f"{A.build}/tests/lab/escape/full/casemate-{lie.role}", "rb") as f:
+def order_write(source, path, order):
+    """The program source with this order in it, as path."""
+    with open(source, "rb") as f:
         data = bytearray(f.read())
-    at = data.index(MARK)
-    struct.pack_into("<5I", data, at + 32, lie.when, number, 1, lie.number if lie.when == LOOP else 0,
-                     lie.number if lie.when == MESSAGE else 0)
+    at = data.index(MARK) + 32
+    data[at:at + len(order)] = order
     with open(path + ".new", "wb") as f:
         f.write(data)
     os.chmod(path + ".new", 0o755)
     os.rename(path + ".new", path)
+    label_program(path)
+
+
+def order_give(guest, lie, number):
+    order_write(f"{A.build}/tests/lab/escape/full/casemate-{lie.role}", f"{guest.folder}/casemate-{lie.role}",
+                struct.pack("<5I", lie.when, number, 1, lie.number if lie.when == LOOP else 0, lie.number if lie.when == MESSAGE else 0))
 
 
 def lie_judge(lie, guest, status, err):
@@ -318,36 +356,47 @@ def attempts_run(victim):
     """escape_main.c, its rows renumbered."""
     pid = next((p for p, name in victim.processes().items() if name == "casemate-dev-blk"), 0)
     Tap.check(pid > 0, "the guest next door runs, and there is somebody to aim at", victim.err())
-    command = [A.work + "/escape", A.work, "--jobs", str(A.jobs), "--victim", str(pid), victim.folder + "/disk.img", victim.folder + "/heard"]
-    command += ["--rest"] if A.rest else []
+    aim = [str(pid), victim.folder + "/disk.img", A.work + "/heard"]
+    command = [A.work + "/escape", A.work, "--jobs", str(A.jobs), "--victim", *aim]
+    command += {"full": [], "rest": ["--rest"], "selinux": ["--labels", "--ask"], "label": ["--labels", "--label", "--ask"]}[A.mode]
     command += ["--only", A.only] if A.only else []
     command += ["--table", A.table] if A.table else []
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as p:
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as p:
         n = 0
         for line in p.stdout:
             m = re.match(r"(ok|not ok) \d+ - (.*)", line)
+            o = re.match(r"order (\S+) (\d+) (\d+) (\S+)", line)
             if m:
                 n += 1
                 Tap.check(m.group(1) == "ok", m.group(2))
+            elif o:
+                path = f"{A.work}/{o.group(1)}"
+                order_write(path, path, struct.pack("<5Ii256s108s32s", int(o.group(2)), int(o.group(3)), 0, 0, 0, pid, aim[1].encode(),
+                                                   aim[2].encode(), b"\0" + o.group(4).encode()))
+                p.stdin.write("\n")
+                p.stdin.flush()
             elif not line.startswith("1.."):
                 print(line, end="", flush=True)
     Tap.check(p.returncode == 0 and n > 0 or A.only is not None, "every attempt was made, none got what it wanted")
 
 
 def main():
+    label_work()
     victim = Guest("victim", {})
-    victim.start()
+    victim.start(nice=19)
     victim.listen(lambda: victim.lines, SAYS_S)
     Tap.check(victim.lines[:1] == ["neighbour: start"], "the guest next door starts", victim.err())
     pump = threading.Event()
     reader = threading.Thread(target=victim.listen, args=(pump.is_set, 100000))
     reader.start()
     attempts_run(victim)
-    if not A.rest:
+    if A.mode in ("full", "selinux"):
         lies_run()
     is_up = victim.process.poll() is None
     pump.set()
     reader.join()
+    for pid in victim.processes():
+        os.setpriority(os.PRIO_PROCESS, pid, 0)
     victim.call()
     status = victim.finish()
     n = victim.rounds()

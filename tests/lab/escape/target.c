@@ -16,6 +16,7 @@
 #include "attest/owner/owner_proto.h"
 #include "base/fd.h"
 #include "policy/plan.h"
+#include "sandbox/svirt.h"
 #include "vmm/super/sup_proto.h"
 
 #define GUEST_BYTES  (128ull << 20)
@@ -23,6 +24,12 @@
 #define SEALS        (F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL)
 
 static const char *folder;
+static struct svirt *labels; /* NULL: none */
+
+int target_use_labels(struct why *why)
+{
+	return svirt_open(SVIRT_REQUIRED, "", "test.escape/own", &labels, why);
+}
 
 void target_set_folder(const char *path)
 {
@@ -44,8 +51,12 @@ static MUST_USE int spawn(
 	*r = (struct target_run){
 		.child = SPAWN_CHILD_NONE, .chan = { .fd = -1 }, .peers = { -1, -1 }
 	};
-	int err = spawn_start(role, fds, n, NULL, &r->child, why);
-
+	struct spawn_place place = SPAWN_PLACE_NONE;
+	int err = svirt_process_label(labels, role, &place.label, why);
+	place.socket_label = svirt_socket_label(labels);
+	place.guest_bytes = role == ROLE_MONITOR ? GUEST_BYTES : 0;
+	if (err == 0)
+		err = spawn_start(role, fds, n, &place, &r->child, why);
 	return err == 0 ? chan_open(&r->chan, fd_take(&r->child.chan_fd)) : err;
 }
 
@@ -74,6 +85,17 @@ static MUST_USE int ledger_start(struct target_run *r, struct why *why)
 	return err == 0 ? config(r, &c, sizeof c, NULL, 0) : err;
 }
 
+/* Sockets between processes of the guest carry its categories. */
+static MUST_USE int pair_make(int type, int ret[2], struct why *why)
+{
+	int err = svirt_sockets_begin(labels, why);
+
+	if (err == 0 && socketpair(AF_UNIX, type | SOCK_CLOEXEC, 0, ret) < 0)
+		err = -errno;
+	svirt_sockets_end(labels);
+	return err;
+}
+
 /* A device process: its end of a vhost-user socket first. */
 static MUST_USE int device_start(struct target_run *r, enum role role, const void *bytes,
 	size_t len, const int *fds, unsigned int n, struct why *why)
@@ -82,8 +104,8 @@ static MUST_USE int device_start(struct target_run *r, enum role role, const voi
 	int pair[2];
 	int err = spawn(r, role, NULL, 0, why);
 
-	if (err == 0 && socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0)
-		err = -errno;
+	if (err == 0)
+		err = pair_make(SOCK_STREAM, pair, why);
 	if (err < 0)
 		return err;
 	r->peers[0] = pair[0];
@@ -114,7 +136,11 @@ static MUST_USE int console_start(struct target_run *r, struct why *why)
 	AUTO(fd) int out_read = out[0];
 	AUTO(fd) int in_read = in[0];
 	const int fds[] = { out_write, in_read };
-	int err = device_start(r, ROLE_DEV_CONSOLE, NULL, 0, fds, 2, why);
+	int err = svirt_label_pipe(labels, out_write, why);
+	if (err == 0)
+		err = svirt_label_pipe(labels, in_read, why);
+	if (err == 0)
+		err = device_start(r, ROLE_DEV_CONSOLE, NULL, 0, fds, 2, why);
 	r->peers[1] = in[1];
 	return err;
 }
@@ -139,7 +165,7 @@ static MUST_USE int quote_start(struct target_run *r, struct why *why)
 	int err = spawn(r, ROLE_QUOTE, NULL, 0, why);
 
 	if (err == 0)
-		err = chan_pair(pair);
+		err = pair_make(SOCK_SEQPACKET, pair, why);
 	if (err < 0)
 		return err;
 	r->peers[0] = pair[0];

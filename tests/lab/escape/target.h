@@ -32,6 +32,9 @@ struct target {
 extern const struct target targets[];
 extern const unsigned int n_targets;
 
+/* Processes get labels and a pair of categories of their own: 0, or an error with why. */
+MUST_USE int target_use_labels(struct why *why);
+
 /* The folder all of it happens in: programs, and files for them to hold. Once, before all else. */
 void target_set_folder(const char *path);
 
