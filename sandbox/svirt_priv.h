@@ -1,6 +1,6 @@
 /*
- * svirt_priv: what svirt's files share: where the kernel and the journals are (tests have their
- *             own), and putting labels back.
+ * svirt_priv: what svirt's files share: its struct, where the kernel and the journals are (tests have
+ *             their own), and putting labels back.
  *
  * Trust:   see svirt.h.
  * Owns:    nothing.
@@ -13,6 +13,21 @@
 #include "sandbox/svirt.h"
 #include "sandbox/svirt_journal.h"
 #include "sandbox/svirt_os.h"
+
+struct svirt {
+	const struct svirt_os *os;
+	bool is_enforcing;
+	int folder;
+	int journal; /* its lock is what makes the pair ours */
+	char guest[LIMIT_NAME_BYTES];
+	char own[LIMIT_LABEL_BYTES]; /* our own context */
+	char range[MCS_RANGE_BYTES];
+	char socket_label[LIMIT_LABEL_BYTES];
+	char process_labels[ROLE_COUNT][LIMIT_LABEL_BYTES];
+	unsigned int n_objects;
+	struct journal_object objects[LIMIT_SVIRT_OBJECTS];
+	int fds[LIMIT_SVIRT_OBJECTS]; /* of the objects, until the end */
+};
 
 /* Where labels live. */
 struct svirt_place {
