@@ -30,6 +30,7 @@
 #include "base/opts.h"
 #include "base/wr.h"
 #include "policy/policy.h"
+#include "sandbox/receipt.h"
 #include "sandbox/spawn.h"
 #include "tests/unit/cm.h"
 #include "tests/unit/sev_maker.h"
@@ -349,6 +350,13 @@ static uint16_t owner_start(
 	assert_int_equal(
 		chan_send(&o.chan, SUP_MSG_CONFIG, &config, sizeof config, fds, OWNER_FD_COUNT), 0);
 	assert_int_equal(message_wait(WAIT_MS), 0);
+	if (o.chan.in->type == SUP_MSG_READY) {
+		struct receipt_want want = receipt_want_of(&o.child, 0);
+		struct wire_receipt receipt;
+		if (receipt_verify(
+			    &o.child, &want, o.chan.in->buf, o.chan.in->len, &receipt, &why) < 0)
+			fail_msg("%s", why.text);
+	}
 	return o.chan.in->type;
 }
 

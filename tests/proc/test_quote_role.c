@@ -17,6 +17,7 @@
 #include "base/fd.h"
 #include "base/opts.h"
 #include "base/wr.h"
+#include "sandbox/receipt.h"
 #include "sandbox/spawn.h"
 #include "tests/unit/cm.h"
 #include "vmm/quote/qgs.h"
@@ -48,6 +49,11 @@ static int role_start(void **state)
 	while (err == -EAGAIN) {
 		struct pollfd p = { .fd = super.fd, .events = POLLIN };
 		err = poll(&p, 1, WAIT_MS) == 1 ? chan_recv(&super, false) : -ETIMEDOUT;
+	}
+	if (err == 0 && super.in->type == SUP_MSG_READY) {
+		struct receipt_want want = receipt_want_of(&child, 0);
+		struct wire_receipt receipt;
+		err = receipt_verify(&child, &want, super.in->buf, super.in->len, &receipt, &why);
 	}
 	if (err < 0 || super.in->type != SUP_MSG_READY)
 		print_error("quote: %d %s\n", err, why.text);

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "base/fd.h"
+#include "sandbox/receipt.h"
 #include "vmm/super/sup_proto.h"
 
 static int64_t now_ms(void)
@@ -68,8 +69,14 @@ static MUST_USE int ready_wait(struct front *f, struct why *why)
 	if (poll(&p, 1, FRONT_WAIT) <= 0)
 		return why_set(why, -ETIMEDOUT, "no READY");
 	int err = chan_recv(&f->chan, false);
-	if (err < 0 || f->chan.in->type == SUP_MSG_READY)
+	if (err < 0)
 		return err;
+	if (f->chan.in->type == SUP_MSG_READY) {
+		struct receipt_want want = receipt_want_of(&f->child, 0);
+		struct wire_receipt receipt;
+		return receipt_verify(
+			&f->child, &want, f->chan.in->buf, f->chan.in->len, &receipt, why);
+	}
 	if (f->chan.in->type != SUP_MSG_FAILED || f->chan.in->len != sizeof failed)
 		return -EPROTO;
 	memcpy(&failed, f->chan.in->buf, sizeof failed);

@@ -287,7 +287,7 @@ static void process_print(const struct wire_guest_process *p)
 	const struct wire_receipt *r = &p->receipt;
 	uint32_t missing = RECEIPT_ALL & ~le32_get(r->held);
 
-	printf("  %s: pid %u, uid %u, %u threads, filter ", p->label, le32_get(p->pid),
+	printf("  %s: pid %u, uid %u, threads %u, filter ", p->label, le32_get(p->pid),
 		le32_get(r->uid), le32_get(r->n_threads));
 	for (size_t i = 0; i < 8; i++)
 		printf("%02x", r->filter_sha256[i]);
