@@ -252,7 +252,8 @@ def report(lists, runs, is_whole):
         rare = [f"{os.path.basename(at)}: {text} [rare: {why}]" for i, (_, _, at, why, text) in enumerate(rules)
                 if i not in used and why]
         if unused and not is_whole and name in ("monitor", "monitor-vcpu", "super"):
-            lines.append((True, f"{name}: every rule is used # SKIP not every kind of guest can run here", ""))
+            lines.append((True, f"{name}: every rule is used # SKIP not every kind of guest can run here", "",
+                          "\n".join(unused)))
             continue
         lines.append((not unused, f"{name}: every rule is used, {len(used)} of {len(rules)} seen, {len(rare)} rare",
                       "\n".join(unused)))
