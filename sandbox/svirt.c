@@ -102,15 +102,16 @@ static MUST_USE int range_take_fresh(struct svirt *s, struct why *why)
 }
 
 /* "user:role:" of our own context, then a type, then the guest's range. */
-static MUST_USE int label_make(const struct svirt *s, const char *type, char ret[LIMIT_LABEL_BYTES])
+static MUST_USE int label_make(
+	const char *own, const char *type, const char *range, char ret[LIMIT_LABEL_BYTES])
 {
-	const char *role = strchr(s->own, ':');
+	const char *role = strchr(own, ':');
 	const char *own_type = role != NULL ? strchr(role + 1, ':') : NULL;
 
 	if (own_type == NULL)
 		return -EBADMSG;
-	int n = snprintf(ret, LIMIT_LABEL_BYTES, "%.*s:%s:%s", (int)(own_type - s->own), s->own,
-		type, s->range);
+	int n = snprintf(
+		ret, LIMIT_LABEL_BYTES, "%.*s:%s:%s", (int)(own_type - own), own, type, range);
 	return n > 0 && (unsigned int)n < LIMIT_LABEL_BYTES ? 0 : -EMSGSIZE;
 }
 
@@ -127,7 +128,7 @@ static MUST_USE int socket_label_make(struct svirt *s)
 	while (begin[-1] != ':')
 		begin--;
 	(void)snprintf(type, sizeof type, "%.*s", (int)(end - begin), begin);
-	return label_make(s, type, s->socket_label);
+	return label_make(s->own, type, s->range, s->socket_label);
 }
 
 static MUST_USE int pair_take(struct svirt *s, const char *range, struct why *why)
@@ -216,7 +217,7 @@ int svirt_process_label(struct svirt *s, enum role role, const char **ret, struc
 		return 0;
 	}
 	const struct role_row *row = role_get(role);
-	int err = label_make(s, row->domain, label);
+	int err = label_make(s->own, row->domain, s->range, label);
 	if (err < 0)
 		return why_set(why, err, "context of %s: too long", row->name);
 	if (s->os->check_label(label) < 0)
@@ -238,6 +239,34 @@ int svirt_process_label(struct svirt *s, enum role role, const char **ret, struc
 	memcpy(s->process_labels[role], label, sizeof label);
 	*ret = s->process_labels[role];
 	return 0;
+}
+
+int svirt_plain_label_at(const struct svirt_place *place, enum role role,
+	char ret[LIMIT_LABEL_BYTES], struct why *why)
+{
+	char own[LIMIT_LABEL_BYTES];
+	char label[LIMIT_LABEL_BYTES];
+	enum svirt_host host = place->os->look();
+
+	ret[0] = 0;
+	if (host == SVIRT_HOST_NONE || host == SVIRT_HOST_NO_MODULE)
+		return 0;
+	int err = place->os->read_own(own);
+	const char *range = err == 0 ? mcs_range_of(own) : NULL;
+	if (err == 0)
+		err = range != NULL ? label_make(own, role_get(role)->domain, range, label)
+				    : -EBADMSG;
+	if (err < 0)
+		return why_set(why, err, "cannot read our own context: %s", strerrordesc_np(-err));
+	/* Not started from casemate_t: it stays where we are; a guest's own label will say why. */
+	if (place->os->check_exec(own, label, NULL) == 0)
+		memcpy(ret, label, sizeof label);
+	return 0;
+}
+
+int svirt_plain_label(enum role role, char ret[LIMIT_LABEL_BYTES], struct why *why)
+{
+	return svirt_plain_label_at(&kernel_place, role, ret, why);
 }
 
 const char *svirt_socket_label(const struct svirt *s)

@@ -71,6 +71,12 @@ const char *svirt_range(const struct svirt *s);
 MUST_USE int svirt_process_label(
 	struct svirt *s, enum role role, const char **ret, struct why *why);
 
+/*
+ * The context of a process that belongs to no guest yet (the policy reader): the row's domain, our own
+ * range. "" where SELinux or our module is not, or this process may not start it.
+ */
+MUST_USE int svirt_plain_label(enum role role, char ret[LIMIT_LABEL_BYTES], struct why *why);
+
 /* The context sockets are made with while somebody makes them for this guest; NULL: none. */
 const char *svirt_socket_label(const struct svirt *s);
 

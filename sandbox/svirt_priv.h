@@ -37,6 +37,8 @@ struct svirt_place {
 
 MUST_USE int svirt_open_at(const struct svirt_place *place, enum svirt_mode mode, const char *range,
 	const char *guest, struct svirt **ret, struct why *why);
+MUST_USE int svirt_plain_label_at(const struct svirt_place *place, enum role role,
+	char ret[LIMIT_LABEL_BYTES], struct why *why);
 MUST_USE int svirt_recover_at(
 	const struct svirt_place *place, unsigned int *ret_restored, struct why *why);
 

@@ -468,6 +468,24 @@ static void processes_and_sockets_get_the_pair(void **state)
 	svirt_close(s);
 }
 
+static void a_process_of_no_guest_has_our_range(void **state)
+{
+	char label[LIMIT_LABEL_BYTES];
+
+	assert_int_equal(svirt_plain_label_at(&place, ROLE_POLICY, label, NULL), 0);
+	assert_string_equal(label, "system_u:system_r:casemate_policy_t:s0-s0:c0.c1023");
+	fake.may_exec = false;
+	assert_int_equal(svirt_plain_label_at(&place, ROLE_POLICY, label, NULL), 0);
+	assert_string_equal(label, "");
+	fake.may_exec = true;
+	fake.host = SVIRT_HOST_NO_MODULE;
+	assert_int_equal(svirt_plain_label_at(&place, ROLE_POLICY, label, NULL), 0);
+	assert_string_equal(label, "");
+	fake.host = SVIRT_HOST_ENFORCING;
+	fake.own = "kernel";
+	assert_int_equal(svirt_plain_label_at(&place, ROLE_POLICY, label, NULL), -EBADMSG);
+}
+
 static void a_missing_type_or_transition_is_said_before_the_fork(void **state)
 {
 	struct svirt *s = open_as("g", "");
@@ -1110,6 +1128,7 @@ int main(void)
 		T(every_host_and_demand_has_its_outcome),
 		T(without_labels_everything_is_fine),
 		T(processes_and_sockets_get_the_pair),
+		T(a_process_of_no_guest_has_our_range),
 		T(a_missing_type_or_transition_is_said_before_the_fork),
 		T(a_folder_that_others_can_write_is_refused),
 		T(labels_come_back),

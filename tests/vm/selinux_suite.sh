@@ -5,14 +5,14 @@ set -uo pipefail
 usage='usage: selinux_suite.sh BUILD IMAGES TOOLS'
 build=${1:?$usage} images=${2:?$usage} tools=${3:?$usage}
 casemate=$build/vmm/super/casemate
-work=/var/lib/casemate/images/suite
-mkdir -p "$work"
-dir=$work
+work=/var/lib/casemate/images/suite files=/tmp/casemate-suite
+mkdir -p "$work" "$files"
+dir=$files
 . "$(dirname "$0")/say.sh"
 
 # policy NAME DISK [RANGE]: a guest with its own kernel, one disk of its own and one it shares.
 policy() {
-	dir=$work/$1
+	dir=$files/$1
 	mkdir -p "$dir"
 	cat >"$dir/policy.jsonc" <<-END
 		{
@@ -114,9 +114,9 @@ check 'disks have the pair of their guest' eval \
 	'is_labelled "$work/alpha.img" "system_u:object_r:casemate_image_t:$pair_a" &&
 	is_labelled "$work/beta.img" "system_u:object_r:casemate_image_t:$pair_b"'
 check 'what both read has no categories' are_content "$boot"/*
-denials >"$work/denials"
-check 'nothing was denied to either' test ! -s "$work/denials"
-sed 's/^/# /' "$work/denials"
+denials >"$files/denials"
+check 'nothing was denied to either' test ! -s "$files/denials"
+sed 's/^/# /' "$files/denials"
 
 blk=casemate_dev_blk_t image_t=casemate_image_t
 check "a disk's process may read its guest's disk" may $blk "$pair_a" $image_t "$pair_a" file read
@@ -137,9 +137,9 @@ kill -9 "$a"
 wait "$a" 2>/dev/null
 check 'nothing survives kill -9 of the supervisor' none_left
 check 'it left its labels behind' is_labelled "$work/alpha.img" "system_u:object_r:casemate_image_t:$pair_a"
-"$casemate" host recover >"$work/recovered" 2>&1
-check 'casemate host recover puts four of them back' grep -qx '4 labels restored' "$work/recovered"
-sed 's/^/# /' "$work/recovered"
+"$casemate" host recover >"$files/recovered" 2>&1
+check 'casemate host recover puts four of them back' grep -qx '4 labels restored' "$files/recovered"
+sed 's/^/# /' "$files/recovered"
 check 'labels are as before' are_as_before "$work"/*.img
 
 policy gamma "$work/gamma.img" '"mac_label": {"selinux": "s0:c12,c345"}'
@@ -150,7 +150,7 @@ policy delta "$work/beta.img" '"mac_label": {"selinux": "s0:c12,c345"}'
 check 'another one with it is refused, and told who has it' refuses 'test.selinux/gamma'
 # The power goes: what was synced is there, processes are not. A journal on the disk and labels as they
 # were at that moment are what the next boot finds.
-cp "$journals/c12,c345" "$work/journal"
+cp "$journals/c12,c345" "$files/journal"
 kill -9 "$c"
 wait "$c" 2>/dev/null
 none_left
@@ -159,12 +159,12 @@ check 'after it the next launch restores first' eval 'start && is_labelled "$wor
 check 'and says so' grep -q 'labels restored' "$dir/err"
 ends "$pid"
 check 'labels are as before, again' are_as_before "$work"/*.img
-cp "$work/journal" "$journals/c12,c345"
+cp "$files/journal" "$journals/c12,c345"
 chcon "system_u:object_r:casemate_image_t:s0:c12,c345" "$work/gamma.img"
 truncate -s -100 "$journals/c12,c345"
-"$casemate" host recover >"$work/recovered" 2>&1
+"$casemate" host recover >"$files/recovered" 2>&1
 check 'a journal with a torn end restores what it has' eval \
-	'grep -q "^[1-9] labels restored" "$work/recovered" && is_labelled "$work/gamma.img" "$image"'
+	'grep -q "^[1-9] labels restored" "$files/recovered" && is_labelled "$work/gamma.img" "$image"'
 rm -f "$journals"/c*
 
 policy off "$work/off.img" '"mac_label": {"selinux": "off"}'

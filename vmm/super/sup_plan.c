@@ -10,6 +10,7 @@
 #include "base/fd.h"
 #include "sandbox/receipt.h"
 #include "sandbox/spawn.h"
+#include "sandbox/svirt.h"
 #include "vmm/super/sup_log.h"
 
 #define READER_TIMEOUT_MS 30000 /* as the devices: a machine that emulates another is slow */
@@ -132,8 +133,13 @@ int sup_plan_read(int policy_fd, const char *name, struct wire_plan *ret, struct
 	static struct wire_plan plan; /* too large for a stack */
 	struct answer a = { .child = &c, .plan = &plan, .why = why };
 	struct chan chan = { .fd = -1 };
-	int err = spawn_start(ROLE_POLICY, &policy_fd, 1, NULL, &c, why);
+	struct spawn_place place = SPAWN_PLACE_NONE;
+	char label[LIMIT_LABEL_BYTES];
+	int err = svirt_plain_label(ROLE_POLICY, label, why);
 
+	place.label = err == 0 && label[0] != 0 ? label : NULL;
+	if (err == 0)
+		err = spawn_start(ROLE_POLICY, &policy_fd, 1, &place, &c, why);
 	if (err == 0)
 		err = chan_open(&chan, fd_take(&c.chan_fd));
 	if (err == 0)
