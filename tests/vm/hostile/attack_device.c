@@ -1,5 +1,5 @@
 /* Requests of disks, random numbers, console and sockets. virtio 1.2, chapter 5. */
-#include "hostile.h"
+#include "tests/vm/hostile/hostile.h"
 
 #define HDR    (BUFFERS - 2 * PAGE)
 #define STATUS (HDR + 16)

@@ -1,5 +1,5 @@
 /* PCI, ports, memory-mapped registers, firmware's devices, conversions of memory. */
-#include "hostile.h"
+#include "tests/vm/hostile/hostile.h"
 
 #define PM_CONTROL 0xb004u /* vmm/monitor/mon_pm.h */
 #define PM_TIMER   0xb008u

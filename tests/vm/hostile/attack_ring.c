@@ -1,5 +1,5 @@
 /* Rings: bad chains, bad indices, and what changes while it is read. virtio 1.2, 2.7. */
-#include "hostile.h"
+#include "tests/vm/hostile/hostile.h"
 
 #define SHORT 50000000ull         /* of the time stamp counter: tens of milliseconds */
 #define TABLE (BUFFERS + 8 * MIB) /* an indirect table */

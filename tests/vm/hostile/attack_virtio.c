@@ -1,5 +1,5 @@
 /* Registers of the virtio transport, rings, resets, interrupts. virtio 1.2, chapters 2 and 4.1. */
-#include "hostile.h"
+#include "tests/vm/hostile/hostile.h"
 
 #define MSIX_CAP 0x11u
 

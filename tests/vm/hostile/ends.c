@@ -1,5 +1,5 @@
 /* The last thing a guest does: each way out of it, and some that lead nowhere. */
-#include "hostile.h"
+#include "tests/vm/hostile/hostile.h"
 
 static void apic_send(uint32_t command) /* to ourselves; Intel SDM 3A, 11.6.1 */
 {

@@ -10,7 +10,7 @@ code=131072 # bytes of the firmware
 guest() { # NAME SOURCE...
 	${CC:-gcc} -O2 -Wall -Wextra -Werror -Wno-unused-parameter -ffreestanding -nostdlib -static -fno-pic -no-pie -m64 \
 		-mno-red-zone -mgeneral-regs-only -fno-stack-protector -fcf-protection=none \
-		-fno-asynchronous-unwind-tables -fno-tree-loop-distribute-patterns -I"$here" \
+		-fno-asynchronous-unwind-tables -fno-tree-loop-distribute-patterns -I"$here/../../.." \
 		-Wl,-T,"$start/guest.ld" -Wl,--build-id=none,-N,-z,noexecstack,--no-warn-rwx-segments -o "$out/$1.elf" \
 		"$start/guest_start.S" "${@:2}" "$here/kit.c"
 	objcopy -O binary "$out/$1.elf" "$out/$1"

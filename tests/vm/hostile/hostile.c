@@ -4,7 +4,7 @@
  * says `hostile: ok NAME`, else `hostile: FAIL NAME: WHY`. Ends with `hostile: done N` and power
  * off. Command line: seed=N rounds=N where=N (the machine: hostile.h) only=N end=N (ends.c).
  */
-#include "hostile.h"
+#include "tests/vm/hostile/hostile.h"
 
 #define RING(name, build, where)                                                                   \
 	{                                                                                          \

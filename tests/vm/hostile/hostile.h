@@ -8,7 +8,7 @@
  */
 #pragma once
 
-#include "kit.h"
+#include "tests/vm/hostile/kit.h"
 
 /* Where an attack is made. */
 enum { PLAIN = 1, CONSOLES = 2, FIRMWARE = 4, PROTECTED = 8 };

@@ -1,4 +1,4 @@
-#include "kit.h"
+#include "tests/vm/hostile/kit.h"
 
 #define SERIAL     0x3f8
 #define AP_PAGE    0x2000ull     /* where the second vCPU begins */

@@ -4,7 +4,7 @@
  * `neighbour: whole after N rounds` and switches off; a byte that is not what it wrote ends it with
  * `neighbour: LOST ...`. In the end each block holds its stamp of round N (hostile.py compares).
  */
-#include "kit.h"
+#include "tests/vm/hostile/kit.h"
 
 #define BLOCK  4096u
 #define BLOCKS 64u
