@@ -65,14 +65,15 @@ const struct wire_receipt *receipt_get(void)
 	return &own;
 }
 
-/* One line of a file in /proc, without its end; "" when it cannot be read. */
+/* One line of a file in /proc, without its end and zeros behind it; "" when it cannot be read. */
 static void line_read(const char *path, char *ret, size_t size)
 {
 	AUTO(fd) int fd = open(path, O_RDONLY | O_CLOEXEC);
 	ssize_t n = fd < 0 ? -1 : read(fd, ret, size - 1);
 
 	ret[n < 0 ? 0 : n] = 0;
-	ret[strcspn(ret, "\n")] = 0;
+	size_t len = strcspn(ret, "\n");
+	memset(ret + len, 0, size - len);
 }
 
 /* A context has a user, a role and a type; what another security module writes there has not. */
@@ -87,7 +88,7 @@ static void label_read(const char *path, char ret[LIMIT_LABEL_BYTES])
 {
 	line_read(path, ret, LIMIT_LABEL_BYTES);
 	if (!is_context(ret))
-		ret[0] = 0;
+		memset(ret, 0, LIMIT_LABEL_BYTES);
 }
 
 /* The unified hierarchy's line, "0::/path". */
