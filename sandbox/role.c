@@ -14,11 +14,11 @@
 #define SUPER_FDS 1024u
 
 /*
- * Address space beside guest memory: program, libraries and stack are 10 MiB with libseccomp, 30 with
- * libcrypto; its allocator maps in steps, and a filter is compiled in 20. A monitor reads a kernel
- * (64 MiB), a ramdisk (512 MiB) and firmware through mappings, and has a stack of 8 MiB a vCPU. The
- * broker serves any number of connections from its heap: its cgroup or unit limits it. The simulated
- * processor keeps copies of what it encrypts, as much as the guest asks for: no number fits.
+ * Address space beside guest memory: program, C library and stack are 10 MiB, 30 with libcrypto; its
+ * allocator maps in steps. A monitor reads a kernel (64 MiB), a ramdisk (512 MiB) and firmware through
+ * mappings, and has a stack of 8 MiB a vCPU. The broker serves any number of connections from its
+ * heap: its cgroup or unit limits it. The simulated processor keeps copies of what it encrypts, as much
+ * as the guest asks for: no number fits.
  */
 #define SMALL_SPACE    (256ull << 20)
 #define CRYPTO_SPACE   (512ull << 20)
