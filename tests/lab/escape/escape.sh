@@ -41,10 +41,21 @@ mkdir broker ledger broker-ledger
 # The broker beside the real ledger writer: it goes on only when that one is as it should be.
 mv casemate-broker broker
 cp "$build/attest/ledger/casemate-ledger" "$build/policy/casemate-policy" broker
+mkdir super
+mv casemate-super super/casemate
+cp "$build/policy/casemate-policy" "$build/vmm/monitor/casemate-monitor" super
+cat >super/policy.jsonc <<-END
+	{ "schema": "launch-policy/1", "name": "test.escape/super-$$", "serial": 1,
+	  "labels": {"env": "dev", "data_class": "none"}, "tee": {"type": "none"},
+	  "boot": {"kernel": {"file": "kernel"}, "cmdline": "none"},
+	  "machine": {"vcpus": 1, "memory_mib": 128, "hugepages": "no"}, "devices": {"console": "serial"},
+	  "host": {"seccomp": "strict", "core_dump": "forbid"} }
+END
 truncate -s 1M own.disk
 cp "$root/policy/examples/development.policy.jsonc" policy.jsonc
 head -c 128 /dev/zero >session
 "$here/guest.sh" kernel
+cp kernel super
 for name in ledger broker-ledger; do
 	"$build/attest/ledger/casemate-ledger" init "$name" --origin test/escape --key "$name.key" >/dev/null
 done

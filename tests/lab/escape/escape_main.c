@@ -89,6 +89,11 @@ static const struct {
 	const char *target, *attempt, *reason;
 } exempt[] = {
 	{ "broker", "shorten what is open", "its database's journal is its own" },
+	{ "super", "shorten what is open", "its own entry among the guests that run" },
+	{ "super", "is there a file /etc/passwd",
+		"it stays in the host's namespaces; what it may open is little" },
+	{ "super", "abort next door",
+		"known: SIGABRT reaches processes of its uid (docs/threat-model.md)" },
 };
 
 /* --rest: what nothing but the filter stops in these roles. */
@@ -355,6 +360,9 @@ static bool is_wanted(const struct target *t, const struct attempt *a)
 
 static void target_try(unsigned int t)
 {
+	/* It stays a process of the host, in its namespaces: the filter is what it has. */
+	bool is_whole = targets[t].role == ROLE_SUPER && (opts.is_rest || opts.is_label);
+
 	for (uint32_t i = 0; i < n_attempts; i++) {
 		struct result *r = &results[t][i];
 		*r = (struct result){ .wall = WALL_SKIPPED };
@@ -363,7 +371,7 @@ static void target_try(unsigned int t)
 			      (!opts.is_label || (attempts[i].flags & NOT_LABEL) == 0);
 		if (exempt_reason(&targets[t], &attempts[i]) != NULL)
 			continue;
-		if (is_its && is_wanted(&targets[t], &attempts[i]))
+		if (is_its && !is_whole && is_wanted(&targets[t], &attempts[i]))
 			attempt_make(&targets[t], i, r);
 	}
 	if (!opts.is_asking)
@@ -416,7 +424,8 @@ static unsigned int tap_print(void)
 		for (size_t i = 0; i < n_attempts; i++) {
 			const struct result *r = &results[t][i];
 			const char *reason = exempt_reason(&targets[t], &attempts[i]);
-			if (reason != NULL && is_wanted(&targets[t], &attempts[i]))
+			if (r->wall == WALL_SKIPPED && reason != NULL &&
+				is_wanted(&targets[t], &attempts[i]))
 				printf("ok %u - %s: %s # SKIP %s\n", ++n, targets[t].name,
 					attempts[i].name, reason);
 			if (r->wall == WALL_SKIPPED)

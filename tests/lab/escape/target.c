@@ -21,6 +21,7 @@
 
 #define GUEST_BYTES  (128ull << 20)
 #define BROKER_BYTES (512ull << 20)
+#define SUPER_BYTES  (768ull << 20)
 #define SEALS        (F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL)
 
 static const char *folder;
@@ -214,26 +215,29 @@ static MUST_USE int monitor_start(struct target_run *r, struct why *why)
 	return err == 0 ? config(r, &c, sizeof c, fds, MON_FD_FIRST_DEVICE) : err;
 }
 
-/* The broker is started by a person: a command line, and descriptor 2 is what it inherits. */
-static MUST_USE int broker_start(struct target_run *r, struct why *why)
+/* A program that a person starts: descriptor 2 is what it inherits. space: its RLIMIT_AS, as its unit would
+ * set it: these two know no number that fits every machine. */
+static MUST_USE int command_start(struct target_run *r, const char *program,
+	const char *const *args, rlim_t space, struct why *why)
 {
-	char program[512], path[512];
+	char path[512];
 	int log[2];
 
 	*r = (struct target_run){
 		.child = SPAWN_CHILD_NONE, .chan = { .fd = -1 }, .peers = { -1, -1 }
 	};
-	(void)snprintf(program, sizeof program, "%s/broker/casemate-broker", folder);
-	(void)snprintf(path, sizeof path, "%s/broker.jsonc", folder);
+	(void)snprintf(path, sizeof path, "%s/%s", folder, program);
 	if (pipe2(log, O_CLOEXEC) < 0)
 		return -errno;
 	pid_t pid = fork();
 	if (pid == 0) {
-		/* As its unit would: the broker itself knows no number that fits every machine. */
-		const struct rlimit space = { BROKER_BYTES, BROKER_BYTES };
-		(void)setrlimit(RLIMIT_AS, &space);
+		const struct rlimit limit = { space, space };
+		(void)setrlimit(RLIMIT_AS, &limit);
+		int null = open("/dev/null", O_RDWR);
+		(void)dup2(null, 0);
+		(void)dup2(null, 1);
 		(void)dup2(log[1], 2);
-		(void)execl(program, program, "serve", "--config", path, (char *)NULL);
+		(void)execv(path, (char *const *)(uintptr_t)args);
 		_exit(126);
 	}
 	(void)close(log[1]);
@@ -243,6 +247,25 @@ static MUST_USE int broker_start(struct target_run *r, struct why *why)
 	r->child.pid = pid;
 	r->child.pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
 	return r->child.pidfd < 0 || fcntl(log[0], F_SETFL, O_NONBLOCK) < 0 ? -errno : 0;
+}
+
+static MUST_USE int broker_start(struct target_run *r, struct why *why)
+{
+	char path[512];
+	const char *const args[] = { "casemate-broker", "serve", "--config", path, NULL };
+
+	(void)snprintf(path, sizeof path, "%s/broker.jsonc", folder);
+	return command_start(r, "broker/casemate-broker", args, BROKER_BYTES, why);
+}
+
+/* A guest of one vCPU, whose other processes are as they should be. */
+static MUST_USE int super_start(struct target_run *r, struct why *why)
+{
+	char path[512];
+	const char *const args[] = { "casemate", "run", path, NULL };
+
+	(void)snprintf(path, sizeof path, "%s/super/policy.jsonc", folder);
+	return command_start(r, "super/casemate", args, SUPER_BYTES, why);
 }
 
 void target_end(struct target_run *r)
@@ -265,6 +288,7 @@ const struct target targets[] = {
 	{ "dev-vsock",    ROLE_DEV_VSOCK,   "casemate-dev-vsock",   WHEN_READY,   false, vsock_start },
 	{ "quote",        ROLE_QUOTE,       "casemate-quote",       WHEN_READY,   false, quote_start },
 	{ "owner",        ROLE_OWNER,       "casemate-owner",       WHEN_READY,   false, owner_start },
+	{ "super",        ROLE_SUPER,       "super/casemate",       WHEN_ENTERED, false, super_start },
 	{ "broker",       ROLE_BROKER,      "broker/casemate-broker", WHEN_ENTERED, false, broker_start },
 };
 /* clang-format on */

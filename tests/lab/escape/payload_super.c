@@ -1,0 +1,15 @@
+/* The supervisor's way in: its guest is about to run, what it does not need any more is given up. */
+#include "sandbox/sandbox.h"
+#include "tests/lab/escape/payload.h"
+
+__typeof__(sandbox_narrow) __real_sandbox_narrow, __wrap_sandbox_narrow;
+
+int __wrap_sandbox_narrow(enum role role, uint64_t keep_caps, const int *folders,
+	unsigned int n_folders, struct why *why)
+{
+	int err = __real_sandbox_narrow(role, keep_caps, folders, n_folders, why);
+
+	if (err == 0)
+		payload_taken_over(WHEN_ENTERED);
+	return err;
+}
