@@ -128,13 +128,21 @@ class Guest:
 
     def start(self, nice=0):
         """With nice, what is tested has the processors first: it works on all the same."""
-        with open(self.folder + "/err", "wb") as err:
-            self.process = subprocess.Popen([self.folder + "/casemate", "run", "--stdin", "policy.jsonc"], cwd=self.folder,
-                                            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=err, preexec_fn=lambda: os.nice(nice))
+        self.said = bytearray()
+        self.process = subprocess.Popen([self.folder + "/casemate", "run", "--stdin", "policy.jsonc"], cwd=self.folder, stdin=subprocess.PIPE,
+                                        stdout=subprocess.PIPE, stderr=subprocess.PIPE, preexec_fn=lambda: os.nice(nice))
+        # A pipe, not a file: a domain of ours may write to the one and not to the other.
+        self.listener = threading.Thread(target=self.hear, daemon=True)
+        self.listener.start()
+
+    def hear(self):
+        for data in iter(lambda: os.read(self.process.stderr.fileno(), 65536), b""):
+            self.said += data
 
     def err(self):
-        with open(self.folder + "/err", "rb") as f:
-            return f.read()
+        if self.process.poll() is not None:
+            self.listener.join(10)  # to the last word
+        return bytes(self.said)
 
     def listen(self, until, limit_s):
         """Its lines, until until() is true or its output ends."""
@@ -356,7 +364,8 @@ def attempts_run(victim):
     """escape_main.c, its rows renumbered."""
     pid = next((p for p, name in victim.processes().items() if name == "casemate-dev-blk"), 0)
     Tap.check(pid > 0, "the guest next door runs, and there is somebody to aim at", victim.err())
-    aim = [str(pid), victim.folder + "/disk.img", A.work + "/heard"]
+    # casemate_t makes no sockets in folders: there, nobody hears.
+    aim = [str(pid), victim.folder + "/disk.img", "" if HAS_LABELS else A.work + "/heard"]
     command = [A.work + "/escape", A.work, "--jobs", str(A.jobs), "--victim", *aim]
     command += {"full": [], "rest": ["--rest"], "selinux": ["--labels", "--ask"], "label": ["--labels", "--label", "--ask"]}[A.mode]
     command += ["--only", A.only] if A.only else []
