@@ -1,7 +1,8 @@
 /*
  * mon_bus: which device answers at an I/O port or a guest-physical address.
  *
- * Trust:   address, length and value come from the guest; lengths are 1, 2, 4 or 8.
+ * Trust:   address, length and value come from the guest. Lengths are 1, 2 or 4 at ports; 1 to 8 in
+ *          memory, at any address: KVM cuts an access where a page ends.
  * Owns:    nothing; devices belong to their modules.
  * Threads: the loop thread.
  */
