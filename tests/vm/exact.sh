@@ -13,8 +13,7 @@ if kernel=$("$lab/kernel.sh" guest-6.1); then
 	cp "$kernel/vmlinuz" "$images/"
 	"$lab/initramfs.sh" "$images/initrd.img" "$kernel" --init "$here/guest_init.sh" \
 		--exe "$images/guest_status:/bin/guest_status" --module virtio_pci --module virtio_blk \
-		--module virtio_console --module virtio_rng --module efivarfs
-	! firmware=$("$lab/firmware.sh" ovmf) || cp "$firmware"/OVMF_{CODE,VARS}_4M.fd "$images/"
+		--module virtio_console --module virtio_rng
 fi
 "$here/../swprot/guest.sh" "$images/swprot/guest"
 "$here/hostile/guests.sh" "$images/hostile"
