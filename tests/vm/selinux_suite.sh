@@ -60,7 +60,7 @@ domains() {
 	done | sed 's/\(_t\):/\1 /' | sort
 }
 pair_of() { domains "$1" | grep -o 's0:c[0-9]*,c[0-9]*' | sort -u; }
-denials() { dmesg | grep -a 'avc: *denied' | grep -a 'casemate_[a-z_]*_t' ; }
+denials() { dmesg | grep -a 'avc: *denied' | grep -a ':casemate_[a-z_]*t:' ; }
 
 # may SUBJECT-TYPE RANGE OBJECT-TYPE RANGE CLASS PERMISSION: the kernel's own answer.
 may() {
