@@ -23,6 +23,7 @@
 
 static char folder_path[] = "/tmp/casemate-narrow-XXXXXX";
 static int folder = -1;
+static pid_t folder_owner; /* this test itself: who a child must not reach */
 
 /* What the child does once it is narrow; its result is the exit status. */
 typedef int act_fn(int pipe_fd);
@@ -109,6 +110,16 @@ static int executes(int pipe_fd)
 	return (int)syscall(SYS_execve, "/bin/true", NULL, NULL);
 }
 
+static int aborts_another(int pipe_fd)
+{
+	return (int)syscall(SYS_tgkill, folder_owner, folder_owner, SIGABRT);
+}
+
+static int aborts(int pipe_fd)
+{
+	return (int)syscall(SYS_tgkill, getpid(), syscall(SYS_gettid), SIGABRT);
+}
+
 static int makes(int pipe_fd)
 {
 	return (int)syscall(SYS_openat, folder, "new", O_WRONLY | O_CREAT, 0600);
@@ -189,8 +200,16 @@ static void nothing_is_started_or_made(void **state)
 	}
 }
 
+static void its_signals_stay_with_it(void **state)
+{
+	assert_int_equal(act_as(0, aborts_another), 1000 + SIGSYS);
+	assert_int_equal(act_as(NOBODY, aborts_another), 1000 + SIGSYS);
+	assert_int_equal(act_as(0, aborts), 1000 + SIGABRT);
+}
+
 static int folder_make(void **state)
 {
+	folder_owner = getpid();
 	if (mkdtemp(folder_path) == NULL || chmod(folder_path, 0755) < 0)
 		return -1;
 	folder = open(folder_path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -214,6 +233,7 @@ int main(void)
 		cmocka_unit_test(ordinary_user_keeps_none),
 		cmocka_unit_test(only_the_folder_is_left),
 		cmocka_unit_test(nothing_is_started_or_made),
+		cmocka_unit_test(its_signals_stay_with_it),
 	};
 
 	if (geteuid() != 0) {

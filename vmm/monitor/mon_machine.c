@@ -294,6 +294,8 @@ static MUST_USE int firmware_launch(struct machine *m, struct wire_launched *ret
 
 int machine_launch(struct machine *m, struct why *why)
 {
+	static const enum mon_fd needed_to_launch[] = { MON_FD_KVM, MON_FD_SEV, MON_FD_KERNEL,
+		MON_FD_INITRD, MON_FD_FIRMWARE, MON_FD_SEV_DH, MON_FD_SEV_SESSION };
 	const struct launch_source source = {
 		.kernel = file_of(m, MON_FD_KERNEL, PLAN_FILE_KERNEL),
 		.initrd = file_of(m, MON_FD_INITRD, PLAN_FILE_INITRD),
@@ -308,9 +310,9 @@ int machine_launch(struct machine *m, struct why *why)
 			  ? firmware_launch(m, &launched, why)
 			  : mon_launch(&m->launch, &m->kvm, &m->config, &source, &launched, why);
 
-	fd_drop(&m->fds[MON_FD_KERNEL]);
-	fd_drop(&m->fds[MON_FD_INITRD]);
-	fd_drop(&m->fds[MON_FD_SEV]);
+	/* All that the guest was made of: nobody who takes this process over can make another. */
+	for (size_t i = 0; i < ARRAY_LEN(needed_to_launch); i++)
+		fd_drop(&m->fds[needed_to_launch[i]]);
 	if (err == 0)
 		err = chan_send(&m->chan, SUP_MSG_LAUNCHED, &launched, sizeof launched, NULL, 0);
 	return err;

@@ -92,17 +92,12 @@ static const struct {
 	{ "super", "shorten what is open", "its own entry among the guests that run" },
 	{ "super", "is there a file /etc/passwd",
 		"it stays in the host's namespaces; what it may open is little" },
-	{ "super", "abort next door",
-		"known: SIGABRT reaches processes of its uid (docs/threat-model.md)" },
 };
 
 /* --rest: what nothing but the filter stops in these roles. */
 static const struct {
 	const char *target, *attempt;
 } filter_alone[] = {
-	/* It holds /dev/kvm. */
-	{ "monitor loop", "a virtual machine of its own" },
-	{ "monitor vcpu", "a virtual machine of its own" },
 	/* A program that a person starts has no process namespace of its own: it sees who is there. */
 	{ "broker", "kill everybody" },
 	{ "broker", "a pidfd of a process next door" },
