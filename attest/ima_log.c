@@ -313,10 +313,12 @@ static void text_print(struct text t, char *ret, size_t size)
 
 bool ima_recognise(struct attest_blob list)
 {
-	const uint8_t *end = memchr(list.p, '\n', list.len);
 	struct entry e;
 
-	return list.len > 0 && list.p[0] >= '0' && list.p[0] <= '9' &&
+	if (list.len == 0) /* and p perhaps NULL */
+		return false;
+	const uint8_t *end = memchr(list.p, '\n', list.len);
+	return list.p[0] >= '0' && list.p[0] <= '9' &&
 	       entry_parse((struct text){ (const char *)list.p,
 				   end == NULL ? list.len : (size_t)(end - list.p) },
 		       &e) == 0;
