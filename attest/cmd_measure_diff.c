@@ -569,8 +569,8 @@ static void json_registers_compare(const struct launch *l, const json_t *json, s
 static bool policy_compare(const struct launch *l, const struct other *o, struct answer *a)
 {
 	static const uint8_t none[sizeof o->host_data];
-	const char *where = o->has_rtmrs ? "the quote's MRCONFIGID names"
-					 : "the report's host data name";
+	const char *where =
+		o->has_rtmrs ? "the quote's MRCONFIGID names" : "the report's host data name";
 
 	if (!o->has_host_data || memcmp(o->host_data, l->policy.hash, sizeof o->host_data) == 0)
 		return true;

@@ -76,7 +76,8 @@ const struct form_row form_rows[FORM_COUNT] = {
 	[FORM_CPU] = { "host, or a model of QEMU's such as EPYC-Milan or EPYC-v4 (" CPU_MODEL_NAMES
 		       ")",
 		"^(host|EPYC(-(IBPB|Rome|Milan|Genoa|Turin))?(-v[1-9])?)$" },
-	[FORM_LABEL] = { "auto, required, off, or a pair of categories such as s0:c12,c345, the smaller first",
+	[FORM_LABEL] = { "auto, required, off, or a pair of categories such as s0:c12,c345, the "
+			 "smaller first",
 		"^(auto|required|off|s0:c[0-9]{1,4},c[0-9]{1,4})$" },
 };
 

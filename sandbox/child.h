@@ -42,7 +42,7 @@
 enum child_msg {
 	SUP_MSG_CONFIG =
 		1, /* supervisor -> child: the role's struct, descriptors as the role says */
-	SUP_MSG_READY = 2, /* child -> supervisor: struct wire_receipt; sandboxed and serving */
+	SUP_MSG_READY = 2,  /* child -> supervisor: struct wire_receipt; sandboxed and serving */
 	SUP_MSG_FAILED = 3, /* child -> supervisor: struct wire_failed, then the child ends */
 	SUP_MSG_STOP = 4,   /* supervisor -> child: empty; drain and end with status 0 */
 };

@@ -20,10 +20,10 @@
  * heap: its cgroup or unit limits it. The simulated processor keeps copies of what it encrypts, as much
  * as the guest asks for: no number fits.
  */
-#define SMALL_SPACE    (256ull << 20)
-#define CRYPTO_SPACE   (512ull << 20)
-#define MONITOR_SPACE  (1024ull << 20)
-#define ANY_SPACE      UINT64_MAX
+#define SMALL_SPACE   (256ull << 20)
+#define CRYPTO_SPACE  (512ull << 20)
+#define MONITOR_SPACE (1024ull << 20)
+#define ANY_SPACE     UINT64_MAX
 
 static const struct role_row roles[ROLE_COUNT] = {
 	[ROLE_POLICY] = { "policy", "casemate-policy", "casemate_policy_t",

@@ -21,12 +21,12 @@ enum role {
 	ROLE_DEV_CONSOLE,
 	ROLE_DEV_RNG,
 	ROLE_DEV_VSOCK,
-	ROLE_QUOTE,  /* casemate-quote: a TD's reports to the host's quoting service */
-	ROLE_OWNER,  /* casemate-owner: a SEV launch's measurement to the guest owner's broker */
-	ROLE_BROKER, /* casemate-broker: started by a person, enters its sandbox by itself */
-	ROLE_SUPER,  /* casemate run, once its guest runs (sandbox_narrow()); never spawned */
+	ROLE_QUOTE,   /* casemate-quote: a TD's reports to the host's quoting service */
+	ROLE_OWNER,   /* casemate-owner: a SEV launch's measurement to the guest owner's broker */
+	ROLE_BROKER,  /* casemate-broker: started by a person, enters its sandbox by itself */
+	ROLE_SUPER,   /* casemate run, once its guest runs (sandbox_narrow()); never spawned */
 	ROLE_FOREIGN, /* casemate-foreign: becomes a program of another make (foreign.h) */
-	ROLE_TEST,   /* tests/proc only */
+	ROLE_TEST,    /* tests/proc only */
 	ROLE_COUNT
 };
 
@@ -57,7 +57,8 @@ struct role_row {
 	uint32_t flags;            /* ROLE_* */
 	uint32_t max_fds;          /* RLIMIT_NOFILE, soft and hard */
 	uint64_t max_locked_bytes; /* RLIMIT_MEMLOCK; UINT64_MAX: as inherited */
-	uint64_t max_address_bytes; /* RLIMIT_AS beside the guest's memory; UINT64_MAX: as inherited */
+	uint64_t
+		max_address_bytes; /* RLIMIT_AS beside the guest's memory; UINT64_MAX: as inherited */
 	const struct seccomp_filter *filter;
 	const struct seccomp_filter *thread_filter; /* of threads but the first; NULL: none exist */
 };

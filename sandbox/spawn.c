@@ -312,9 +312,8 @@ static MUST_USE int pipes_open(struct spawn_child *c, const struct spawn_place *
 	c->log_fd = log[0];
 	*ret_log = log[1];
 	/* A pipe has its maker's whole range, which a process of one guest has not. */
-	if (place->socket_label != NULL &&
-		fsetxattr(log[1], XATTR_LABEL, place->socket_label,
-			strlen(place->socket_label) + 1, 0) < 0)
+	if (place->socket_label != NULL && fsetxattr(log[1], XATTR_LABEL, place->socket_label,
+						   strlen(place->socket_label) + 1, 0) < 0)
 		return why_set(why, -errno, "cannot label a pipe %s: %s", place->socket_label,
 			strerrordesc_np(errno));
 	if (fcntl(chan[0], F_SETFL, O_NONBLOCK) < 0 || fcntl(log[0], F_SETFL, O_NONBLOCK) < 0)

@@ -22,7 +22,7 @@
 
 struct spawn_child {
 	enum role role;
-	pid_t pid;   /* 0: not started, or reaped */
+	pid_t pid;    /* 0: not started, or reaped */
 	uint32_t uid; /* what it was given */
 	uint32_t gid;
 	int pidfd;   /* readable when the process has ended */

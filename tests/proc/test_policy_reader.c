@@ -54,7 +54,8 @@ static void reader_run(int file, const void *config, size_t len)
 			struct receipt_want want = receipt_want_of(&c, 0);
 			struct wire_receipt receipt;
 			assert_int_equal(answer.type, 0); /* before it read a byte of the file */
-			if (receipt_verify(&c, &want, chan.in->buf, chan.in->len, &receipt, &why) < 0)
+			if (receipt_verify(&c, &want, chan.in->buf, chan.in->len, &receipt, &why) <
+				0)
 				fail_msg("%s", why.text);
 			continue;
 		}

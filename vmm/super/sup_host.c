@@ -114,7 +114,8 @@ int sup_cmd_host(int argc, char **argv)
 	int err = opts_parse(&spec, argc, argv, &args, &n_args, &why);
 
 	if (err == 0 && strcmp(args[0], "check") != 0)
-		err = why_set(&why, -EINVAL, "host: unknown word \"%s\", want check or recover", args[0]);
+		err = why_set(
+			&why, -EINVAL, "host: unknown word \"%s\", want check or recover", args[0]);
 	if (err == 0 && word != NULL)
 		err = tee_parse(word, &tee, &why);
 	if (err != 0)
