@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/fd.h"
@@ -258,6 +259,8 @@ int reader_start(struct reader *r, const char *path, struct why *why)
 void reader_stop(struct reader *r)
 {
 	fd_drop(&r->fd);
+	if (r->pid > 0)
+		(void)waitpid(r->pid, NULL, 0);
 	r->pid = 0;
 }
 
@@ -308,7 +311,7 @@ int files_reload(struct broker *b, struct reader *r, const char *path, struct wh
 
 	int err = r->fd < 0 ? -EPIPE : bundle_ask(r, &bundle, why);
 	if (err == -EPIPE) {
-		reader_stop(r); /* its next answer could be to another question */
+		fd_drop(&r->fd); /* its next answer could be to another question */
 		return why_set(why, err, "the process that reads files is gone");
 	}
 	if (err == 0)

@@ -27,7 +27,7 @@ struct reader {
 
 /* Fork the reader for this configuration file (an absolute path, or of the working directory). */
 MUST_USE int reader_start(struct reader *r, const char *path, struct why *why);
-/* It ends when the socket closes. */
+/* Close the socket, at which it ends, and wait for that: not in the sandbox, where nothing waits. */
 void reader_stop(struct reader *r);
 
 /*

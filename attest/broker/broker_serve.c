@@ -67,8 +67,10 @@ static MUST_USE int serve(
 		err = root_leave(&b->store, why);
 	if (err == 0)
 		err = sandbox_enter(ROLE_BROKER, why);
-	if (err < 0)
+	if (err < 0) {
+		reader_stop(reader);
 		return err;
+	}
 	rate_init(&b->rate, c->rate_peer, c->rate_all);
 	log_info("serving on %s%s%s", c->listen != NULL ? c->listen : "",
 		c->listen != NULL && c->listen_tcp != NULL ? " and " : "",

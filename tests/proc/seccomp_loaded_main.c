@@ -1,15 +1,18 @@
 /*
  * seccomp-loaded PID: the filters the kernel runs for each thread of a process: a line
- * "THREAD LIST SHA256" each, LIST being ours with the same instructions, or "?". Exit status 4: this
- * kernel does not show them, or not to us.
+ * "THREAD LIST SHA256" each, LIST being ours with the same instructions; "own-signals" for the one of
+ * sandbox_narrow() with this process's number in it; or "?". Exit status 4: this kernel does not show
+ * them, or not to us.
  */
 #include <dirent.h>
 #include <errno.h>
 #include <linux/filter.h>
+#include <linux/seccomp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ptrace.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 
 #include "base/sha256.h"
@@ -30,8 +33,17 @@ static const char *name_of(const uint8_t digest[SHA256_BYTES])
 	return "?";
 }
 
-/* All filters of one stopped thread; how many. */
-static int filters_print(pid_t tid)
+/* tgkill to another process than pid kills; all else is left to the next filter. */
+static bool keeps_signals(const struct sock_filter *code, long len, pid_t pid)
+{
+	return len == 6 && code[1].code == (BPF_JMP | BPF_JEQ | BPF_K) && code[1].k == SYS_tgkill &&
+	       code[1].jf == 3 && code[3].code == code[1].code && code[3].k == (uint32_t)pid &&
+	       code[3].jt == 1 && code[4].k == SECCOMP_RET_KILL_PROCESS &&
+	       code[5].k == SECCOMP_RET_ALLOW;
+}
+
+/* All filters of one stopped thread of process pid; how many. */
+static int filters_print(pid_t tid, pid_t pid)
 {
 	static struct sock_filter code[CODE_MAX];
 	uint8_t digest[SHA256_BYTES];
@@ -42,19 +54,20 @@ static int filters_print(pid_t tid)
 		if (len < 0)
 			return errno == ENOENT ? n : -errno;
 		sha256(code, (size_t)len * sizeof code[0], digest);
-		printf("%d %s ", tid, name_of(digest));
+		printf("%d %s ", tid,
+			keeps_signals(code, len, pid) ? "own-signals" : name_of(digest));
 		for (size_t i = 0; i < sizeof digest; i++)
 			printf("%02x", digest[i]);
 		printf("\n");
 	}
 }
 
-static int thread_look(pid_t tid)
+static int thread_look(pid_t tid, pid_t pid)
 {
 	if (ptrace(PTRACE_SEIZE, tid, NULL, NULL) < 0 ||
 		ptrace(PTRACE_INTERRUPT, tid, NULL, NULL) < 0 || waitpid(tid, NULL, __WALL) != tid)
 		return -errno;
-	int n = filters_print(tid);
+	int n = filters_print(tid, pid);
 	(void)ptrace(PTRACE_DETACH, tid, NULL, NULL);
 	return n;
 }
@@ -72,7 +85,7 @@ int main(int argc, char **argv)
 	for (const struct dirent *e = readdir(d); e != NULL; e = readdir(d)) {
 		if (e->d_name[0] == '.')
 			continue;
-		int n = thread_look(atoi(e->d_name));
+		int n = thread_look(atoi(e->d_name), atoi(argv[1]));
 		if (n < 0) {
 			fprintf(stderr, "seccomp-loaded: %s: %s\n", e->d_name, strerrordesc_np(-n));
 			return 4;
