@@ -107,11 +107,12 @@ int chan_recv(struct chan *c, bool is_waiting)
 	if (c->fd < 0 || m == NULL)
 		return -EPIPE;
 	msg_drop_fds(m);
+	/* A peer that ended with our message unread: told once, before what it said itself is. */
 	do
 		n = recvmsg(c->fd, &mh, MSG_CMSG_CLOEXEC | (is_waiting ? 0 : MSG_DONTWAIT));
-	while (n < 0 && errno == EINTR);
+	while (n < 0 && (errno == EINTR || errno == ECONNRESET));
 	if (n < 0)
-		return errno == ECONNRESET ? -EPIPE : -errno;
+		return -errno;
 	fds_collect(m, &mh);
 	if (n == 0) { /* the end, or a packet of nothing, which may have brought descriptors */
 		msg_drop_fds(m);

@@ -76,7 +76,7 @@ MUST_USE int chan_send(struct chan *c, uint16_t type, const void *payload, size_
 /*
  * Receive one message into c->in, unchecked but for header, length and truncation. The
  * descriptors are CLOEXEC. 0; -EAGAIN: nothing there (non-blocking use: pass is_waiting false);
- * -EPIPE: the peer is gone; -EBADMSG: malformed (descriptors closed).
+ * -EPIPE: the peer is gone and all it sent was received; -EBADMSG: malformed (descriptors closed).
  */
 MUST_USE int chan_recv(struct chan *c, bool is_waiting);
 

@@ -137,8 +137,7 @@ int foreign_start(const struct foreign *what, const struct spawn_place *place, c
 	want.cgroup = cgroup;
 	err = chan_open(&chan, fd_take(&c.chan_fd));
 	if (err == 0)
-		err = chan_send(
-			&chan, SUP_MSG_CONFIG, config.bytes, config.len, config.fds, config.n_fds);
+		err = spawn_send_config(&chan, config.bytes, config.len, config.fds, config.n_fds);
 	if (err < 0)
 		return why_set(why, err, "%s: the channel to casemate-foreign: %s", what->argv[0],
 			strerrordesc_np(-err));

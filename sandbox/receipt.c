@@ -3,6 +3,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -508,6 +509,14 @@ static MUST_USE int process_check(
 	return 0;
 }
 
+/* Threads and namespaces of a process that ends go one after the other: that looks wrong, too. */
+static bool is_ending(const struct spawn_child *c)
+{
+	struct pollfd p = { .fd = c->pidfd, .events = POLLIN };
+
+	return poll(&p, 1, SPAWN_ENDING_MS) == 1;
+}
+
 int receipt_verify(const struct spawn_child *c, const struct receipt_want *want, const void *bytes,
 	size_t len, struct wire_receipt *ret, struct why *why)
 {
@@ -531,6 +540,11 @@ int receipt_verify(const struct spawn_child *c, const struct receipt_want *want,
 	free(text);
 	if (err == 0)
 		err = process_check(proc, want, &r, why);
+	if (err == -EPERM && is_ending(c)) {
+		why_clear(why);
+		err = why_set(why, -ESRCH, "%s: it ended while its receipt was checked",
+			role_get(want->role)->name);
+	}
 	if (err == 0)
 		*ret = r;
 	return err;

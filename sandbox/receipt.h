@@ -142,7 +142,8 @@ MUST_USE int receipt_check_apart(
 /*
  * READY came with these bytes: check them, then look at the process in /proc and compare; what cannot
  * be seen from here (another user's, already ended) is not compared. *ret gets the receipt, with
- * cgroup as seen from here.
+ * cgroup as seen from here. -ESRCH: it contradicts what is seen, but the process was ending: how it
+ * ended says more.
  */
 MUST_USE int receipt_verify(const struct spawn_child *c, const struct receipt_want *want,
 	const void *bytes, size_t len, struct wire_receipt *ret, struct why *why);

@@ -101,7 +101,7 @@ static MUST_USE int child_keep_caps(struct order *o)
 }
 
 /* First out of the way of the low numbers, then to their places; all else closes at exec. */
-static MUST_USE int child_place_fds(struct order *o)
+static MUST_USE int child_place_fds(struct order *o, int *ret_chan)
 {
 	int high[ARRAY_LEN(o->fds)];
 
@@ -115,6 +115,7 @@ static MUST_USE int child_place_fds(struct order *o)
 	if (binary < 0)
 		return -errno;
 	o->binary = binary;
+	*ret_chan = high[SPAWN_FD_CHAN]; /* its old number may be another's from here on */
 	for (unsigned int i = 0; i < o->n_fds; i++)
 		if (dup2(high[i], (int)i) < 0)
 			return -errno;
@@ -174,11 +175,8 @@ static NORETURN void child_main(struct order *o)
 		err = child_signals();
 	if (err == 0)
 		err = child_label(o);
-	if (err == 0) {
-		err = child_place_fds(o);
-		if (err == 0)
-			chan.fd = SPAWN_FD_CHAN;
-	}
+	if (err == 0)
+		err = child_place_fds(o, &chan.fd);
 	if (err == 0) {
 		const char *argv[] = { o->row->binary, NULL };
 		const char *envp[] = { NULL };
@@ -383,6 +381,14 @@ int spawn_start(enum role role, const int *fds, unsigned int n_fds, const struct
 	return 0;
 }
 
+int spawn_send_config(
+	struct chan *c, const void *config, size_t len, const int *fds, unsigned int n_fds)
+{
+	int err = chan_send(c, SUP_MSG_CONFIG, config, len, fds, n_fds);
+
+	return err == -EPIPE ? 0 : err;
+}
+
 int spawn_reap(struct spawn_child *c, struct spawn_end *ret)
 {
 	siginfo_t si = { 0 };
@@ -396,6 +402,13 @@ int spawn_reap(struct spawn_child *c, struct spawn_end *ret)
 	c->pid = 0;
 	*ret = (struct spawn_end){ .is_signal = si.si_code != CLD_EXITED, .status = si.si_status };
 	return 0;
+}
+
+int spawn_wait_end(struct spawn_child *c, struct spawn_end *ret)
+{
+	struct pollfd p = { .fd = c->pidfd, .events = POLLIN };
+
+	return poll(&p, 1, SPAWN_ENDING_MS) == 1 ? spawn_reap(c, ret) : -EAGAIN;
 }
 
 void spawn_kill(struct spawn_child *c)

@@ -16,6 +16,7 @@
 #include <sys/types.h>
 
 #include "base/cdefs.h"
+#include "base/chan.h"
 #include "base/why.h"
 #include "sandbox/child.h"
 #include "sandbox/role.h"
@@ -63,6 +64,13 @@ struct spawn_place {
 MUST_USE int spawn_start(enum role role, const int *fds, unsigned int n_fds,
 	const struct spawn_place *place, struct spawn_child *ret, struct why *why);
 
+/*
+ * Send CONFIG over the child's channel. A child that has ended is no error: what it said in FAILED,
+ * or how it ended, tells more than a broken channel, and is still to be received.
+ */
+MUST_USE int spawn_send_config(
+	struct chan *c, const void *config, size_t len, const int *fds, unsigned int n_fds);
+
 /* How a child ended. */
 struct spawn_end {
 	bool is_signal;
@@ -71,6 +79,10 @@ struct spawn_end {
 
 /* Reap a child that has ended: 0; -EAGAIN when it still runs. Closes nothing. */
 MUST_USE int spawn_reap(struct spawn_child *c, struct spawn_end *ret);
+
+/* The same, of a child that is about to end: wait up to SPAWN_ENDING_MS for it. */
+#define SPAWN_ENDING_MS 1000
+MUST_USE int spawn_wait_end(struct spawn_child *c, struct spawn_end *ret);
 
 /* SIGKILL, reap, close everything. Fine on SPAWN_CHILD_NONE. */
 void spawn_kill(struct spawn_child *c);

@@ -112,7 +112,7 @@ static MUST_USE int config_send(struct broker_ledger *l, const char *origin, str
 		return why_set(why, -EMSGSIZE, "ledger origin: at most %zu bytes",
 			sizeof config.origin - 1);
 	memcpy(config.origin, origin, strlen(origin));
-	return chan_send(&l->chan, SUP_MSG_CONFIG, &config, sizeof config, NULL, 0);
+	return spawn_send_config(&l->chan, &config, sizeof config, NULL, 0);
 }
 
 int broker_ledger_start(struct broker_ledger *l, const char *folder, const char *key,
@@ -134,6 +134,12 @@ int broker_ledger_start(struct broker_ledger *l, const char *folder, const char 
 		err = config_send(l, origin, why);
 	if (err == 0)
 		err = answer_wait(l, L_STARTING, START_MS);
+	struct spawn_end end;
+	if (err == -EPIPE && l->failure.text[0] == '\0' && spawn_wait_end(&l->child, &end) == 0) {
+		char text[300];
+		spawn_print_end(&end, text, sizeof text);
+		(void)why_set(&l->failure, err, "it %s", text);
+	}
 	if (err < 0) {
 		(void)why_set(why, err, "the ledger writer did not start: %s",
 			why_text(&l->failure, err));

@@ -325,6 +325,8 @@ int main(void)
 		return 7;
 	if (err == 0)
 		err = child_start(role, &chan, &why);
+	if (err == 0 && is_script("blind"))
+		err = why_set(&why, -EBADMSG, "the fake was told to read nothing");
 	if (err == 0)
 		err = child_recv_config(&chan, 0, LIMIT_CHAN_MSG_BYTES, 0, LIMIT_CHAN_FDS, &why);
 	if (err == 0 && role == ROLE_DEV_BLK && msg_take_fd(chan.in, 1) < 0)

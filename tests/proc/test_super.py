@@ -594,6 +594,29 @@ def start_failure_of_each_role_has_one_cause(h):
 
 
 @test
+def child_that_fails_before_it_reads_is_heard(h):
+    for program, label in LABELS.items():
+        h.script(program, "blind")
+        file = "ledger: " if label == "ledger" else ""
+        want(h.launch(), 3, f"casemate: {label}: {file}the fake was told to read nothing")
+        h.script(program, "ended 0 0" if program == "casemate-monitor" else "")
+        h.wait_empty()
+
+
+@test
+def program_that_cannot_be_executed_is_named_with_the_reason(h):
+    for program in [*LABELS, "casemate-policy"]:
+        os.rename(h.path(program), h.path("away"))
+        h.write(program, b"no program")
+        os.chmod(h.path(program), 0o755)
+        r = h.launch()
+        want(r, 5, f"{program}: cannot execute the program: Exec format error")
+        assert "status 126" not in r.err, r.err
+        os.rename(h.path("away"), h.path(program))
+        h.wait_empty()
+
+
+@test
 def missing_program_is_named(h):
     for program in CHILDREN[:1] + ["casemate-dev-rng", "casemate-monitor"]:
         os.rename(h.path(program), h.path("away"))

@@ -169,6 +169,30 @@ static void closed_peer_is_told_apart(void **state)
 	assert_int_equal(chan_send(&p->b, T_HELLO, "abcd", 4, NULL, 0), -EPIPE);
 }
 
+/* The kernel tells a reset, because something of ours was not read, before what came. */
+static void last_words_of_a_peer_that_did_not_read_arrive(void **state)
+{
+	struct pair *p = *state;
+
+	assert_int_equal(chan_send(&p->b, T_HELLO, "abcd", 4, NULL, 0), 0);
+	assert_int_equal(chan_send(&p->a, T_HELLO, "last", 4, NULL, 0), 0);
+	chan_close(&p->a);
+	assert_int_equal(chan_recv(&p->b, false), 0);
+	assert_int_equal(p->b.in->type, T_HELLO);
+	assert_memory_equal(p->b.in->buf, "last", 4);
+	assert_int_equal(chan_recv(&p->b, false), -EPIPE);
+}
+
+static void peer_that_did_not_read_and_said_nothing_is_gone(void **state)
+{
+	struct pair *p = *state;
+
+	assert_int_equal(chan_send(&p->b, T_HELLO, "abcd", 4, NULL, 0), 0);
+	chan_close(&p->a);
+	assert_int_equal(chan_recv(&p->b, true), -EPIPE);
+	assert_int_equal(chan_recv(&p->b, false), -EPIPE);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -186,6 +210,10 @@ int main(void)
 		cmocka_unit_test_setup_teardown(
 			empty_packet_leaves_no_descriptor, pair_open, pair_close),
 		cmocka_unit_test_setup_teardown(closed_peer_is_told_apart, pair_open, pair_close),
+		cmocka_unit_test_setup_teardown(
+			last_words_of_a_peer_that_did_not_read_arrive, pair_open, pair_close),
+		cmocka_unit_test_setup_teardown(
+			peer_that_did_not_read_and_said_nothing_is_gone, pair_open, pair_close),
 	};
 
 	return cmocka_run_group_tests_name("chan", tests, NULL, NULL);

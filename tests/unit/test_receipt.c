@@ -1,7 +1,11 @@
 /* receipt: every field of a receipt wrong once is refused, and the message names it. */
 #include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "sandbox/receipt.h"
@@ -310,6 +314,44 @@ static void receipt_that_proc_contradicts_is_refused(void **state)
 	assert_int_equal(receipt_verify(&self, &want, &r, 0, &seen, &why), -EBADMSG);
 }
 
+/* The same of a process that ends meanwhile: that is told, and not what it looked like. */
+static void receipt_of_a_process_that_ends_is_no_contradiction(void **state)
+{
+	struct receipt_want want = want_make(ROLE_MONITOR);
+	struct wire_receipt r = receipt_make(ROLE_MONITOR);
+	struct spawn_child c = SPAWN_CHILD_NONE;
+	struct wire_receipt seen;
+	struct why why = { 0 };
+	int hold[2];
+	char byte;
+
+	assert_int_equal(pipe2(hold, O_CLOEXEC), 0);
+	want.uid = geteuid();
+	want.gid = getegid();
+	r.uid = le32_of(want.uid);
+	r.gid = le32_of(want.gid);
+	r.n_threads = le32_of(2);
+	c.pid = fork();
+	if (c.pid == 0) {
+		(void)close(hold[1]);
+		_exit(read(hold[0], &byte, 1) == 0 ? 0 : 1);
+	}
+	c.pidfd = (int)syscall(SYS_pidfd_open, c.pid, 0);
+	assert_true(c.pid > 0 && c.pidfd >= 0);
+	(void)close(hold[0]);
+	pid_t killer = fork();
+	if (killer == 0) { /* holds the pipe until the check waits for the end */
+		(void)poll(NULL, 0, SPAWN_ENDING_MS / 5);
+		_exit(0);
+	}
+	(void)close(hold[1]);
+	assert_int_equal(receipt_verify(&c, &want, &r, sizeof r, &seen, &why), -ESRCH);
+	assert_non_null(strstr(why.text, "ended while its receipt was checked"));
+	assert_null(strstr(why.text, "/proc"));
+	assert_int_equal(waitpid(killer, NULL, 0), killer);
+	spawn_kill(&c);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -321,6 +363,7 @@ int main(void)
 		cmocka_unit_test(role_with_a_network_has_ours),
 		cmocka_unit_test(two_receipts_share_no_namespace),
 		cmocka_unit_test(receipt_that_proc_contradicts_is_refused),
+		cmocka_unit_test(receipt_of_a_process_that_ends_is_no_contradiction),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -114,13 +114,12 @@ static MUST_USE int answer_wait(struct spawn_child *c, struct chan *chan, struct
 /* The reader broke: how it ended is the best that can be said. */
 static int reader_end(struct spawn_child *c, int err, struct why *why)
 {
-	struct pollfd p = { .fd = c->pidfd, .events = POLLIN };
 	struct spawn_end end;
 	char text[300];
 
 	if (why->text[0] != 0)
 		return err;
-	if (poll(&p, 1, 1000) == 1 && spawn_reap(c, &end) == 0) {
+	if (spawn_wait_end(c, &end) == 0) {
 		spawn_print_end(&end, text, sizeof text);
 		return why_set(why, -EREMOTEIO, "the policy reader %s and gave no plan", text);
 	}
@@ -143,8 +142,8 @@ int sup_plan_read(int policy_fd, const char *name, struct wire_plan *ret, struct
 	if (err == 0)
 		err = chan_open(&chan, fd_take(&c.chan_fd));
 	if (err == 0)
-		err = chan_send(&chan, SUP_MSG_CONFIG, name,
-			MIN(strlen(name), LIMIT_PATH_BYTES - 1) + 1, NULL, 0);
+		err = spawn_send_config(
+			&chan, name, MIN(strlen(name), LIMIT_PATH_BYTES - 1) + 1, NULL, 0);
 	if (err == 0)
 		err = answer_wait(&c, &chan, &a);
 	chan_close(&chan);

@@ -34,15 +34,14 @@ static MUST_USE int device_pair(struct sup_guest *g, enum mon_device device, int
 	return 0;
 }
 
-/* A child that has ended meanwhile is told by its end, which says more than a broken channel. */
 static MUST_USE int config_send(struct sup_child *c, const void *config, size_t len, const int *fds,
 	unsigned int n_fds, struct why *why)
 {
-	int err = sup_child_send(c, SUP_MSG_CONFIG, config, len, fds, n_fds);
+	int err = spawn_send_config(&c->chan, config, len, fds, n_fds);
 
-	if (err == 0 || err == -EPIPE)
-		return 0;
-	return why_set(why, err, "cannot configure %s: %s", c->label, strerrordesc_np(-err));
+	return err < 0 ? why_set(why, err, "cannot configure %s: %s", c->label,
+				 strerrordesc_np(-err))
+		       : 0;
 }
 
 /* One device: its process, a vhost-user pair, CONFIG with the back end's socket first. */

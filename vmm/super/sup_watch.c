@@ -377,6 +377,8 @@ static int ready_take(void *owner, struct msg *m)
 	for (unsigned int i = 0; err == 0 && i < g->n_children; i++)
 		if (&g->children[i] != c && g->children[i].state == CHILD_READY)
 			err = receipt_check_apart(&c->receipt, &g->children[i].receipt, &why);
+	if (err == -ESRCH)
+		return 0; /* it has ended: told with how it did */
 	if (err < 0) {
 		sup_watch_fail(
 			g, -EREMOTEIO, "%s is not confined as it must be: %s", c->label, why.text);
