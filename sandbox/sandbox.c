@@ -12,6 +12,9 @@ static bool is_prepared;
 
 int sandbox_start(enum role role, struct why *why)
 {
+#ifdef HAS_SANITIZER
+	stage_sanitizer();
+#endif
 	(void)umask(077);
 	if (environ != NULL && environ[0] != NULL)
 		return why_set(

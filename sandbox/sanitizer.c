@@ -26,7 +26,10 @@ const char *__asan_default_options(void)
 	return "use_sigaltstack=0:handle_segv=0:allocator_release_to_os_interval_ms=-1";
 }
 
-/* The search for leaks at the end stops the process from a thread of its own, by ptrace(2). */
+/*
+ * The search for leaks at the end stops the process from a thread of its own, by ptrace(2): not in the
+ * namespaces of a spawned process, nor behind a filter.
+ */
 int __lsan_is_turned_off(void)
 {
 	return is_locked_up;
