@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/cdefs.h"
+#include "base/le.h"
 
 /* FIPS 180-4, 4.2.2. */
 static const uint32_t k[64] = { 0x428a2f98, 0x71374491, 0xb5c0fbcf, 0xe9b5dba5, 0x3956c25b,
@@ -21,25 +22,14 @@ static uint32_t rotr(uint32_t x, unsigned int n)
 	return x >> n | x << (32 - n);
 }
 
-static uint32_t be32_at(const uint8_t *p)
-{
-	return (uint32_t)p[0] << 24 | (uint32_t)p[1] << 16 | (uint32_t)p[2] << 8 | p[3];
-}
-
-static void be32_put(uint8_t *p, uint32_t v)
-{
-	for (unsigned int i = 0; i < 4; i++)
-		p[i] = (uint8_t)(v >> (24 - 8 * i));
-}
-
 /* 6.2.2. */
-static void block_add(uint32_t h[8], const uint8_t block[64])
+static void block_add(uint32_t h[8], const be32 block[16])
 {
 	uint32_t w[64];
 	uint32_t v[8]; /* a to h */
 
 	for (unsigned int t = 0; t < 16; t++)
-		w[t] = be32_at(block + 4 * t);
+		w[t] = be32_get(block[t]);
 	for (unsigned int t = 16; t < 64; t++) {
 		uint32_t s0 = rotr(w[t - 15], 7) ^ rotr(w[t - 15], 18) ^ w[t - 15] >> 3;
 		uint32_t s1 = rotr(w[t - 2], 17) ^ rotr(w[t - 2], 19) ^ w[t - 2] >> 10;
@@ -79,7 +69,7 @@ void sha256_add(struct sha256 *s, const void *buf, size_t len)
 		from += part;
 		len -= part;
 		if (s->len % sizeof s->block == 0)
-			block_add(s->h, s->block);
+			block_add(s->h, (const be32 *)s->block);
 	}
 }
 
@@ -87,15 +77,14 @@ void sha256_add(struct sha256 *s, const void *buf, size_t len)
 void sha256_end(struct sha256 *s, uint8_t ret[SHA256_BYTES])
 {
 	static const uint8_t pad[64] = { 0x80 };
-	uint64_t bits = s->len * 8;
-	uint8_t length[8];
+	const be64 length = be64_of(s->len * 8);
+	be32 digest[SHA256_BYTES / 4];
 
-	be32_put(length, (uint32_t)(bits >> 32));
-	be32_put(length + 4, (uint32_t)bits);
 	sha256_add(s, pad, 1 + (119 - s->len % 64) % 64);
-	sha256_add(s, length, sizeof length);
-	for (unsigned int i = 0; i < 8; i++)
-		be32_put(ret + 4 * i, s->h[i]);
+	sha256_add(s, &length, sizeof length);
+	for (unsigned int i = 0; i < ARRAY_LEN(digest); i++)
+		digest[i] = be32_of(s->h[i]);
+	memcpy(ret, digest, sizeof digest);
 }
 
 void sha256(const void *buf, size_t len, uint8_t ret[SHA256_BYTES])

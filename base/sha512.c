@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/cdefs.h"
+#include "base/le.h"
 
 /* FIPS 180-4, 4.2.3. */
 static const uint64_t k[80] = {
@@ -93,29 +94,14 @@ static uint64_t rotr(uint64_t x, unsigned int n)
 	return x >> n | x << (64 - n);
 }
 
-static uint64_t be64_at(const uint8_t *p)
-{
-	uint64_t v = 0;
-
-	for (unsigned int i = 0; i < 8; i++)
-		v = v << 8 | p[i];
-	return v;
-}
-
-static void be64_put(uint8_t *p, uint64_t v)
-{
-	for (unsigned int i = 0; i < 8; i++)
-		p[i] = (uint8_t)(v >> (56 - 8 * i));
-}
-
 /* 6.4.2. */
-static void block_add(uint64_t h[8], const uint8_t block[128])
+static void block_add(uint64_t h[8], const be64 block[16])
 {
 	uint64_t w[80];
 	uint64_t v[8]; /* a to h */
 
 	for (unsigned int t = 0; t < 16; t++)
-		w[t] = be64_at(block + 8 * t);
+		w[t] = be64_get(block[t]);
 	for (unsigned int t = 16; t < 80; t++) {
 		uint64_t s0 = rotr(w[t - 15], 1) ^ rotr(w[t - 15], 8) ^ w[t - 15] >> 7;
 		uint64_t s1 = rotr(w[t - 2], 19) ^ rotr(w[t - 2], 61) ^ w[t - 2] >> 6;
@@ -156,7 +142,7 @@ void sha512_add(struct sha512 *s, const void *buf, size_t len)
 		from += part;
 		len -= part;
 		if (s->len % sizeof s->block == 0)
-			block_add(s->h, s->block);
+			block_add(s->h, (const be64 *)s->block);
 	}
 }
 
@@ -164,14 +150,14 @@ void sha512_add(struct sha512 *s, const void *buf, size_t len)
 void sha512_end_384(struct sha512 *s, uint8_t ret[SHA512_384_BYTES])
 {
 	static const uint8_t pad[128] = { 0x80 };
-	uint8_t length[16];
+	const be64 length[2] = { be64_of(s->len >> 61), be64_of(s->len << 3) };
+	be64 digest[SHA512_384_BYTES / 8];
 
-	be64_put(length, s->len >> 61);
-	be64_put(length + 8, s->len << 3);
 	sha512_add(s, pad, 1 + (239 - s->len % 128) % 128);
 	sha512_add(s, length, sizeof length);
-	for (unsigned int i = 0; i < SHA512_384_BYTES / 8; i++)
-		be64_put(ret + 8 * i, s->h[i]);
+	for (unsigned int i = 0; i < ARRAY_LEN(digest); i++)
+		digest[i] = be64_of(s->h[i]);
+	memcpy(ret, digest, sizeof digest);
 }
 
 void sha512_384(const void *buf, size_t len, uint8_t ret[SHA512_384_BYTES])
