@@ -310,7 +310,8 @@ int machine_launch(struct machine *m, struct why *why)
 			  ? firmware_launch(m, &launched, why)
 			  : mon_launch(&m->launch, &m->kvm, &m->config, &source, &launched, why);
 
-	/* All that the guest was made of: nobody who takes this process over can make another. */
+	/* All that the guest was made of: nobody who takes this process over can make another. The
+	 * flash variables' file stays open: its lock, which the supervisor took, must last. */
 	for (size_t i = 0; i < ARRAY_LEN(needed_to_launch); i++)
 		fd_drop(&m->fds[needed_to_launch[i]]);
 	if (err == 0)

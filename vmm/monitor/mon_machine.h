@@ -54,8 +54,8 @@ struct machine {
 
 /*
  * Take CONFIG out of the channel's received message with its descriptors, and build the machine:
- * memory, devices, VM, vCPUs and their threads, which are in their sandbox then. Release with machine_close(), also after a
- * failure. Errors with why.
+ * memory, devices, VM, vCPUs and their threads, which are in their sandbox then. Release with
+ * machine_close(), also after a failure. Errors with why.
  */
 MUST_USE int machine_open(struct machine *m, struct why *why);
 

@@ -35,8 +35,7 @@ static void *vcpu_main(void *arg)
 {
 	struct vcpu *v = arg;
 
-	v->enter_err = v->all->ops.enter(v->all->ops.owner, &v->enter_why);
-	atomic_store(&v->has_entered, true);
+	atomic_store(&v->enter_err, v->all->ops.enter(v->all->ops.owner, &v->enter_why));
 	(void)eventfd_write(v->entered_fd, 1);
 	resume_wait(v);
 	while (!atomic_load(&v->all->is_ending)) {
@@ -93,9 +92,9 @@ static MUST_USE int threads_await(struct vcpus *vs, struct why *why)
 	}
 	for (unsigned int i = 0; i < vs->n; i++) {
 		const struct vcpu *v = &vs->at[i];
-		if (atomic_load(&v->has_entered) && v->enter_err < 0)
-			return why_set(why, v->enter_err, "vCPU %u: %s", i,
-				why_text(&v->enter_why, v->enter_err));
+		int err = atomic_load(&v->enter_err);
+		if (err < 0)
+			return why_set(why, err, "vCPU %u: %s", i, why_text(&v->enter_why, err));
 	}
 	receipt_note_threads(1 + vs->n);
 	receipt_hold(RECEIPT_THREADS);
@@ -123,6 +122,7 @@ int mon_vcpu_start(struct vcpus *ret, struct mon_kvm *kvm, struct loop *loop,
 		v->fd = kvm->vcpu_fds[i];
 		v->run = kvm->runs[i];
 		v->entered_fd = ret->entered_fd;
+		atomic_init(&v->enter_err, -EINPROGRESS);
 		v->resume_fd = eventfd(0, EFD_CLOEXEC);
 		err = v->resume_fd < 0 ? -errno : vcpu_thread_start(v);
 		if (err == 0)

@@ -37,9 +37,8 @@ struct vcpu_ops {
 
 struct vcpu {
 	struct vcpus *all;
-	int entered_fd; /* the thread counts itself here when it is locked up, or failed to */
-	atomic_bool has_entered; /* enter_err is valid: */
-	int enter_err;           /* what enter() said, and why */
+	int entered_fd;       /* the thread counts itself here when it is locked up, or failed to */
+	atomic_int enter_err; /* what enter() said, -EINPROGRESS before, and why */
 	struct why enter_why;
 	unsigned int id;
 	int fd;
