@@ -60,9 +60,9 @@ static int disk_make(void)
 /* Run on b->disk. */
 static int blk_run(struct blk *b, uint32_t flags, uint64_t features)
 {
-	struct wire_blk_config config = {
-		.size = le64_of(DISK_BYTES), .flags = le32_of(flags), .id = "settlement-disk"
-	};
+	struct wire_blk_config config = { .size = le64_of((uint64_t)lseek(b->disk, 0, SEEK_END)),
+		.flags = le32_of(flags),
+		.id = "settlement-disk" };
 	struct why why = { 0 };
 
 	int err = front_start(&b->f, ROLE_DEV_BLK, &config, sizeof config, &b->disk, 1, &why);
@@ -80,6 +80,16 @@ static int plain_start(void **state)
 	*state = &blk;
 	blk.disk = disk_make();
 	return blk_run(&blk, PLAN_DISK_DISCARD, FEATURES);
+}
+
+/* A disk with more than one request may move. */
+static int large_start(void **state)
+{
+	*state = &blk;
+	blk.disk = disk_make();
+	if (ftruncate(blk.disk, 2 * (off_t)LIMIT_BLK_REQUEST_BYTES) < 0)
+		return -1;
+	return blk_run(&blk, 0, FEATURES);
 }
 
 static int read_only_start(void **state)
@@ -413,6 +423,26 @@ static void odd_or_too_many_pieces_are_refused(void **state)
 		VIRTIO_BLK_S_IOERR);
 }
 
+/* The same memory over and over makes a long request cheap for the guest. */
+static void longest_request_is_served_and_no_longer_one(void **state)
+{
+	enum { SEG = 2u << 20, N = LIMIT_BLK_REQUEST_BYTES / SEG };
+	struct blk *b = *state;
+	const le32 hdr[4] = { le32_of(VIRTIO_BLK_T_IN) };
+	struct buf bufs[N + 3] = { { AT_HDR, sizeof hdr, false } };
+
+	memcpy(b->f.ram + AT_HDR, hdr, sizeof hdr);
+	for (unsigned int i = 1; i <= N; i++)
+		bufs[i] = (struct buf){ AT_DATA, SEG, true };
+	bufs[N + 1] = (struct buf){ AT_STATUS, 1, true };
+	assert_int_equal(front_do(&b->f, 0, bufs, N + 2), LIMIT_BLK_REQUEST_BYTES + 1);
+	assert_int_equal(b->f.ram[AT_STATUS], VIRTIO_BLK_S_OK);
+	bufs[N + 1] = (struct buf){ AT_DATA, 512, true };
+	bufs[N + 2] = (struct buf){ AT_STATUS, 1, true };
+	assert_int_equal(front_do(&b->f, 0, bufs, N + 3), 1);
+	assert_int_equal(b->f.ram[AT_STATUS], VIRTIO_BLK_S_IOERR);
+}
+
 static void header_too_short_breaks_the_ring(void **state)
 {
 	struct blk *b = *state;
@@ -595,6 +625,7 @@ int main(void)
 		T(zeroes_are_written, plain_start),
 		T(bad_pieces_are_refused, plain_start),
 		T(odd_or_too_many_pieces_are_refused, plain_start),
+		T(longest_request_is_served_and_no_longer_one, large_start),
 		T(header_too_short_breaks_the_ring, plain_start),
 		T(no_status_byte_breaks_the_ring, plain_start),
 		T(read_only_disk_is_read_and_never_changed, read_only_start),

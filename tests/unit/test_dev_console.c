@@ -231,6 +231,19 @@ static void files_do_as_output_and_null_as_input(void **state)
 	assert_string_equal(back, "hello");
 }
 
+/* More than a turn writes in one request: the rest follows by itself, once. */
+static void output_longer_than_a_turn_is_written_whole(void **state)
+{
+	enum { SEG = 2u << 20, N = LIMIT_VU_TURN_BYTES / SEG + 1 };
+	struct console *c = *state;
+	struct buf bufs[N];
+
+	for (unsigned int i = 0; i < N; i++)
+		bufs[i] = (struct buf){ FRONT_DATA, SEG, false };
+	assert_int_equal(front_do(&c->f, TX, bufs, N), 0);
+	assert_int_equal(lseek(c->out, 0, SEEK_END), N * SEG);
+}
+
 static void readable_buffer_for_input_breaks_the_ring(void **state)
 {
 	struct console *c = *state;
@@ -258,6 +271,7 @@ int main(void)
 		T(stuck_output_can_be_stopped_and_started, pipes_start),
 		T(reader_gone_drops_output, pipes_start),
 		T(files_do_as_output_and_null_as_input, null_start),
+		T(output_longer_than_a_turn_is_written_whole, null_start),
 		T(readable_buffer_for_input_breaks_the_ring, pipes_start),
 	};
 

@@ -17,10 +17,13 @@
 
 #define V1 (1ull << 32)
 
+static uint64_t pong_work; /* bytes of it a request, beside its own */
+
 /* A device of two queues: the first answers every request with "pong". */
 static int pong_serve(struct vu_back *b, const struct chain *c, uint32_t *ret_len)
 {
 	*ret_len = 4;
+	vu_back_spend(b, pong_work);
 	return chain_write(&b->mem, c, 0, "pong", 4);
 }
 
@@ -642,6 +645,23 @@ static void turn_ends_by_bytes_as_well(void **state)
 	assert_int_equal(used_index(&w->f), 20);
 }
 
+/* As short ones do that are work: a flush, zeros that have to be written. */
+static void turn_ends_by_work_as_well(void **state)
+{
+	struct world *w = *state;
+	const struct buf room = { FRONT_DATA, 4, true };
+
+	pong_work = LIMIT_VU_TURN_BYTES / 4;
+	for (int i = 0; i < 10; i++)
+		(void)front_offer(&w->f, 0, &room, 1);
+	assert_int_equal(eventfd_write(w->f.q[0].kick, 1), 0);
+	for (int n = 4; n <= 12; n += 4) {
+		assert_int_equal(loop_step(&w->loop, 0), 0);
+		assert_int_equal(used_index(&w->f), MIN(n, 10));
+	}
+	pong_work = 0;
+}
+
 #define T(name)   cmocka_unit_test_setup_teardown(name, world_open, world_close)
 #define RUN(name) cmocka_unit_test_setup_teardown(name, running_open, world_close)
 
@@ -677,6 +697,7 @@ int main(void)
 		cmocka_unit_test(bad_memory_ends_it),
 		RUN(half_a_message_holds_nothing_up),
 		RUN(turn_ends_by_bytes_as_well),
+		RUN(turn_ends_by_work_as_well),
 	};
 
 	return cmocka_run_group_tests_name("vu_back", tests, NULL, NULL);
