@@ -16,6 +16,7 @@
 #include "base/rd.h"
 #include "base/sha256.h"
 #include "base/wr.h"
+#include "sandbox/svirt_priv.h"
 
 #define MAGIC       0x314c5343u /* "CSL1" */
 #define SUM_AT      (JOURNAL_RECORD_BYTES - SHA256_BYTES)
@@ -294,13 +295,29 @@ int journals_list(int folder, const char *own, struct journals *ret)
 	return 0;
 }
 
+/*
+ * Its supervisor wrote it, and may have been taken over: a record that names another label than its
+ * pair gives would have whoever restores relabel any file. It counts as damaged.
+ */
+static void objects_check(struct journal *j, const char *name)
+{
+	unsigned int n = 0;
+
+	for (unsigned int i = 0; i < j->n_objects; i++)
+		if (svirt_gives_label(j->objects[i].object, name, j->objects[i].new_label))
+			j->objects[n++] = j->objects[i];
+		else
+			j->n_damaged++;
+	j->n_objects = n;
+}
+
 /* Open, lock if nobody has, read. -ENOENT: it went away meanwhile. */
 static MUST_USE int journal_open(int folder, const char *name, struct journal_file *ret)
 {
 	uint8_t buf[RECORDS_MAX * JOURNAL_RECORD_BYTES];
 	struct stat st;
 	AUTO(fd)
-	int fd = openat(folder, name, O_RDWR | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+	int fd = openat(folder, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
 
 	if (fd < 0 || fstat(fd, &st) < 0)
 		return -errno;
@@ -313,6 +330,7 @@ static MUST_USE int journal_open(int folder, const char *name, struct journal_fi
 	if (err < 0)
 		return err;
 	journal_parse(buf, len, &ret->is);
+	objects_check(&ret->is, name);
 	(void)snprintf(ret->name, sizeof ret->name, "%s", name);
 	ret->fd = fd_take(&fd);
 	return 0;

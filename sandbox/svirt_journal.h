@@ -42,7 +42,8 @@ struct journal {
 	char boot[JOURNAL_BOOT_BYTES + 1]; /* in which devices had these numbers */
 	bool is_ended;                     /* the guest uses none of it any more */
 	unsigned int n_objects;
-	unsigned int n_damaged; /* records that cannot be read, a torn last one not counted */
+	unsigned int
+		n_damaged; /* records that cannot be read or believed, a torn last one not counted */
 	struct journal_object objects[LIMIT_SVIRT_OBJECTS];
 };
 

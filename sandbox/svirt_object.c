@@ -22,6 +22,20 @@ static const struct object_row {
 	[SVIRT_LEDGER] = { "casemate_ledger_data_t", false, false },
 };
 
+static void label_print(const struct object_row *row, const char *pair, char ret[LIMIT_LABEL_BYTES])
+{
+	(void)snprintf(ret, LIMIT_LABEL_BYTES, "system_u:object_r:%s:s0%s%s", row->type,
+		row->has_pair ? ":" : "", row->has_pair ? pair : "");
+}
+
+bool svirt_gives_label(enum svirt_object object, const char *pair, const char *label)
+{
+	char given[LIMIT_LABEL_BYTES];
+
+	label_print(&rows[object], pair, given);
+	return rows[object].is_remembered && strcmp(label, given) == 0;
+}
+
 static bool has_categories(const char *label)
 {
 	const char *range = mcs_range_of(label);
@@ -88,11 +102,11 @@ static MUST_USE int object_remember(
 	return 0;
 }
 
-/* The folder is locked. */
-static MUST_USE int object_label(
-	struct svirt *s, struct journal_object *o, int fd, const char *now, struct why *why)
+/* The folder is locked: the label is read now, for another guest's end may just have changed it. */
+static MUST_USE int object_label(struct svirt *s, struct journal_object *o, int fd, struct why *why)
 {
 	struct svirt_user user = { .use = SVIRT_USE_NONE };
+	char now[LIMIT_LABEL_BYTES];
 
 	for (unsigned int i = 0; i < s->n_objects; i++) {
 		if (s->objects[i].device != o->device || s->objects[i].inode != o->inode)
@@ -102,7 +116,11 @@ static MUST_USE int object_label(
 			       : why_set(why, -EBUSY, "%s is used twice, as %s and %s", o->path,
 					 rows[s->objects[i].object].type, rows[o->object].type);
 	}
-	int err = old_label_choose(s, o, now, &user, why);
+	int err = s->os->read_label(fd, now);
+	if (err < 0)
+		return why_set(why, err, "cannot read the label of %s: %s", o->path,
+			strerrordesc_np(-err));
+	err = old_label_choose(s, o, now, &user, why);
 	if (err < 0)
 		return err;
 	/* It is what it should be, and nobody wants it otherwise later. */
@@ -150,8 +168,7 @@ int svirt_relabel(
 	o.device = st.st_dev;
 	o.inode = st.st_ino;
 	(void)snprintf(o.path, sizeof o.path, "%s", path);
-	(void)snprintf(o.new_label, sizeof o.new_label, "system_u:object_r:%s:%s", row->type,
-		row->has_pair ? s->range : "s0");
+	label_print(row, MCS_NAME_OF(s->range), o.new_label);
 	int err = s->os->read_label(fd, now);
 	if (err == -EOPNOTSUPP)
 		return write_judge(s, &o, err, why);
@@ -167,7 +184,7 @@ int svirt_relabel(
 	err = journals_lock(s->folder, why);
 	if (err < 0)
 		return err;
-	err = object_label(s, &o, fd, now, why);
+	err = object_label(s, &o, fd, why);
 	journals_unlock(s->folder);
 	return err;
 }

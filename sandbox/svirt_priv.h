@@ -42,6 +42,9 @@ MUST_USE int svirt_plain_label_at(const struct svirt_place *place, enum role rol
 MUST_USE int svirt_recover_at(
 	const struct svirt_place *place, unsigned int *ret_restored, struct why *why);
 
+/* Is this what such an object of the guest with this pair ("cA,cB") is labelled, and journalled? */
+bool svirt_gives_label(enum svirt_object object, const char *pair, const char *label);
+
 /* What other journals say about an object. */
 enum svirt_use {
 	SVIRT_USE_NONE,  /* nothing */

@@ -26,6 +26,7 @@
 #define OWN_8   "system_u:system_r:casemate_t:s0-s0:c10.c13,c20.c23"
 #define DEFAULT "system_u:object_r:virt_image_t:s0"
 #define CONTENT "system_u:object_r:casemate_content_t:s0"
+#define EVIL    "system_u:object_r:somebody_elses_t:s0"
 #define GUESTS  50
 #define PAIRS_8 28 /* of eight categories */
 
@@ -40,7 +41,8 @@ static struct {
 	const char *socket_label;
 	bool may_exec;
 	bool knows_types;
-	int read_err; /* what reading a label gives; 0: the label */
+	struct svirt *ends; /* a guest that ends when the next label has been read; NULL: none */
+	int read_err;       /* what reading a label gives; 0: the label */
 	int write_err;
 } fake;
 
@@ -75,12 +77,10 @@ static void label_path(int fd, char *ret, size_t size)
 		(unsigned long)st.st_ino);
 }
 
-static int fake_read_label(int fd, char ret[LIMIT_LABEL_BYTES])
+static int fake_look_at_label(int fd, char ret[LIMIT_LABEL_BYTES])
 {
 	char path[256];
 
-	if (fake.read_err != 0)
-		return fake.read_err;
 	label_path(fd, path, sizeof path);
 	AUTO(fd) int label = open(path, O_RDONLY | O_CLOEXEC);
 	if (label < 0)
@@ -90,6 +90,18 @@ static int fake_read_label(int fd, char ret[LIMIT_LABEL_BYTES])
 		return -EIO;
 	ret[n] = 0;
 	return 0;
+}
+
+static int fake_read_label(int fd, char ret[LIMIT_LABEL_BYTES])
+{
+	struct svirt *ends = fake.ends;
+
+	if (fake.read_err != 0)
+		return fake.read_err;
+	int err = fake_look_at_label(fd, ret);
+	fake.ends = NULL;
+	svirt_close(ends);
+	return err;
 }
 
 static int fake_write_label(int fd, const char *label)
@@ -184,7 +196,7 @@ static void label_of(const char *name, char ret[LIMIT_LABEL_BYTES])
 	char path[LIMIT_PATH_BYTES];
 	AUTO(fd) int fd = file_open(name, path);
 
-	assert_int_equal(fake_read_label(fd, ret), 0);
+	assert_int_equal(fake_look_at_label(fd, ret), 0);
 }
 
 #define assert_label(name, want)                                                                   \
@@ -593,6 +605,30 @@ static void shared_content_is_restored_by_its_last_user(void **state)
 	assert_label("kernel", DEFAULT);
 }
 
+/* A launch has looked at a label; before it takes the folder's lock the file's last user ends. */
+static void an_end_in_the_midst_of_a_launch_is_noticed(void **state)
+{
+	static const struct {
+		const char *name;
+		enum svirt_object object;
+	} rows[] = { { "kernel", SVIRT_CONTENT }, { "disk", SVIRT_IMAGE } };
+
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		char label[LIMIT_LABEL_BYTES];
+		struct svirt *first = open_as("first", "");
+		struct svirt *second = open_as("second", "");
+		assert_int_equal(relabel(first, rows[i].name, rows[i].object, NULL), 0);
+		fake.ends = first;
+		assert_int_equal(relabel(second, rows[i].name, rows[i].object, NULL), 0);
+		assert_null(fake.ends);
+		label_of(rows[i].name, label);
+		assert_true(
+			svirt_gives_label(rows[i].object, MCS_NAME_OF(svirt_range(second)), label));
+		svirt_close(second);
+		assert_label(rows[i].name, DEFAULT);
+	}
+}
+
 static void content_of_a_dead_user_waits_for_the_living(void **state)
 {
 	die_with("dead", "", "kernel", SVIRT_CONTENT);
@@ -922,6 +958,59 @@ static void a_damaged_journal_keeps_its_pair(void **state)
 	assert_int_equal(recover(), 0);
 }
 
+/* A journal of c1,c2 with one record, as a supervisor that was taken over may leave it. */
+static void journal_forge(enum svirt_object object, const char *new_label)
+{
+	struct journal_object o = { .object = object, .old_label = EVIL };
+	struct stat st;
+	int journal = -1;
+	int folder = -1;
+	AUTO(fd) int fd = file_open("disk", o.path);
+
+	assert_int_equal(fstat(fd, &st), 0);
+	o.device = st.st_dev;
+	o.inode = st.st_ino;
+	(void)snprintf(o.new_label, sizeof o.new_label, "%s", new_label);
+	assert_int_equal(fake_write_label(fd, new_label), 0);
+	assert_int_equal(journals_open(fake.journals, true, &folder, NULL), 0);
+	(void)unlinkat(folder, "c1,c2", 0);
+	assert_int_equal(journals_take(folder, "c1,c2", "evil", &journal, NULL), 0);
+	assert_int_equal(journal_write_object(journal, &o), 0);
+	(void)close(journal);
+	(void)close(folder);
+}
+
+static void a_forged_record_relabels_nothing(void **state)
+{
+	static const struct {
+		enum svirt_object object;
+		const char *new_label;
+	} rows[] = { { SVIRT_IMAGE, DEFAULT }, { SVIRT_IMAGE, "system_u:object_r:shadow_t:s0" },
+		{ SVIRT_IMAGE, "system_u:object_r:casemate_image_t:s0:c1,c3" },
+		{ SVIRT_IMAGE, "system_u:object_r:casemate_image_t:s0" }, { SVIRT_IMAGE, CONTENT },
+		{ SVIRT_CONTENT, DEFAULT },
+		{ SVIRT_LEDGER, "system_u:object_r:casemate_ledger_data_t:s0" },
+		{ SVIRT_RAM, "system_u:object_r:casemate_ram_t:s0:c1,c2" } };
+
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		journal_forge(rows[i].object, rows[i].new_label);
+		assert_int_equal(recover(), 0);
+		assert_label("disk", rows[i].new_label);
+		assert_int_equal(count_journals(), 1);
+	}
+	/* Nor is it believed about what a file was before somebody else labels it. */
+	journal_forge(SVIRT_IMAGE, DEFAULT);
+	struct svirt *s = open_as("g", "");
+	assert_int_equal(relabel(s, "disk", SVIRT_IMAGE, NULL), 0);
+	svirt_close(s);
+	assert_label("disk", DEFAULT);
+	/* What the pair gives is put back as ever. */
+	journal_forge(SVIRT_IMAGE, "system_u:object_r:casemate_image_t:s0:c1,c2");
+	assert_int_equal(recover(), 1);
+	assert_label("disk", EVIL);
+	assert_int_equal(count_journals(), 0);
+}
+
 /* After power loss a journal that was gone may be back, and labels may be as they were. */
 static void a_journal_from_the_past_does_no_harm(void **state)
 {
@@ -1135,6 +1224,7 @@ int main(void)
 		T(an_image_of_a_running_guest_is_busy),
 		T(one_guest_may_name_a_file_twice_for_one_use),
 		T(shared_content_is_restored_by_its_last_user),
+		T(an_end_in_the_midst_of_a_launch_is_noticed),
 		T(content_of_a_dead_user_waits_for_the_living),
 		T(content_that_was_labelled_before_stays_so),
 		T(what_somebody_else_labelled_meanwhile_stays),
@@ -1154,6 +1244,7 @@ int main(void)
 		T(what_cannot_be_restored_stays_in_the_journal),
 		T(an_image_taken_over_from_a_dead_guest_gets_its_first_label_back),
 		T(a_damaged_journal_keeps_its_pair),
+		T(a_forged_record_relabels_nothing),
 		T(a_journal_from_the_past_does_no_harm),
 		T(without_selinux_there_is_nothing_to_recover),
 		T(killed_at_every_system_call_labels_come_back),
