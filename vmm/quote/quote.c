@@ -70,9 +70,10 @@ static void queue_drop(struct quote *q)
 	queue_step(q);
 }
 
+/* The guest can have that as often as it likes. */
 static void queue_fail(struct quote *q, int err, const struct why *why)
 {
-	log_info("%s", why_text(why, err));
+	log_warn_seldom("%s", why_text(why, err));
 	answer_send(q, q->queue[0].request.cookie, err, NULL, 0);
 	queue_drop(q);
 }
