@@ -205,6 +205,13 @@ static pid_t entry_read(const char *path, struct wire_guest *ret)
 	return fd_pread_all(fd, ret, sizeof *ret, 0) == 0 && is_whole(ret) ? pid : 0;
 }
 
+/* For a person: no byte that a terminal would obey. */
+static void text_print(FILE *out, const char *text)
+{
+	for (; *text != 0; text++)
+		(void)fputc(*text >= 0x20 && *text <= 0x7e ? *text : '?', out);
+}
+
 static void guest_print(const struct wire_guest *g, pid_t pid, bool is_json)
 {
 	static const char *const states[SUP_STATE_COUNT] = { "starting", "running" };
@@ -216,7 +223,9 @@ static void guest_print(const struct wire_guest *g, pid_t pid, bool is_json)
 	if (gmtime_r(&at, &tm) != NULL)
 		(void)strftime(started, sizeof started, "%Y-%m-%dT%H:%M:%SZ", &tm);
 	if (!is_json) {
-		printf("%-24s %-9s pid %-8d tee %s%s, %u vCPUs, %llu MiB, since %s\n", g->name,
+		text_print(stdout, g->name);
+		printf("%*s %-9s pid %-8d tee %s%s, %u vCPUs, %llu MiB, since %s\n",
+			strlen(g->name) < 24 ? 24 - (int)strlen(g->name) : 0, "",
 			states[le32_get(g->state)], (int)pid, tee,
 			le32_get(g->is_simulated) != 0 ? " (simulated)" : "", le32_get(g->vcpus),
 			(unsigned long long)le64_get(g->memory_mib), started);
@@ -287,13 +296,17 @@ static void process_print(const struct wire_guest_process *p)
 	const struct wire_receipt *r = &p->receipt;
 	uint32_t missing = RECEIPT_ALL & ~le32_get(r->held);
 
-	printf("  %s: pid %u, uid %u, threads %u, filter ", p->label, le32_get(p->pid),
-		le32_get(r->uid), le32_get(r->n_threads));
+	printf("  ");
+	text_print(stdout, p->label);
+	printf(": pid %u, uid %u, threads %u, filter ", le32_get(p->pid), le32_get(r->uid),
+		le32_get(r->n_threads));
 	for (size_t i = 0; i < 8; i++)
 		printf("%02x", r->filter_sha256[i]);
-	printf("\n    label %s, cgroup %s\n", r->label[0] != 0 ? r->label : "none",
-		r->cgroup[0] != 0 ? r->cgroup : "none");
-	printf("    %s", missing == 0 ? "every wall holds" : "not held:");
+	printf("\n    label ");
+	text_print(stdout, r->label[0] != 0 ? r->label : "none");
+	printf(", cgroup ");
+	text_print(stdout, r->cgroup[0] != 0 ? r->cgroup : "none");
+	printf("\n    %s", missing == 0 ? "every wall holds" : "not held:");
 	for (unsigned int i = 0; 1u << i <= RECEIPT_ALL; i++)
 		if ((missing & 1u << i) != 0)
 			printf(" %s", receipt_bit_name(i));
@@ -357,9 +370,9 @@ static void processes_print(const char *path, const struct wire_guest *g, bool i
 
 static int guest_missing(const char *name)
 {
-	fprintf(stderr,
-		"casemate: no guest named %s is running; casemate list shows those that are\n",
-		name);
+	fprintf(stderr, "casemate: no guest named ");
+	text_print(stderr, name);
+	fprintf(stderr, " is running; casemate list shows those that are\n");
 	return EXIT_NO;
 }
 
@@ -396,8 +409,9 @@ int sup_cmd_show(int argc, char **argv)
 		printf("]}\n");
 		return EXIT_YES;
 	}
-	printf("  policy %s, serial %llu, sha256 ", g.policy,
-		(unsigned long long)le64_get(g.serial));
+	printf("  policy ");
+	text_print(stdout, g.policy);
+	printf(", serial %llu, sha256 ", (unsigned long long)le64_get(g.serial));
 	for (size_t i = 0; i < sizeof g.policy_hash; i++)
 		printf("%02x", g.policy_hash[i]);
 	printf("\n");
