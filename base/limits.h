@@ -94,6 +94,8 @@
 #define LIMIT_FOREIGN_MS 10000
 /* Its threads: qemu-storage-daemon's pool for a disk has up to 64. */
 #define LIMIT_FOREIGN_THREADS 128u
+/* Permanent state of a TPM: libtpms has 128 KiB of NV memory and needs less than twice that to write it. */
+#define LIMIT_VTPM_STATE_BYTES (256u << 10)
 /* Key material in one secret: an RSA-4096 key in DER is 2.4 KiB. */
 #define LIMIT_SECRET_BYTES 16384u
 

@@ -3,7 +3,6 @@
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <openssl/evp.h>
 #include <openssl/rand.h>
 #include <p11-kit/pkcs11.h>
 #include <stdlib.h>
@@ -26,61 +25,6 @@ const char *kek_kind(const struct kek *k)
 	       : k->tpm != NULL  ? "tpm"
 	       : k->file != NULL ? "file"
 				 : "local";
-}
-
-/* --- AES-256-GCM --------------------------------------------------------------------------------- */
-
-static void cipher_auto(EVP_CIPHER_CTX **c)
-{
-	EVP_CIPHER_CTX_free(*c);
-}
-
-static MUST_USE int gcm_apply(bool is_sealing, const uint8_t key[32], const uint8_t *nonce,
-	const void *extra, size_t extra_len, const uint8_t *in, size_t len, uint8_t *out,
-	uint8_t *tag)
-{
-	AUTO(cipher) EVP_CIPHER_CTX *c = EVP_CIPHER_CTX_new();
-	int n = 0;
-
-	if (len > INT32_MAX || extra_len > INT32_MAX)
-		return -EMSGSIZE;
-	if (c == NULL ||
-		EVP_CipherInit_ex(c, EVP_aes_256_gcm(), NULL, key, nonce, is_sealing) != 1 ||
-		EVP_CipherUpdate(c, NULL, &n, extra, (int)extra_len) != 1 ||
-		EVP_CipherUpdate(c, out, &n, in, (int)len) != 1)
-		return -EIO;
-	if (!is_sealing && EVP_CIPHER_CTX_ctrl(c, EVP_CTRL_GCM_SET_TAG, KEK_TAG_BYTES, tag) != 1)
-		return -EIO;
-	if (EVP_CipherFinal_ex(c, out + n, &n) != 1)
-		return is_sealing ? -EIO : -EKEYREJECTED;
-	return !is_sealing || EVP_CIPHER_CTX_ctrl(c, EVP_CTRL_GCM_GET_TAG, KEK_TAG_BYTES, tag) == 1
-		       ? 0
-		       : -EIO;
-}
-
-int seal_bytes(const uint8_t key[32], const void *extra, size_t extra_len, const void *plain,
-	size_t len, uint8_t *ret)
-{
-	if (RAND_bytes(ret, KEK_NONCE_BYTES) != 1)
-		return -EIO;
-	return gcm_apply(true, key, ret, extra, extra_len, plain, len, ret + KEK_NONCE_BYTES,
-		ret + KEK_NONCE_BYTES + len);
-}
-
-int open_bytes(const uint8_t key[32], const void *extra, size_t extra_len, const uint8_t *sealed,
-	size_t sealed_len, uint8_t *ret)
-{
-	uint8_t tag[KEK_TAG_BYTES];
-
-	if (sealed_len < KEK_SEALED(0))
-		return -EKEYREJECTED;
-	size_t len = sealed_len - KEK_SEALED(0);
-	memcpy(tag, sealed + sealed_len - sizeof tag, sizeof tag);
-	int err = gcm_apply(
-		false, key, sealed, extra, extra_len, sealed + KEK_NONCE_BYTES, len, ret, tag);
-	if (err < 0)
-		explicit_bzero(ret, len);
-	return err;
 }
 
 /* --- a key in a file ----------------------------------------------------------------------------- */
@@ -275,11 +219,11 @@ static MUST_USE int p11_apply(const struct kek *k, bool is_sealing, const uint8_
 {
 	AUTO(p11) struct p11 p = { 0 };
 	CK_GCM_PARAMS gcm = { .pIv = (CK_BYTE *)(uintptr_t)nonce,
-		.ulIvLen = KEK_NONCE_BYTES,
-		.ulIvBits = KEK_NONCE_BYTES * 8,
+		.ulIvLen = AEAD_NONCE_BYTES,
+		.ulIvBits = AEAD_NONCE_BYTES * 8,
 		.pAAD = (CK_BYTE *)(uintptr_t)aad,
 		.ulAADLen = sizeof aad,
-		.ulTagBits = KEK_TAG_BYTES * 8 };
+		.ulTagBits = AEAD_TAG_BYTES * 8 };
 	CK_MECHANISM mechanism = { CKM_AES_GCM, &gcm, sizeof gcm };
 	uint8_t room[2 *
 		     KEK_DATA_BYTES]; /* some tokens want as much for the answer as they were given */
@@ -312,25 +256,25 @@ static MUST_USE int p11_apply(const struct kek *k, bool is_sealing, const uint8_
 /* --- both ---------------------------------------------------------------------------------------- */
 
 int kek_seal(const struct kek *k, int dir_fd, const struct secret *data,
-	uint8_t ret[KEK_SEALED(KEK_DATA_BYTES)], struct why *why)
+	uint8_t ret[AEAD_SEALED(KEK_DATA_BYTES)], struct why *why)
 {
 	AUTO(secret) struct secret key = { 0 };
 	int err = 0;
 
 	if (k->module != NULL) {
-		if (RAND_bytes(ret, KEK_NONCE_BYTES) != 1)
+		if (RAND_bytes(ret, AEAD_NONCE_BYTES) != 1)
 			return -EIO;
-		return p11_apply(k, true, ret, data->p, data->len, ret + KEK_NONCE_BYTES,
-			KEK_DATA_BYTES + KEK_TAG_BYTES, why);
+		return p11_apply(k, true, ret, data->p, data->len, ret + AEAD_NONCE_BYTES,
+			KEK_DATA_BYTES + AEAD_TAG_BYTES, why);
 	}
 	if (k->file == NULL)
 		err = key_make(k, dir_fd, why);
 	if (err == 0)
 		err = key_get(k, dir_fd, &key, why);
-	return err < 0 ? err : seal_bytes(key.p, aad, sizeof aad, data->p, data->len, ret);
+	return err < 0 ? err : aead_seal(key.p, aad, sizeof aad, data->p, data->len, ret);
 }
 
-int kek_open(const struct kek *k, int dir_fd, const uint8_t sealed[KEK_SEALED(KEK_DATA_BYTES)],
+int kek_open(const struct kek *k, int dir_fd, const uint8_t sealed[AEAD_SEALED(KEK_DATA_BYTES)],
 	struct secret *ret, struct why *why)
 {
 	AUTO(secret) struct secret key = { 0 };
@@ -338,13 +282,13 @@ int kek_open(const struct kek *k, int dir_fd, const uint8_t sealed[KEK_SEALED(KE
 	int err = secret_init(&data, KEK_DATA_BYTES);
 
 	if (err == 0 && k->module != NULL) {
-		err = p11_apply(k, false, sealed, sealed + KEK_NONCE_BYTES,
-			KEK_DATA_BYTES + KEK_TAG_BYTES, data.p, data.len, why);
+		err = p11_apply(k, false, sealed, sealed + AEAD_NONCE_BYTES,
+			KEK_DATA_BYTES + AEAD_TAG_BYTES, data.p, data.len, why);
 	} else if (err == 0) {
 		err = key_get(k, dir_fd, &key, why);
 		if (err == 0)
-			err = open_bytes(
-				key.p, aad, sizeof aad, sealed, KEK_SEALED(KEK_DATA_BYTES), data.p);
+			err = aead_open(key.p, aad, sizeof aad, sealed, AEAD_SEALED(KEK_DATA_BYTES),
+				data.p);
 		if (err == -EKEYREJECTED)
 			(void)why_set(why, err, "the key in %s is not the one of this store",
 				k->file != NULL  ? k->file

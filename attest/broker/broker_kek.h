@@ -14,13 +14,11 @@
 #include <stdint.h>
 
 #include "base/cdefs.h"
+#include "base/crypto/aead.h"
 #include "base/secret.h"
 #include "base/why.h"
 
-#define KEK_NONCE_BYTES 12u
-#define KEK_TAG_BYTES   16u
-#define KEK_DATA_BYTES  32u
-#define KEK_SEALED(len) (KEK_NONCE_BYTES + (len) + KEK_TAG_BYTES)
+#define KEK_DATA_BYTES AEAD_KEY_BYTES
 
 /* Where the key is; all NULL: a file named "key" in the store's own folder. With tpm (its device):
  * a file "key.tpm" there, which only this TPM opens. */
@@ -39,15 +37,6 @@ const char *kek_kind(const struct kek *k);
  * key, or changed bytes. dir_fd is the store's folder; with "local" and "tpm" sealing makes the key file.
  */
 MUST_USE int kek_seal(const struct kek *k, int dir_fd, const struct secret *data,
-	uint8_t ret[KEK_SEALED(KEK_DATA_BYTES)], struct why *why);
+	uint8_t ret[AEAD_SEALED(KEK_DATA_BYTES)], struct why *why);
 MUST_USE int kek_open(const struct kek *k, int dir_fd,
-	const uint8_t sealed[KEK_SEALED(KEK_DATA_BYTES)], struct secret *ret, struct why *why);
-
-/*
- * AES-256-GCM with a fresh nonce; ret has KEK_SEALED(len) bytes. Opening: -EKEYREJECTED, and ret is
- * wiped.
- */
-MUST_USE int seal_bytes(const uint8_t key[32], const void *aad, size_t aad_len, const void *plain,
-	size_t len, uint8_t *ret);
-MUST_USE int open_bytes(const uint8_t key[32], const void *aad, size_t aad_len,
-	const uint8_t *sealed, size_t sealed_len, uint8_t *ret);
+	const uint8_t sealed[AEAD_SEALED(KEK_DATA_BYTES)], struct secret *ret, struct why *why);

@@ -27,7 +27,7 @@
 #define HEX_HASH      (2 * STORE_HASH_BYTES)
 #define FILE_NAME_MAX (HEX_HASH + 16)
 #define PATH_TEXT_MAX (3 * (KBS_NAME_MAX + 1))
-#define SEALED_MAX    KEK_SEALED(LIMIT_SECRET_BYTES)
+#define SEALED_MAX    AEAD_SEALED(LIMIT_SECRET_BYTES)
 #define SEAL_LABEL    "casemate broker store: policies, 1" /* of the key and of what is sealed */
 
 /* user_version says which of these a database has. */
@@ -257,7 +257,7 @@ static MUST_USE int sealed_end(const struct store *s, int err, struct why *why)
 static MUST_USE int tables_make(struct store *s, const struct kek *kek, struct why *why)
 {
 	AUTO(secret) struct secret key = { 0 };
-	uint8_t sealed[KEK_SEALED(KEK_DATA_BYTES)];
+	uint8_t sealed[AEAD_SEALED(KEK_DATA_BYTES)];
 
 	int err = secret_init(&key, KEK_DATA_BYTES);
 	if (err == 0 && RAND_priv_bytes(key.p, (int)key.len) != 1)
@@ -278,7 +278,7 @@ static MUST_USE int tables_make(struct store *s, const struct kek *kek, struct w
 static MUST_USE int key_read(struct store *s, const struct kek *kek, struct why *why)
 {
 	AUTO(db_stmt) sqlite3_stmt *q = NULL;
-	uint8_t sealed[KEK_SEALED(KEK_DATA_BYTES)];
+	uint8_t sealed[AEAD_SEALED(KEK_DATA_BYTES)];
 
 	int err = db_bind(s->db, "SELECT kind, sealed FROM store_key", NULL, 0, &q, why);
 	if (err == 0 && db_step(q, why) != 1)
@@ -378,7 +378,7 @@ void store_close(struct store *s)
 
 int store_rekey(const struct store *s, const struct kek *kek, struct why *why)
 {
-	uint8_t sealed[KEK_SEALED(KEK_DATA_BYTES)];
+	uint8_t sealed[AEAD_SEALED(KEK_DATA_BYTES)];
 	int err = kek_seal(kek, s->dir_fd, &s->key, sealed, why);
 
 	return err < 0 ? err
@@ -424,11 +424,11 @@ static MUST_USE int secret_write(const struct store *s, const char *tenant,
 	if (err == 0)
 		err = binding_make(&b, tenant, path, version + 1);
 	if (err == 0)
-		err = seal_bytes(s->key.p, b.bytes, b.len, secret->p, secret->len, sealed);
+		err = aead_seal(s->key.p, b.bytes, b.len, secret->p, secret->len, sealed);
 	return err < 0 ? err
 		       : db_run(s->db, "INSERT OR REPLACE INTO secret VALUES(?, ?, ?, ?)",
 				 DB_VALUES(DB_TEXT(tenant), DB_TEXT(b.path), DB_INT(version + 1),
-					 DB_BLOB(sealed, KEK_SEALED(secret->len))),
+					 DB_BLOB(sealed, AEAD_SEALED(secret->len))),
 				 NULL, why);
 }
 
@@ -459,11 +459,11 @@ int store_read_secret(const struct store *s, const char *tenant, const struct kb
 	err = binding_make(&b, tenant, path, sqlite3_column_int64(q, 0));
 	int len = sqlite3_column_bytes(q, 1);
 	if (err == 0)
-		err = len > (int)KEK_SEALED(0) && len <= (int)SEALED_MAX
-			      ? secret_init(&got, (size_t)len - KEK_SEALED(0))
+		err = len > (int)AEAD_SEALED(0) && len <= (int)SEALED_MAX
+			      ? secret_init(&got, (size_t)len - AEAD_SEALED(0))
 			      : -EKEYREJECTED;
 	if (err == 0)
-		err = open_bytes(
+		err = aead_open(
 			s->key.p, b.bytes, b.len, sqlite3_column_blob(q, 1), (size_t)len, got.p);
 	if (err < 0)
 		return why_set(why, err, "secret %s: damaged in the store", b.path);

@@ -20,6 +20,8 @@ SUP = "vmm/super/sup_proto.h"
 # folder: (folders it may include from, single headers, outside libraries)
 ROWS = {
     "base":          ([], [], []),
+    # For programs that link libcrypto; base itself is libc alone.
+    "base/crypto":   (["base"], [], ["openssl/"]),
     "sandbox":       (["base"], [], ["seccomp.h", "selinux/"]),
     "policy":        (["base", "sandbox"], [], ["jansson.h", "openssl/"]),
     "sev":           (["base"], [], []),
@@ -30,7 +32,7 @@ ROWS = {
     # The cache of endorsements; curl for casemate-endorse alone.
     "attest/endorse": (["base", "policy", "sandbox", "attest"], ["sev/abi_*.h"], ["openssl/", "jansson.h", "curl/"]),
     "attest/ledger": (["base", "policy", "sandbox", "attest"], ["sev/abi_*.h"], ["openssl/", "jansson.h"]),
-    "attest/broker": (["base", "policy", "sandbox", "attest"], ["sev/abi_*.h", "attest/ledger/ledger_proto.h"],
+    "attest/broker": (["base", "base/crypto", "policy", "sandbox", "attest"], ["sev/abi_*.h", "attest/ledger/ledger_proto.h"],
                       ["openssl/", "jansson.h", "jose/", "event2/", "sqlite3.h", "p11-kit/pkcs11.h"]),
     # kbs_*: the protocol that agent and broker speak, one implementation of each message for both ends.
     # sim_guest_port.h: port numbers, for casemate-agent-sim alone, which is not shipped.
@@ -38,7 +40,7 @@ ROWS = {
                       ["sev/abi_*.h", "attest/broker/kbs_*.h", "sev/sim/sim_guest_port.h"],
                       ["openssl/", "jansson.h", "jose/", "curl/", "libcryptsetup.h"]),
     "attest/owner":  (["base", "sandbox", "attest"], [SUP, "attest/broker/kbs_json.h"], ["openssl/", "jansson.h", "curl/"]),
-    "vtpm":          (["base", "sandbox"], [], ["openssl/", "libtpms/"]),
+    "vtpm":          (["base", "base/crypto", "sandbox"], [], ["openssl/", "libtpms/"]),
     "vmm/virtio":    (["base"], [], []),
     "vmm/monitor":   (["base", "sandbox", "sev", "vmm/virtio"], [PLAN, SUP, "vmm/quote/quote_proto.h"], []),
     "vmm/device":    (["base", "sandbox", "vmm/virtio"], [PLAN, SUP], []),
