@@ -1,4 +1,5 @@
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
@@ -16,6 +17,14 @@
 #define BAR       0xc0000000u /* of device 0 */
 #define F_ALL     (1ull << 32 | 1ull << 33 | 1ull << 30)
 
+/* As QEMU does with every descriptor it is sent; the flag is the monitor's as well (one open file). */
+static void fds_make_block(const struct vu_msg *m)
+{
+	for (unsigned int i = 0; i < m->n_fds; i++)
+		if (fcntl(m->fds[i], F_SETFL, 0) < 0)
+			_exit(2);
+}
+
 /* A device process that says yes to everything; it ends when the socket does. */
 static void back_main(int sock, uint64_t features)
 {
@@ -24,6 +33,7 @@ static void back_main(int sock, uint64_t features)
 		vu_msg_init(&m);
 		if (vu_recv(sock, &m, 60000) < 0)
 			_exit(0);
+		fds_make_block(&m);
 		struct vu_u64 v = { le64_of(0) };
 		struct vu_state s = { 0 };
 		bool has_reply = true;

@@ -1,6 +1,7 @@
 #include "vmm/monitor/mon_front.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
@@ -48,12 +49,22 @@ static void sock_fire(struct src *src, uint32_t events)
 	f->events.died(f->events.owner);
 }
 
+/* Does not wait, though the descriptor may: a program of another make took O_NONBLOCK away, for it and
+ * for us. */
+static void err_clear(struct front *f)
+{
+	struct pollfd p = { .fd = f->err.fd, .events = POLLIN };
+	eventfd_t n;
+
+	if (poll(&p, 1, 0) == 1)
+		(void)eventfd_read(f->err.fd, &n);
+}
+
 static void err_fire(struct src *src, uint32_t events)
 {
 	struct front *f = CONTAINER_OF(src, struct front, err);
-	eventfd_t n;
 
-	(void)eventfd_read(src->fd, &n);
+	err_clear(f);
 	f->events.broke(f->events.owner);
 }
 
@@ -205,7 +216,6 @@ int mon_front_start(struct front *f, uint64_t driver_features,
 
 int mon_front_stop(struct front *f)
 {
-	eventfd_t n;
 	int err = 0;
 
 	for (unsigned int i = 0; err == 0 && i < f->n_queues; i++) {
@@ -214,6 +224,6 @@ int mon_front_stop(struct front *f)
 		err = vu_call(f->sock.fd, VU_GET_VRING_BASE, &s, sizeof s, NULL, 0, &reply,
 			sizeof reply, NULL);
 	}
-	(void)eventfd_read(f->err.fd, &n); /* what broke is over; the next run is another */
+	err_clear(f); /* what broke is over; the next run is another */
 	return err;
 }
