@@ -22,6 +22,7 @@
 #include "base/cdefs.h"
 #include "base/limits.h"
 #include "base/why.h"
+#include "sandbox/sandbox.h"
 
 struct cgroup_limits {
 	uint64_t memory_bytes; /* memory.max; 0: none */
@@ -39,7 +40,11 @@ struct cgroup {
 	char path[LIMIT_PATH_BYTES];   /* as /proc/PID/cgroup shows it */
 };
 
-#define CGROUP_NONE       ((struct cgroup){ .fd = -1, .base = -1 })
+#define CGROUP_NONE ((struct cgroup){ .fd = -1, .base = -1 })
+
+/* For sandbox_narrow(): what cgroup_was_oom() and cgroup_close() do below fd, and below base. */
+#define CGROUP_MAY        (SANDBOX_MAY_READ | SANDBOX_MAY_WRITE | SANDBOX_MAY_REMOVE)
+#define CGROUP_BASE_MAY   SANDBOX_MAY_REMOVE
 
 #define CGROUP_HAS_MEMORY 0x1u
 #define CGROUP_HAS_PIDS   0x2u

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "base/fd.h"
+#include "sandbox/sandbox.h"
 #include "sandbox/stage.h"
 
 /* LANDLOCK_ACCESS_FS_TRUNCATE, in <linux/landlock.h> since 6.2. */
@@ -139,8 +140,18 @@ int stage_landlock_files(const struct role_row *row, const struct stage_file *fi
 		       : 0;
 }
 
-int stage_landlock_narrow(
-	const struct role_row *row, const int *folders, unsigned int n_folders, struct why *why)
+static uint64_t narrow_rights(uint32_t may)
+{
+	return ((may & SANDBOX_MAY_READ) != 0 ? ACCESS_READ : 0) |
+	       ((may & SANDBOX_MAY_WRITE) != 0 ? LANDLOCK_ACCESS_FS_WRITE_FILE | ACCESS_TRUNCATE
+					       : 0) |
+	       ((may & SANDBOX_MAY_REMOVE) != 0
+			       ? LANDLOCK_ACCESS_FS_REMOVE_FILE | LANDLOCK_ACCESS_FS_REMOVE_DIR
+			       : 0);
+}
+
+int stage_landlock_narrow(const struct role_row *row, const struct sandbox_folder *folders,
+	unsigned int n_folders, struct why *why)
 {
 	uint32_t abi = landlock_abi();
 
@@ -151,7 +162,7 @@ int stage_landlock_narrow(
 	AUTO(fd) int ruleset = (int)syscall(SYS_landlock_create_ruleset, &attr, sizeof attr, 0);
 	int err = ruleset < 0 ? -errno : 0;
 	for (unsigned int i = 0; err == 0 && i < n_folders; i++)
-		err = folder_allow(ruleset, folders[i], folder_rights(row) & attr.fs);
+		err = folder_allow(ruleset, folders[i].fd, narrow_rights(folders[i].may) & attr.fs);
 	if (err == 0 && syscall(SYS_landlock_restrict_self, ruleset, 0) < 0)
 		err = -errno;
 	return err < 0 ? why_set(why, err, "sandbox of %s, landlock: %s", row->name,

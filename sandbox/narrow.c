@@ -59,14 +59,18 @@ static MUST_USE int caps_drop(uint64_t keep)
 	return permitted_of(sets) == keep ? 0 : -EPERM;
 }
 
+#define NO_CALL UINT32_MAX
+
 /*
- * A signal of abort() reaches our own threads only: unlike a spawned process this one is in the
- * host's pid namespace. The allow-list cannot say it: it is compiled before anybody has a number.
+ * What the allow-list cannot say: it is compiled before anybody has a process number or a policy. A
+ * signal of abort() reaches our own threads only: unlike a spawned process this one is in the host's
+ * pid namespace. And whoever needs no socket gets none: the host's services believe uid 0.
  */
-static MUST_USE int signals_keep(void)
+static MUST_USE int calls_keep(bool may_connect)
 {
 	struct sock_filter code[] = {
 		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, may_connect ? NO_CALL : SYS_socket, 3, 0),
 		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_tgkill, 0, 3),
 		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, args[0])),
 		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (uint32_t)getpid(), 1, 0),
@@ -81,22 +85,22 @@ static MUST_USE int signals_keep(void)
 		       : 0;
 }
 
-int sandbox_narrow(enum role role, uint64_t keep_caps, const int *folders, unsigned int n_folders,
-	struct why *why)
+int sandbox_narrow(enum role role, const struct sandbox_keep *keep, struct why *why)
 {
 	const struct role_row *row = role_get(role);
-	int err = caps_drop(keep_caps);
+	int err = caps_drop(keep->caps);
 
 	if (err == 0 && prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
 		err = -errno;
 	if (err < 0)
 		return why_set(why, err, "sandbox of %s, caps: capabilities cannot be given up: %s",
 			row->name, strerrordesc_np(-err));
-	err = stage_landlock_narrow(row, folders, n_folders, why);
+	err = stage_landlock_narrow(row, keep->folders, keep->n_folders, why);
 	if (err < 0)
 		return err;
-	err = signals_keep();
-	return err < 0 ? why_set(why, err, "sandbox of %s, seccomp: no filter for its signals",
+	err = calls_keep(keep->may_connect);
+	return err < 0 ? why_set(why, err,
+				 "sandbox of %s, seccomp: no filter for its signals and sockets",
 				 row->name)
 		       : stage_seccomp(row, why);
 }

@@ -23,6 +23,7 @@
  */
 #pragma once
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "base/cdefs.h"
@@ -57,14 +58,31 @@ MUST_USE int sandbox_enter(enum role role, struct why *why);
  */
 MUST_USE int sandbox_enter_thread(enum role role, struct why *why);
 
+/* What may still be done below a folder by its path; what is open is open. */
+#define SANDBOX_MAY_READ   0x1u /* its files, and which there are */
+#define SANDBOX_MAY_WRITE  0x2u /* files that are there; none is made */
+#define SANDBOX_MAY_REMOVE 0x4u /* files and empty folders */
+
+struct sandbox_folder {
+	int fd; /* kept by the caller */
+	uint32_t may;
+};
+
+/* What sandbox_narrow() leaves a process. */
+struct sandbox_keep {
+	uint64_t caps;    /* 1ull << CAP_... */
+	bool may_connect; /* make the sockets its filter has; else it makes none */
+	const struct sandbox_folder *folders;
+	unsigned int n_folders;
+};
+
 /*
  * For a process that had rights to start others and needs few from now on (the supervisor): gives up
- * all capabilities but keep_caps (1ull << CAP_...), closes every path that is not below one of these
- * folders (open; kept by the caller), and loads the role's filter, for all threads. Its namespaces,
- * ids and descriptors stay as they are. Any failure is final: the caller must end with it.
+ * all capabilities but those kept, closes every path that is not below one of these folders, and
+ * loads the role's filter, for all threads. Its namespaces, ids and descriptors stay as they are. Any
+ * failure is final: the caller must end with it.
  */
-MUST_USE int sandbox_narrow(enum role role, uint64_t keep_caps, const int *folders,
-	unsigned int n_folders, struct why *why);
+MUST_USE int sandbox_narrow(enum role role, const struct sandbox_keep *keep, struct why *why);
 
 /*
  * Does the filter answer the canary, getppid(2), with the errno that only it gives? 0 or -EPERM.

@@ -55,11 +55,12 @@ MUST_USE int stage_landlock(const struct role_row *row, struct why *why);
 uint32_t landlock_abi(void); /* of the kernel; 0: it has none */
 
 /*
- * landlock.c: the same for these folders only, but a socket may be connected to by its path and any
- * process of ours signalled. For sandbox_narrow().
+ * landlock.c: the same for these folders only, each with its own rights, but a socket may be connected
+ * to by its path and any process of ours signalled. For sandbox_narrow().
  */
-MUST_USE int stage_landlock_narrow(
-	const struct role_row *row, const int *folders, unsigned int n_folders, struct why *why);
+struct sandbox_folder;
+MUST_USE int stage_landlock_narrow(const struct role_row *row, const struct sandbox_folder *folders,
+	unsigned int n_folders, struct why *why);
 
 /* landlock.c: as stage_landlock(), but these files and folders may be read, some executed or written to. */
 struct stage_file {

@@ -33,13 +33,19 @@ static const char *name_of(const uint8_t digest[SHA256_BYTES])
 	return "?";
 }
 
-/* tgkill to another process than pid kills; all else is left to the next filter. */
+/*
+ * socket and tgkill to another process than pid kill; all else is left to the next filter. The guest
+ * looked at has no ports.
+ */
 static bool keeps_signals(const struct sock_filter *code, long len, pid_t pid)
 {
-	return len == 6 && code[1].code == (BPF_JMP | BPF_JEQ | BPF_K) && code[1].k == SYS_tgkill &&
-	       code[1].jf == 3 && code[3].code == code[1].code && code[3].k == (uint32_t)pid &&
-	       code[3].jt == 1 && code[4].k == SECCOMP_RET_KILL_PROCESS &&
-	       code[5].k == SECCOMP_RET_ALLOW;
+	const uint16_t is_equal = BPF_JMP | BPF_JEQ | BPF_K;
+
+	return len == 7 && code[1].code == is_equal && code[1].k == SYS_socket && code[1].jt == 3 &&
+	       code[1].jf == 0 && code[2].code == is_equal && code[2].k == SYS_tgkill &&
+	       code[2].jt == 0 && code[2].jf == 3 && code[4].code == is_equal &&
+	       code[4].k == (uint32_t)pid && code[4].jt == 1 && code[4].jf == 0 &&
+	       code[5].k == SECCOMP_RET_KILL_PROCESS && code[6].k == SECCOMP_RET_ALLOW;
 }
 
 /* All filters of one stopped thread of process pid; how many. */

@@ -23,6 +23,7 @@
 #include "sandbox/cgroup.h"
 #include "sandbox/sandbox.h"
 #include "sandbox/spawn.h"
+#include "sandbox/stage.h"
 #include "tests/unit/cm.h"
 
 #define TOP     "/sys/fs/cgroup"
@@ -442,10 +443,12 @@ static void what_a_killed_supervisor_left_is_removed_by_the_next(void **state)
 	(void)close(pipe_fds[1]);
 }
 
-/* As the supervisor does it: with few rights, behind its filter. */
-static void narrowed(void)
+/* As the supervisor does it: with few rights, behind its filter; its neighbour's folder is not its own. */
+static void narrowed(const struct cgroup *neighbour)
 {
 	struct cgroup g = CGROUP_NONE;
+	char kill_file[sizeof g.name + 16];
+	bool has_landlock = landlock_abi() > 0;
 	struct why why = { 0 };
 	char path[LIMIT_PATH_BYTES + 32];
 
@@ -455,19 +458,28 @@ static void narrowed(void)
 	(void)snprintf(path, sizeof path, TOP "%s", g.path);
 	/* the parent looks whether it is gone: this process cannot any more */
 	(void)!write(3, path, sizeof path);
-	if (sandbox_narrow(ROLE_SUPER, 0, &g.base, 1, &why) < 0)
+	const struct sandbox_folder folders[] = { { g.fd, CGROUP_MAY },
+		{ g.base, CGROUP_BASE_MAY } };
+	const struct sandbox_keep keep = { .folders = folders, .n_folders = ARRAY_LEN(folders) };
+	if (sandbox_narrow(ROLE_SUPER, &keep, &why) < 0)
 		_exit(2);
 	if (cgroup_was_oom(&g, "leaf"))
 		_exit(3);
+	(void)snprintf(kill_file, sizeof kill_file, "%s/cgroup.kill", neighbour->name);
+	if (has_landlock &&
+		(openat(g.base, kill_file, O_WRONLY | O_CLOEXEC) >= 0 || errno != EACCES))
+		_exit(5);
 	cgroup_close(&g);
 }
 
 static void the_supervisor_s_filter_lets_the_guest_s_cgroup_end(void **state)
 {
+	AUTO(cgroup) struct cgroup neighbour = CGROUP_NONE;
 	char path[LIMIT_PATH_BYTES + 32] = "";
 	int pipe_fds[2];
 
 	need_cgroups();
+	open_or_fail(&neighbour, "db");
 	assert_int_equal(pipe(pipe_fds), 0);
 	(void)fflush(stdout);
 	pid_t pid = fork();
@@ -475,7 +487,7 @@ static void the_supervisor_s_filter_lets_the_guest_s_cgroup_end(void **state)
 	if (pid == 0) {
 		if (dup2(pipe_fds[1], 3) < 0)
 			_exit(4);
-		narrowed();
+		narrowed(&neighbour);
 		_exit(0);
 	}
 	int status = wait_for(pid);

@@ -276,20 +276,16 @@ int confine_place(struct confine *c, enum role role, const char *label, struct s
 	return 0;
 }
 
-/* Labels are given back by their owner or with FOWNER; sockets of ports may be another user's. */
-static uint64_t caps_needed(const struct confine *c)
-{
-	bool has_sockets = le32_get(c->plan->n_ports) > 0 || c->plan->qgs[0] != 0;
-
-	return (c->svirt != NULL ? 1ull << CAP_FOWNER : 0) |
-	       (has_sockets ? 1ull << CAP_DAC_OVERRIDE : 0);
-}
-
 int confine_narrow(const struct confine *c, int registry, struct why *why)
 {
 	AUTO(fd) int labels = -1;
-	int folders[3];
-	unsigned int n = 0;
+	struct sandbox_folder folders[4];
+	bool has_sockets = le32_get(c->plan->n_ports) > 0 || c->plan->qgs[0] != 0;
+	/* Labels are given back by their owner or with FOWNER; a port's socket may be another user's. */
+	struct sandbox_keep keep = { .caps = (c->svirt != NULL ? 1ull << CAP_FOWNER : 0) |
+					     (has_sockets ? 1ull << CAP_DAC_OVERRIDE : 0),
+		.may_connect = has_sockets,
+		.folders = folders };
 
 	if (c->svirt != NULL) {
 		labels = open(SVIRT_FOLDER, O_PATH | O_DIRECTORY | O_CLOEXEC);
@@ -297,13 +293,16 @@ int confine_narrow(const struct confine *c, int registry, struct why *why)
 			return why_set(why, -errno, "cannot open %s: %s", SVIRT_FOLDER,
 				strerrordesc_np(errno));
 	}
-	const int wanted[] = { registry, c->cgroup.base, labels };
+	/* Only our own cgroup is written to: beside it are those of other guests. */
+	const struct sandbox_folder wanted[] = { { registry, SANDBOX_MAY_REMOVE },
+		{ c->cgroup.fd, CGROUP_MAY }, { c->cgroup.base, CGROUP_BASE_MAY },
+		{ labels, SANDBOX_MAY_READ | SANDBOX_MAY_REMOVE } };
 	for (size_t i = 0; i < ARRAY_LEN(wanted); i++)
-		if (wanted[i] >= 0)
-			folders[n++] = wanted[i];
+		if (wanted[i].fd >= 0)
+			folders[keep.n_folders++] = wanted[i];
 	/* From here on every socket is one to a guest's port; /proc, where it is said, goes. */
 	int err = svirt_sockets_begin(c->svirt, why);
-	return err < 0 ? err : sandbox_narrow(ROLE_SUPER, caps_needed(c), folders, n, why);
+	return err < 0 ? err : sandbox_narrow(ROLE_SUPER, &keep, why);
 }
 
 bool confine_was_oom(const struct confine *c, const char *label)

@@ -93,7 +93,8 @@ bool confine_was_oom(const struct confine *c, const char *label);
 
 /*
  * The guest is about to run and nothing is started any more: the supervisor gives up what it does not
- * need to watch and to clear up (sandbox_narrow()). registry: the folder of the guest's file, or -1.
+ * need to watch and to clear up (sandbox_narrow()), among it sockets, unless the plan has ports or a
+ * quoting service. registry: the folder of the guest's file, or -1.
  * Any failure is final.
  */
 MUST_USE int confine_narrow(const struct confine *c, int registry, struct why *why);

@@ -4,10 +4,9 @@
 
 __typeof__(sandbox_narrow) __real_sandbox_narrow, __wrap_sandbox_narrow;
 
-int __wrap_sandbox_narrow(enum role role, uint64_t keep_caps, const int *folders,
-	unsigned int n_folders, struct why *why)
+int __wrap_sandbox_narrow(enum role role, const struct sandbox_keep *keep, struct why *why)
 {
-	int err = __real_sandbox_narrow(role, keep_caps, folders, n_folders, why);
+	int err = __real_sandbox_narrow(role, keep, why);
 
 	if (err == 0)
 		payload_taken_over(WHEN_ENTERED);
