@@ -2,7 +2,10 @@
  * Only in builds with a sanitizer (meson, b_sanitize): what its run-time library does for itself once
  * the process is locked up. Its calls are in policy/seccomp/sanitizer.syscalls.
  */
+#include <signal.h>
 #include <stdbool.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include "sandbox/stage.h"
 
@@ -33,4 +36,16 @@ const char *__asan_default_options(void)
 int __lsan_is_turned_off(void)
 {
 	return is_locked_up;
+}
+
+/*
+ * Before a call that does not return (abort, _exit) the library asks whether there is a signal stack.
+ * The call is for no list; there is none (use_sigaltstack=0).
+ */
+int sigaltstack(const stack_t *restrict to, stack_t *restrict was)
+{
+	if (!is_locked_up || to != NULL)
+		return (int)syscall(SYS_sigaltstack, to, was);
+	*was = (stack_t){ .ss_flags = SS_DISABLE };
+	return 0;
 }

@@ -43,15 +43,14 @@ static MUST_USE int root_leave(const struct store *store, struct why *why)
 }
 
 /* In this order: what needs rights and a file system first, the sandbox last. */
-static MUST_USE int serve(
-	struct broker *b, const char *path, struct reader *reader, struct why *why)
+static MUST_USE int start(struct broker *b, const char *path, struct reader *reader,
+	struct server **ret, struct why *why)
 {
 	const struct broker_config *c = &b->config;
 	const struct kek kek = broker_config_kek(c);
 	const struct server_config net = { c->listen, c->listen_tcp, c->certificate, c->key,
 		c->admin_listen, c->admin_listen_tcp, c->admin_ca,
 		notify_open(getenv("NOTIFY_SOCKET")), reader, path };
-	struct server *server = NULL;
 
 	int err = broker_ledger_start(
 		&b->ledger, c->ledger_folder, c->ledger_key, c->ledger_origin, why);
@@ -62,24 +61,34 @@ static MUST_USE int serve(
 	if (err == 0)
 		err = tokens_open(&b->tokens, c->token_key, c->token_issuer, c->token_s, why);
 	if (err == 0)
-		err = server_open(&net, b, &server, why);
+		err = server_open(&net, b, ret, why);
 	if (err == 0)
 		err = root_leave(&b->store, why);
-	if (err == 0)
-		err = sandbox_enter(ROLE_BROKER, why);
-	if (err < 0) {
-		reader_stop(reader);
-		return err;
-	}
+	return err == 0 ? sandbox_enter(ROLE_BROKER, why) : err;
+}
+
+/* Behind the filter: nothing is released at the end, the process is over. */
+static MUST_USE int serve(struct broker *b, struct server *server)
+{
+	const struct broker_config *c = &b->config;
+
 	rate_init(&b->rate, c->rate_peer, c->rate_all);
 	log_info("serving on %s%s%s", c->listen != NULL ? c->listen : "",
 		c->listen != NULL && c->listen_tcp != NULL ? " and " : "",
 		c->listen_tcp != NULL ? c->listen_tcp : "");
-	notify_send(net.notify_fd, "READY=1");
-	err = server_run(server);
-	notify_send(net.notify_fd, "STOPPING=1");
+	int err = server_run(server);
 	broker_ledger_flush(&b->ledger);
 	return err;
+}
+
+/* All of a broker that did not get to serve. */
+static void broker_done(struct broker *b)
+{
+	broker_ledger_stop(&b->ledger);
+	tokens_close(&b->tokens);
+	store_close(&b->store);
+	files_done(b);
+	free(b);
 }
 
 int broker_cmd_serve(int argc, char **argv)
@@ -92,6 +101,7 @@ int broker_cmd_serve(int argc, char **argv)
 	const struct opt_spec spec = { "casemate-broker serve --config FILE",
 		"Release secrets to guests that prove what they are.", options, 0, 0 };
 	struct reader reader = READER_NONE;
+	struct server *server = NULL;
 	struct broker *b = NULL;
 	struct why why = { 0 };
 	char **args;
@@ -114,10 +124,15 @@ int broker_cmd_serve(int argc, char **argv)
 		err = files_load(b, path, &why);
 	}
 	if (err == 0)
-		err = serve(b, path, &reader, &why);
+		err = start(b, path, &reader, &server, &why);
+	if (err == 0) {
+		err = serve(b, server);
+	} else if (b != NULL) {
+		server_close(server);
+		reader_stop(&reader);
+		broker_done(b);
+	}
 	if (err < 0)
 		log_err("%s", why_text(&why, err));
-	if (err < 0 && b != NULL)
-		broker_ledger_stop(&b->ledger);
 	return err < 0 ? opts_exit_status(err) : EXIT_YES;
 }

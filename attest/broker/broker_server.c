@@ -32,6 +32,7 @@
 #include "base/log.h"
 
 #define LISTENERS_MAX 2u
+#define EVENTS_MAX    4u /* three signals, the ledger writer's log */
 #define BACKLOG       64
 #define LOG_CHUNK     512
 
@@ -51,6 +52,8 @@ struct server {
 	struct server_config config;
 	struct event_base *base;
 	struct front guests, admins;
+	struct event *events[EVENTS_MAX];
+	size_t n_events;
 };
 
 /* One connection; lives as long as its SSL object, whose ex_data it is. */
@@ -126,8 +129,11 @@ static MUST_USE int listener_add(struct front *f, int fd)
 	struct evconnlistener *l = evconnlistener_new(
 		f->server->base, NULL, NULL, LEV_OPT_CLOSE_ON_FREE | LEV_OPT_CLOSE_ON_EXEC, 0, fd);
 
-	if (l == NULL || evhttp_bind_listener(f->http, l) == NULL)
+	if (l == NULL || evhttp_bind_listener(f->http, l) == NULL) {
+		if (l != NULL)
+			evconnlistener_free(l);
 		return -ENOMEM;
+	}
 	f->listeners[f->n_listeners++] = l;
 	return 0;
 }
@@ -376,7 +382,10 @@ static MUST_USE int event_watch(
 	struct event *e = event_new(s->base, fd, (short)(what | EV_PERSIST), fire,
 		arg != NULL ? arg : event_self_cbarg());
 
-	return e == NULL || event_add(e, NULL) < 0 ? -ENOMEM : 0;
+	if (e == NULL)
+		return -ENOMEM;
+	s->events[s->n_events++] = e;
+	return event_add(e, NULL) < 0 ? -ENOMEM : 0;
 }
 
 /* The operator's files have changed; what does not work leaves everything as it is. */
@@ -492,14 +501,38 @@ int server_open(const struct server_config *config, struct broker *broker, struc
 	if (err == 0)
 		err = fronts_open(s, why);
 	ERR_clear_error();
-	if (err < 0)
-		return err; /* the process ends with it */
-
+	if (err < 0) {
+		server_close(s);
+		return err;
+	}
 	*ret = s;
 	return 0;
 }
 
+static void front_close(struct front *f)
+{
+	if (f->http != NULL)
+		evhttp_free(f->http); /* its listeners, too */
+	SSL_CTX_free(f->tls);
+}
+
+void server_close(struct server *s)
+{
+	if (s == NULL)
+		return;
+	front_close(&s->guests);
+	front_close(&s->admins);
+	for (size_t i = 0; i < s->n_events; i++)
+		event_free(s->events[i]);
+	if (s->base != NULL)
+		event_base_free(s->base);
+	free(s);
+}
+
 int server_run(struct server *s)
 {
-	return event_base_dispatch(s->base) < 0 ? -EIO : 0;
+	notify_send(s->config.notify_fd, "READY=1");
+	int err = event_base_dispatch(s->base) < 0 ? -EIO : 0;
+	notify_send(s->config.notify_fd, "STOPPING=1");
+	return err;
 }

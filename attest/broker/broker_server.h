@@ -35,5 +35,8 @@ struct server_config {
 MUST_USE int server_open(const struct server_config *config, struct broker *broker,
 	struct server **ret, struct why *why);
 
+/* Release a server that has not run; NULL is fine. */
+void server_close(struct server *s);
+
 /* Serve until SIGTERM or SIGINT; SIGHUP: take over changed files. */
 MUST_USE int server_run(struct server *s);

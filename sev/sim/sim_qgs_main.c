@@ -9,6 +9,7 @@
 #include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -131,9 +132,14 @@ static MUST_USE int faults_parse(
 	return 0;
 }
 
+static void bytes_auto(uint8_t **bytes)
+{
+	free(*bytes);
+}
+
 static MUST_USE int serve(const char *path, const struct args *args, struct why *why)
 {
-	uint8_t *file = NULL; /* ours until the process ends */
+	AUTO(bytes) uint8_t *file = NULL; /* the platform's fields point into it */
 	size_t len = 0;
 	struct sim_platform p;
 	struct sim_tdx_crypto crypto;
