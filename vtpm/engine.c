@@ -5,7 +5,6 @@
 #include <libtpms/tpm_library.h>
 #include <libtpms/tpm_memory.h>
 #include <libtpms/tpm_nvfilename.h>
-#include <libtpms/tpm_tis.h>
 #include <limits.h>
 #include <string.h>
 
@@ -15,8 +14,7 @@
 static struct {
 	struct nvstore *store;
 	bool is_on;
-	bool is_made; /* it asked for a state, and there was none */
-	bool has_run; /* something was stored in this run */
+	bool is_counted; /* this run is in what was stored */
 	bool has_failed;
 	uint8_t locality;
 	unsigned char *response;
@@ -40,9 +38,8 @@ static TPM_RESULT data_load(
 
 	if (!is_permanent(name))
 		return TPM_RETRY;
-	engine.is_made = s->len == 0;
-	if (engine.is_made)
-		return TPM_RETRY;
+	if (s->len == 0)
+		return TPM_RETRY; /* libtpms makes a new one */
 	TPM_RESULT rc = TPM_Malloc(ret, (uint32_t)s->len);
 	if (rc != TPM_SUCCESS)
 		return rc;
@@ -57,8 +54,8 @@ static TPM_RESULT data_store(
 {
 	if (!is_permanent(name))
 		return TPM_FAIL;
-	int err = nvstore_save(engine.store, data, len, !engine.has_run);
-	engine.has_run |= err == 0;
+	int err = nvstore_save(engine.store, data, len, !engine.is_counted);
+	engine.is_counted |= err == 0;
 	engine.has_failed |= err < 0;
 	return err < 0 ? TPM_FAIL : TPM_SUCCESS;
 }
@@ -92,14 +89,14 @@ static struct libtpms_callbacks callbacks = {
 	.tpm_io_getphysicalpresence = presence_get,
 };
 
-int engine_start(struct nvstore *store, bool may_make, struct why *why)
+int engine_start(struct nvstore *store, enum engine_start how, struct why *why)
 {
 	uint32_t least, most;
 
-	if (store->len == 0 && !may_make)
+	if (store->len == 0 && how != ENGINE_MAKE)
 		return why_set(why, -ENODATA, "the TPM has no state yet");
 	engine.store = store;
-	engine.has_run = false;
+	engine.is_counted = how == ENGINE_RESET;
 	engine.has_failed = false;
 	engine.locality = 0;
 	/* It prints the command that made it fail, secrets and all: to nowhere. */
@@ -115,8 +112,8 @@ int engine_start(struct nvstore *store, bool may_make, struct why *why)
 	if (rc != TPM_SUCCESS)
 		return why_set(why, -EBADMSG, "libtpms does not take the TPM's state (0x%x)", rc);
 	/* A run is counted from its start, not from the first command that happens to store. */
-	if (!engine.has_run && data_store(store->state, (uint32_t)store->len, 0,
-				       TPM_PERMANENT_ALL_NAME) != TPM_SUCCESS)
+	if (!engine.is_counted && data_store(store->state, (uint32_t)store->len, 0,
+					  TPM_PERMANENT_ALL_NAME) != TPM_SUCCESS)
 		return why_set(why, -EIO, "the TPM's state cannot be written");
 	return 0;
 }
@@ -144,20 +141,6 @@ int engine_run(
 	*ret = engine.response;
 	*ret_len = engine.response_len;
 	return 0;
-}
-
-bool engine_is_established(void)
-{
-	TPM_BOOL is_set = FALSE;
-
-	return engine.is_on && TPM_IO_TpmEstablished_Get(&is_set) == TPM_SUCCESS && is_set;
-}
-
-void engine_reset_established(void)
-{
-	engine.locality = 4;
-	if (engine.is_on)
-		(void)TPM_IO_TpmEstablished_Reset();
 }
 
 void engine_cancel(void)

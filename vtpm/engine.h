@@ -20,12 +20,18 @@
 #include "base/why.h"
 #include "vtpm/nvstore.h"
 
+enum engine_start {
+	ENGINE_RESET,   /* the guest was reset: the run goes on */
+	ENGINE_NEW_RUN, /* the guest is started; that is stored at once */
+	ENGINE_MAKE,    /* as NEW_RUN, and a store without a state gets a new TPM */
+};
+
 /*
- * Power on. may_make: an nvstore without a state gets a new TPM (seeds of libcrypto's generator);
- * otherwise that is -ENODATA: a guest's identity is never replaced silently. The store must outlive
- * the engine. -EBADMSG: the engine does not take this state; -EIO: it could not be stored.
+ * Power on. Without ENGINE_MAKE a store without a state is -ENODATA: a guest's identity is never
+ * replaced silently. The store must outlive the engine. -EBADMSG: the engine does not take this state;
+ * -EIO: it could not be stored.
  */
-MUST_USE int engine_start(struct nvstore *store, bool may_make, struct why *why);
+MUST_USE int engine_start(struct nvstore *store, enum engine_start how, struct why *why);
 
 /*
  * Execute a command of len bytes at a locality (0 to 4). *ret is the response, *ret_len bytes
@@ -34,10 +40,6 @@ MUST_USE int engine_start(struct nvstore *store, bool may_make, struct why *why)
  */
 MUST_USE int engine_run(
 	uint8_t locality, const uint8_t *cmd, size_t len, const uint8_t **ret, size_t *ret_len);
-
-/* Has a hash sequence of locality 4 been run since the last reset? Clear that. TIS and CRB: bit 0. */
-bool engine_is_established(void);
-void engine_reset_established(void);
 
 /* The command that runs now is to end early, with TPM_RC_CANCELED where the engine can. */
 void engine_cancel(void);
