@@ -174,9 +174,9 @@ static NORETURN void child_main(struct order *o)
 	if (err == 0)
 		err = child_signals();
 	if (err == 0)
-		err = child_label(o);
-	if (err == 0)
 		err = child_place_fds(o, &chan.fd);
+	if (err == 0)
+		err = child_label(o); /* last: what is said of a failed exec names it */
 	if (err == 0) {
 		const char *argv[] = { o->row->binary, NULL };
 		const char *envp[] = { NULL };
