@@ -279,10 +279,12 @@ static void devices_print(const struct policy *p, struct wr *w)
 	wr_str(w, "The guest gets:\n");
 	for (uint64_t i = 0; i < p->devices.n_disks; i++) {
 		const struct policy_disk *d = &p->devices.disks[i];
-		wr_printf(w, "  disk %s: %s, %s, integrity %s%s%s\n", d->id, d->file,
+		bool is_foreign = d->backend != POLICY_BACKEND_CASEMATE;
+		wr_printf(w, "  disk %s: %s, %s, integrity %s%s%s%s%s\n", d->id, d->file,
 			d->mode == POLICY_RO ? "read only" : "writable",
 			policy_integrity_names[d->integrity], d->key[0] != 0 ? ", key " : "",
-			d->key);
+			d->key, is_foreign ? ", served by " : "",
+			is_foreign ? policy_backend_names[d->backend] : "");
 	}
 	wr_printf(w, "  console: %s%s\n", consoles[p->devices.console],
 		p->devices.console != POLICY_CONSOLE_NONE ? ", which the host reads" : "");
@@ -387,11 +389,12 @@ static json_t *disks_json(const struct policy *p)
 	json_t *list = json_array();
 
 	for (uint64_t i = 0; i < p->devices.n_disks; i++)
-		(void)json_array_append_new(
-			list, json_pack("{s:s, s:s, s:b, s:s}", "id", p->devices.disks[i].id,
-				      "file", p->devices.disks[i].file, "read_only",
-				      p->devices.disks[i].mode == POLICY_RO, "integrity",
-				      policy_integrity_names[p->devices.disks[i].integrity]));
+		(void)json_array_append_new(list,
+			json_pack("{s:s, s:s, s:b, s:s, s:s}", "id", p->devices.disks[i].id, "file",
+				p->devices.disks[i].file, "read_only",
+				p->devices.disks[i].mode == POLICY_RO, "integrity",
+				policy_integrity_names[p->devices.disks[i].integrity], "backend",
+				policy_backend_names[p->devices.disks[i].backend]));
 	return list;
 }
 

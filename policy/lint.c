@@ -369,6 +369,20 @@ static void dev_002(struct lint *l)
 		found(l, "devices.console", "whatever the guest prints, the host reads");
 }
 
+static void dev_003(struct lint *l)
+{
+	char path[64];
+
+	for (uint64_t i = 0; i < l->p->devices.n_disks; i++) {
+		const struct policy_disk *d = &l->p->devices.disks[i];
+		if (d->backend == POLICY_BACKEND_CASEMATE)
+			continue;
+		ROW_PATH(path, "devices.disk", i, ".backend");
+		found(l, path, "disk %s is served by %s, a program of another make", d->id,
+			policy_backend_names[d->backend]);
+	}
+}
+
 static void key_001(struct lint *l)
 {
 	const uint64_t need = POLICY_RELEASE_AFFIRMING | POLICY_RELEASE_POLICY;
@@ -556,6 +570,8 @@ static const struct lint_rule rules[] = {
 	  "Storage that the host supplies is hostile.", "Use luks2-aead, or at least luks2, with a key." },
 	{ "DEV-002", LINT_WARNING, true, "Production guests have no console",
 	  "Logs hold personal data more often than anybody plans.", "Set devices.console to none." },
+	{ "DEV-003", LINT_WARNING, true, "Disks are served by casemate's own process",
+	  "A program of another make has a wider list of system calls, and bugs of its own.", "Leave devices.disk[].backend out, or waive with the reason." },
 	{ "HOST-001", LINT_ERROR, true, "The confinement of the guest's processes is written down, and whole",
 	  "A reviewer must see it without knowing the defaults, and no wall is given up.", "Write host.seccomp strict and host.core_dump forbid; leave host.landlock and host.mac_label on." },
 	{ "KEY-001", LINT_ERROR, true, "Keys go only to an affirmed guest of this policy",
@@ -612,7 +628,7 @@ static const struct {
 	{ "TEE-007", tee_007 }, { "TEE-008", tee_008 }, { "TEE-010", tee_010 }, { "TEE-011", tee_011 },
 	{ "TEE-012", tee_012 }, { "TEE-013", tee_013 }, { "TEE-014", tee_014 },
 	{ "BOOT-001", boot_001 }, { "BOOT-003", boot_003 }, { "BOOT-004", boot_004 }, { "BOOT-005", boot_005 },
-	{ "DEV-001", dev_001 }, { "DEV-002", dev_002 },
+	{ "DEV-001", dev_001 }, { "DEV-002", dev_002 }, { "DEV-003", dev_003 },
 	{ "KEY-001", key_001 }, { "KEY-002", key_002 }, { "KEY-003", key_003 },
 	{ "HOST-001", host_001 }, { "AUD-001", aud_001 }, { "AUD-002", aud_002 },
 	{ "WVR-001", wvr_001 },

@@ -118,8 +118,8 @@ static MUST_USE int disks_check(const struct wire_plan *plan, struct why *why)
 		if (err == 0 && flags == (PLAN_DISK_READ_ONLY | PLAN_DISK_DISCARD))
 			err = why_set(
 				why, -EBADMSG, "plan: disk %s: discard, but read only", d->id);
-		if (err == 0 && le32_get(d->zero) != 0)
-			err = why_set(why, -EBADMSG, "plan: disk %s: padding is not zero", d->id);
+		if (err == 0 && le32_get(d->backend) >= PLAN_BACKEND_COUNT)
+			err = why_set(why, -EBADMSG, "plan: disk %s: unknown back end", d->id);
 		for (uint32_t j = 0; err == 0 && j < i; j++)
 			if (strcmp(plan->disks[j].id, d->id) == 0)
 				err = why_set(why, -EBADMSG, "plan: two disks named %s", d->id);
@@ -277,7 +277,7 @@ static MUST_USE int tee_check(const struct wire_plan *plan, struct why *why)
 			(unsigned long long)bits, plan_tee_title(tee));
 	err = plan_check_bits(plan, why);
 	if (err < 0)
-		return err;
+		return why_prefix(why, err, "plan");
 	if (plan->qgs[0] != 0 && plan_parse_quoting(plan->qgs, &to) < 0)
 		return why_set(why, -EBADMSG,
 			"plan: the quoting service is no path and no "

@@ -56,6 +56,13 @@ enum plan_tee {
 #define PLAN_DISK_DISCARD   0x2u
 #define PLAN_DISK_FLAGS_ALL 0x3u
 
+/* Which program serves a disk: ours, or one of another make, by a path that the supervisor knows. */
+enum plan_backend {
+	PLAN_BACKEND_CASEMATE = 0,
+	PLAN_BACKEND_QEMU_STORAGE_DAEMON = 1,
+	PLAN_BACKEND_COUNT
+};
+
 /* The most of a CPU limit: one for each vCPU and each device process. */
 #define PLAN_CPU_PERCENT_MAX (100u * (LIMIT_VCPUS + LIMIT_DEVICES))
 /* What the guest's processes may use together beside its memory: they need 8 MiB of their own; the rest
@@ -67,7 +74,7 @@ struct wire_plan_disk {
 	char id[LIMIT_ID_BYTES];     /* zero-terminated; also the virtio serial */
 	char path[LIMIT_PATH_BYTES]; /* relative to the policy's folder, or absolute */
 	le32 flags;
-	le32 zero;
+	le32 backend; /* enum plan_backend */
 };
 WIRE_SIZE(struct wire_plan_disk, 552);
 

@@ -493,6 +493,7 @@ static void plan_devices(const struct policy *p, struct wire_plan *plan)
 		memcpy(w->path, d->file, sizeof w->path);
 		w->flags = le32_of((d->mode == POLICY_RO ? PLAN_DISK_READ_ONLY : 0) |
 				   (d->discard ? PLAN_DISK_DISCARD : 0));
+		w->backend = le32_of((uint32_t)d->backend);
 	}
 	plan->n_ports = le32_of((uint32_t)p->devices.vsock.n_ports);
 	plan->vsock_cid = le64_of(p->devices.vsock.cid);

@@ -57,6 +57,13 @@ enum policy_demand {
 enum policy_hugepages { POLICY_HUGE_NO, POLICY_HUGE_2M, POLICY_HUGE_1G, POLICY_HUGE_COUNT };
 enum policy_mode { POLICY_RO, POLICY_RW, POLICY_MODE_COUNT };
 
+/* Who serves a disk; the numbers of enum plan_backend. */
+enum policy_backend {
+	POLICY_BACKEND_CASEMATE,
+	POLICY_BACKEND_QEMU_STORAGE_DAEMON,
+	POLICY_BACKEND_COUNT
+};
+
 enum policy_integrity {
 	POLICY_INTEGRITY_NONE,
 	POLICY_INTEGRITY_LUKS2,
@@ -341,6 +348,7 @@ struct policy_disk {
 		uint8_t verity_root[32];
 	} verity;
 	char key[LIMIT_ID_BYTES]; /* id of a row of keys[]; empty: none */
+	enum policy_backend backend;
 };
 
 struct policy_port {
@@ -536,3 +544,4 @@ extern const char *const policy_tdx_status_names[POLICY_TDX_STATUS_COUNT + 1];
 extern const char *const policy_product_names[POLICY_PRODUCT_COUNT + 1];
 extern const char *const policy_tcb_field_names[POLICY_TCB_COUNT + 1];
 extern const char *const policy_integrity_names[POLICY_INTEGRITY_COUNT + 1];
+extern const char *const policy_backend_names[POLICY_BACKEND_COUNT + 1];

@@ -18,6 +18,7 @@
 const char *const policy_product_names[] = { "Milan", "Genoa", "Turin", NULL };
 const char *const policy_tcb_field_names[] = { "committed", "launch", "current", "reported", NULL };
 const char *const policy_integrity_names[] = { "none", "luks2", "luks2-aead", "verity", NULL };
+const char *const policy_backend_names[] = { "casemate", "qemu-storage-daemon", NULL };
 
 const char *const policy_tee_names[] = { "none", "snp", "tdx", "sev", "sev-es", "sw", NULL };
 /* Intel's names; in the order of enum policy_tdx_status. */
@@ -53,6 +54,7 @@ _Static_assert(ARRAY_LEN(policy_tee_names) == POLICY_TEE_COUNT + 1, "tee");
 _Static_assert(ARRAY_LEN(words_demand) == POLICY_DEMAND_COUNT + 1, "demand");
 _Static_assert(ARRAY_LEN(words_huge) == POLICY_HUGE_COUNT + 1, "hugepages");
 _Static_assert(ARRAY_LEN(words_mode) == POLICY_MODE_COUNT + 1, "mode");
+_Static_assert(ARRAY_LEN(policy_backend_names) == POLICY_BACKEND_COUNT + 1, "backend");
 _Static_assert(ARRAY_LEN(words_integrity) == POLICY_INTEGRITY_VERITY + 1, "integrity");
 _Static_assert(ARRAY_LEN(words_confinement) == POLICY_CONFINEMENT_COUNT + 1, "confinement");
 _Static_assert(ARRAY_LEN(words_console) == POLICY_CONSOLE_COUNT + 1, "console");
@@ -486,6 +488,8 @@ static const struct field fields_disk[] = {
 	  .doc = "How the guest protects the disk from the host: a dm-verity root, LUKS2 with or without authentication, or not at all." },
 	{ "key", FIELD_TEXT, FORM_ID, .at = IN_OF(policy_disk, key), .min = 1, .max = TEXT_MAX(policy_disk, key),
 	  .doc = "Which of keys[] opens it; with luks2 and luks2-aead." },
+	{ "backend", FIELD_CHOICE, .at = IN_OF(policy_disk, backend), .words = policy_backend_names,
+	  .doc = "Which program serves it. One of another make is confined from outside, serves image files only, and gives the disk no serial number of its own. Without this key: casemate." },
 };
 static const struct schema schema_disk = SCHEMA(fields_disk);
 static const struct field element_disk = { "", FIELD_OBJECT, .child = &schema_disk, .doc = "A disk." };

@@ -88,8 +88,8 @@ void svirt_sockets_end(struct svirt *s);
 MUST_USE int svirt_label_pipe(struct svirt *s, int fd, struct why *why);
 
 /*
- * Label what is behind fd. path is for the journal and for messages: at restoration it must still
- * lead to the same device and inode. Objects on file systems without labels are left alone, with a
+ * Label what is behind fd. path is for the journal and for messages, made whole by what the kernel says
+ * of fd where it is none: at restoration it must still lead to the same device and inode. Objects on file systems without labels are left alone, with a
  * log line. SVIRT_CONTENT that others use too is restored when its last user has gone. -EBUSY: an
  * image that another running guest has labelled. fd is kept open (duplicated) until the end.
  */

@@ -153,6 +153,28 @@ static MUST_USE int ledger_check(
 	return 0;
 }
 
+/* A path from the policy's folder becomes a whole one: what the kernel says the descriptor is. */
+static MUST_USE int path_complete(int fd, const struct stat *st, char path[LIMIT_PATH_BYTES])
+{
+	char link[64];
+	char whole[LIMIT_PATH_BYTES];
+	struct stat found;
+
+	if (path[0] == '/')
+		return 0;
+	(void)snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
+	ssize_t n = readlink(link, whole, sizeof whole);
+	if (n < 0)
+		return -errno;
+	if ((size_t)n == sizeof whole)
+		return -ENAMETOOLONG;
+	whole[n] = 0;
+	if (lstat(whole, &found) < 0 || found.st_dev != st->st_dev || found.st_ino != st->st_ino)
+		return -ENOENT; /* a memfd, a file that has lost its name */
+	memcpy(path, whole, (size_t)n + 1);
+	return 0;
+}
+
 int svirt_relabel(
 	struct svirt *s, int fd, const char *path, enum svirt_object object, struct why *why)
 {
@@ -179,8 +201,10 @@ int svirt_relabel(
 		return ledger_check(s, path, now, why);
 	if (!row->is_remembered)
 		return write_judge(s, &o, s->os->write_label(fd, o.new_label), why);
-	if (path[0] != '/')
-		return why_set(why, -EINVAL, "%s: a label is restored by an absolute path", path);
+	err = path_complete(fd, &st, o.path);
+	if (err < 0)
+		return why_set(why, err, "%s: a label is restored by a path, and it has none: %s",
+			path, strerrordesc_np(-err));
 	err = journals_lock(s->folder, why);
 	if (err < 0)
 		return err;

@@ -25,6 +25,14 @@ static void fds_make_block(const struct vu_msg *m)
 			_exit(2);
 }
 
+static uint64_t features_of(const struct vu_msg *m)
+{
+	struct vu_u64 v;
+
+	memcpy(&v, m->buf, sizeof v);
+	return le64_get(v.v);
+}
+
 /* A device process that says yes to everything; it ends when the socket does. */
 static void back_main(int sock, uint64_t features)
 {
@@ -39,6 +47,8 @@ static void back_main(int sock, uint64_t features)
 		bool has_reply = true;
 		const void *reply = &v;
 		size_t len = sizeof v;
+		if (m.request == VU_SET_FEATURES && (features_of(&m) & ~features) != 0)
+			_exit(1); /* it is told what it never offered */
 		if (m.request == VU_GET_FEATURES) {
 			v.v = le64_of(features);
 		} else if (m.request == VU_GET_PROTOCOL_FEATURES) {
@@ -121,16 +131,21 @@ static int rig_open(void **state)
 	return 0;
 }
 
-static int rig_close(void **state)
+static void rig_done(struct rig *g)
 {
-	struct rig *g = *state;
-
 	mon_virtio_pci_done(&g->v, &g->loop);
 	if (g->back > 0)
 		(void)waitpid(g->back, NULL, 0);
 	mon_memory_close(&g->memory);
 	loop_close(&g->loop);
 	free(g->kvm.routes);
+}
+
+static int rig_close(void **state)
+{
+	struct rig *g = *state;
+
+	rig_done(g);
 	free(g);
 	return 0;
 }
@@ -172,6 +187,33 @@ static void driver_that_keeps_the_order_gets_its_device(void **state)
 	assert_int_equal(reg_get(g, 0x14, 1), 0);
 	assert_int_equal(reg_get(g, 0x1c, 2), 0);
 	assert_int_equal(g->deaths, 0);
+}
+
+/* A program of another make: without ACCESS_PLATFORM, and with bits that are no affair of the guest's. */
+static void features_of_other_makes_are_sorted(void **state)
+{
+	struct rig *g = *state;
+	struct rig other = { 0 };
+
+	assert_int_equal(
+		rig_open_with(&other, 1ull << 32 | 1ull << 30 | 1ull << 26 | 1ull << 34 | 1, NULL),
+		0);
+	assert_int_equal(g->deaths, 0);
+	config_put(&other, 4, 2);
+	reg_put(&other, 0, 4, 0);
+	assert_int_equal(reg_get(&other, 4, 4), 1);
+	reg_put(&other, 0, 4, 1);
+	assert_int_equal(reg_get(&other, 4, 4), 3);
+	features_give(&other, 3ull << 32 | 1ull << 26);
+	assert_int_equal(reg_get(&other, 0x14, 1), 3);
+	reg_put(&other, 0x14, 1, 0);
+	features_give(&other, 3ull << 32);
+	queue_give(&other, 0x1000);
+	reg_put(&other, 0x14, 1, 15);
+	reg_put(&other, 0x14, 1, 0); /* waits for its answer: it lives */
+	assert_int_equal(reg_get(&other, 0x14, 1), 0);
+	assert_int_equal(other.deaths, 0);
+	rig_done(&other);
 }
 
 static void features_without_version_1_or_beyond_the_offer_are_refused(void **state)
@@ -293,14 +335,14 @@ static void dead_device_process_is_noticed(void **state)
 	assert_int_equal(g->deaths, 1);
 }
 
-static void device_without_access_platform_is_refused(void **state)
+static void device_without_version_1_is_refused(void **state)
 {
 	struct rig *g = calloc(1, sizeof *g);
 	struct why why = { 0 };
 	void *held = g;
 
 	assert_non_null(g);
-	assert_int_equal(rig_open_with(g, 1ull << 32 | 1ull << 30, &why), -EPROTO);
+	assert_int_equal(rig_open_with(g, 1ull << 33 | 1ull << 30, &why), -EPROTO);
 	assert_non_null(strstr(why.text, "mandatory"));
 	(void)rig_close(&held);
 }
@@ -310,6 +352,7 @@ int main(void)
 #define WITH_RIG(f) cmocka_unit_test_setup_teardown(f, rig_open, rig_close)
 	const struct CMUnitTest tests[] = {
 		WITH_RIG(driver_that_keeps_the_order_gets_its_device),
+		WITH_RIG(features_of_other_makes_are_sorted),
 		WITH_RIG(features_without_version_1_or_beyond_the_offer_are_refused),
 		WITH_RIG(queue_outside_memory_needs_a_reset),
 		WITH_RIG(ring_broken_before_a_reset_is_forgotten),
@@ -318,7 +361,7 @@ int main(void)
 		WITH_RIG(interrupt_table_keeps_its_entries_and_bounds),
 		WITH_RIG(registers_move_with_the_bar),
 		WITH_RIG(dead_device_process_is_noticed),
-		cmocka_unit_test(device_without_access_platform_is_refused),
+		cmocka_unit_test(device_without_version_1_is_refused),
 	};
 
 	return cmocka_run_group_tests_name("mon_virtio_pci", tests, NULL, NULL);

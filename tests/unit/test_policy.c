@@ -577,6 +577,8 @@ static void reader_refuses_wrong_types_and_ranges_at_their_place(void **state)
 			"f:1:35: ", "unknown key \"root\"" },
 		{ "{\"devices\":{\"disk\":[{\"integrity\":\"crc\"}]}}", -EBADMSG,
 			"f:1:34: devices.disk[0].integrity: ", "\"luks2-aead\"" },
+		{ "{\"devices\":{\"disk\":[{\"backend\":\"/bin/sh\"}]}}", -EBADMSG,
+			"f:1:32: devices.disk[0].backend: ", "\"qemu-storage-daemon\"" },
 		{ "{\"devices\":{\"vsock\":{\"cid\":2}}}", -ERANGE, "f:1:28: ", "outside 3" },
 		{ "{\"devices\":{\"vsock\":{\"ports\":[7001]}}}", -EBADMSG,
 			"f:1:31: devices.vsock.ports[0]: ", "want an object" },
@@ -1117,7 +1119,7 @@ static void plan_check_refuses_every_field_out_of_range(void **state)
 	BREAKS(bad.n_disks = le32_of(3)); /* an empty row that counts */
 	BREAKS(bad.disks[0].flags = le32_of(4));
 	BREAKS(bad.disks[0].flags = le32_of(PLAN_DISK_READ_ONLY | PLAN_DISK_DISCARD));
-	BREAKS(bad.disks[0].zero = le32_of(1));
+	BREAKS(bad.disks[0].backend = le32_of(PLAN_BACKEND_COUNT));
 	BREAKS(memcpy(bad.disks[0].id, bad.disks[1].id, sizeof bad.disks[0].id));
 	BREAKS(bad.n_ports = le32_of(LIMIT_VSOCK_PORTS + 1));
 	BREAKS(bad.n_ports = le32_of(0));
@@ -1451,6 +1453,8 @@ static void lint_finds_each_rule_at_its_key(void **state)
 			"\"integrity\": \"none\"", "DEV-001", "devices.disk[1].integrity",
 			LINT_ERROR },
 		{ "luks2-aead", "luks2", "DEV-001", "devices.disk[1].integrity", LINT_WARNING },
+		{ "\"mode\": \"rw\",", "\"mode\": \"rw\", \"backend\": \"qemu-storage-daemon\",",
+			"DEV-003", "devices.disk[1].backend", LINT_WARNING },
 		{ "\"attestation:affirming\",", "", "KEY-001", "keys[0].release.require",
 			LINT_ERROR },
 		{ "\"policy:this\",", "", "KEY-001", "keys[0].release.require", LINT_ERROR },
@@ -1694,9 +1698,11 @@ static void explain_says_what_is_not_protected(void **state)
 	assert_non_null(strstr(out, "whatever is at development/vmlinuz"));
 	w = wr_of(out, sizeof out);
 	assert_int_equal(policy_read(PAYMENTS, &policy, &why), 0);
+	policy.devices.disks[1].backend = POLICY_BACKEND_QEMU_STORAGE_DAEMON;
 	explain_print(&policy, &w);
 	assert_int_equal(wr_end_str(&w), 0);
 	assert_non_null(strstr(out, "SIMULATED evidence is accepted"));
+	assert_non_null(strstr(out, ", key transactions-kek, served by qemu-storage-daemon\n"));
 	assert_non_null(strstr(out, "Key transactions-kek (disk) is released after an affirming"));
 	w = wr_of(out, sizeof out);
 	assert_int_equal(policy_read(IMAGING, &policy, &why), 0);

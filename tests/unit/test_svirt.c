@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/mman.h>
 #include <sys/ptrace.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -555,6 +556,25 @@ static void labels_come_back(void **state)
 	assert_label("disk", DEFAULT);
 	assert_label("kernel", DEFAULT);
 	assert_label("tpm", DEFAULT);
+	assert_int_equal(count_journals(), 0);
+}
+
+/* As a policy names it, from its folder: the journal has the whole path. */
+static void a_label_comes_back_by_the_path_that_the_descriptor_has(void **state)
+{
+	struct svirt *s = open_as("g", "");
+	char path[LIMIT_PATH_BYTES];
+	AUTO(fd) int fd = file_open("disk", path);
+	AUTO(fd) int nameless = memfd_create("nameless", MFD_CLOEXEC);
+	struct why why = { 0 };
+
+	assert_int_equal(svirt_relabel(s, fd, "disk", SVIRT_IMAGE, NULL), 0);
+	assert_pair_label("disk", "casemate_image_t", s);
+	assert_true(nameless >= 0);
+	if (svirt_relabel(s, nameless, "nameless", SVIRT_IMAGE, &why) == 0)
+		fail_msg("a label that nothing finds again was set");
+	svirt_close(s);
+	assert_label("disk", DEFAULT);
 	assert_int_equal(count_journals(), 0);
 }
 
@@ -1221,6 +1241,7 @@ int main(void)
 		T(a_missing_type_or_transition_is_said_before_the_fork),
 		T(a_folder_that_others_can_write_is_refused),
 		T(labels_come_back),
+		T(a_label_comes_back_by_the_path_that_the_descriptor_has),
 		T(an_image_of_a_running_guest_is_busy),
 		T(one_guest_may_name_a_file_twice_for_one_use),
 		T(shared_content_is_restored_by_its_last_user),

@@ -13,19 +13,27 @@
 #define F_VERSION_1       (1ull << 32)
 #define F_ACCESS_PLATFORM (1ull << 33)
 #define F_MANDATORY       (F_VERSION_1 | F_ACCESS_PLATFORM)
+/* virtio 1.2, chapter 6: of the transport's bits (24 to 40) those that a back end may offer. */
+#define F_INDIRECT  (1ull << 28)
+#define F_EVENT_IDX (1ull << 29)
+#define F_TRANSPORT 0x1ffff000000ull
+/* What we have no message for (configuration that the guest writes), or one queue has no use for. */
+#define F_BLK_CONFIG_WCE (1ull << 11)
+#define F_BLK_MQ         (1ull << 12)
 
 struct device_kind {
 	unsigned int n_queues;
 	unsigned int config_len;
+	uint64_t hidden; /* features that the guest is not offered, whatever the process offers */
 };
 
 /* virtio 1.2, chapter 5: queues and configuration length of the devices we have. */
 static const struct device_kind *device_kind(uint32_t type)
 {
-	static const struct device_kind blk = { 1, 60 };
-	static const struct device_kind console = { 2, 12 };
-	static const struct device_kind rng = { 1, 0 };
-	static const struct device_kind vsock = { 3, 8 };
+	static const struct device_kind blk = { 1, 60, F_BLK_CONFIG_WCE | F_BLK_MQ };
+	static const struct device_kind console = { 2, 12, 0 };
+	static const struct device_kind rng = { 1, 0, 0 };
+	static const struct device_kind vsock = { 3, 8, 0 };
 
 	switch (type) {
 	case MON_DEVICE_BLK:
@@ -68,7 +76,18 @@ static void err_fire(struct src *src, uint32_t events)
 	f->events.broke(f->events.owner);
 }
 
-static MUST_USE int features_agree(struct front *f, struct why *why)
+/*
+ * What the guest is offered. That it must not assume to share its addresses with the device is for us
+ * to say: the device sees guest-physical ones anyhow, and programs of other makes do not know the bit.
+ */
+static uint64_t features_filter(uint64_t offered, uint64_t hidden)
+{
+	uint64_t transport = F_VERSION_1 | F_ACCESS_PLATFORM | F_INDIRECT | F_EVENT_IDX;
+
+	return (offered | F_ACCESS_PLATFORM) & ~hidden & (transport | ~F_TRANSPORT);
+}
+
+static MUST_USE int features_agree(struct front *f, uint64_t hidden, struct why *why)
 {
 	const uint64_t need = VU_PROTOCOL_REPLY_ACK | (f->config_len > 0 ? VU_PROTOCOL_CONFIG : 0);
 	struct vu_u64 v;
@@ -76,12 +95,11 @@ static MUST_USE int features_agree(struct front *f, struct why *why)
 
 	if (err < 0)
 		return err;
-	f->features = le64_get(v.v);
-	if ((f->features & F_MANDATORY) != F_MANDATORY ||
-		(f->features & VU_F_PROTOCOL_FEATURES) == 0)
+	f->offered = le64_get(v.v);
+	if ((f->offered & F_VERSION_1) == 0 || (f->offered & VU_F_PROTOCOL_FEATURES) == 0)
 		return why_set(why, -EPROTO, "offers features 0x%llx, lacks mandatory ones",
-			(unsigned long long)f->features);
-	f->features &= ~VU_F_PROTOCOL_FEATURES;
+			(unsigned long long)f->offered);
+	f->features = features_filter(f->offered, hidden);
 	err = vu_call(f->sock.fd, VU_GET_PROTOCOL_FEATURES, NULL, 0, NULL, 0, &v, sizeof v, why);
 	if (err < 0)
 		return err;
@@ -140,7 +158,7 @@ int mon_front_open(struct front *ret, uint32_t device_type, int fd, const struct
 		return why_set(why, -EMFILE, "no descriptor for device errors");
 	int err = vu_tell(fd, VU_SET_OWNER, NULL, 0, NULL, 0, why);
 	if (err == 0)
-		err = features_agree(ret, why);
+		err = features_agree(ret, kind->hidden, why);
 	if (err == 0)
 		err = config_read(ret, why);
 	if (err == 0)
@@ -205,7 +223,7 @@ static MUST_USE int queue_start(struct front *f, unsigned int i, const struct fr
 int mon_front_start(struct front *f, uint64_t driver_features,
 	const struct front_queue queues[FRONT_QUEUES_MAX])
 {
-	struct vu_u64 v = { le64_of(driver_features | VU_F_PROTOCOL_FEATURES) };
+	struct vu_u64 v = { le64_of((driver_features | VU_F_PROTOCOL_FEATURES) & f->offered) };
 	int err = vu_tell(f->sock.fd, VU_SET_FEATURES, &v, sizeof v, NULL, 0, NULL);
 
 	for (unsigned int i = 0; err == 0 && i < f->n_queues; i++)

@@ -33,6 +33,7 @@ struct front {
 	struct front_events events;
 	uint32_t device_type;
 	unsigned int n_queues;
+	uint64_t offered;  /* by the process */
 	uint64_t features; /* offered to the guest */
 	unsigned int config_len;
 	uint8_t config[FRONT_CONFIG_MAX];

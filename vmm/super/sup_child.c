@@ -61,8 +61,9 @@ static void end_fire(struct src *src, uint32_t events)
 	sup_child_check_end(CONTAINER_OF(src, struct sup_child, end_src));
 }
 
-int sup_child_start(struct sup_guest *g, enum role role, const char *id, const int *fds,
-	unsigned int n_fds, struct why *why)
+/* The next child of the guest, nameless as yet in its list: that grows when it runs. */
+static MUST_USE int child_next(struct sup_guest *g, enum role role, const char *id,
+	struct sup_child **ret, struct spawn_place *place, struct why *why)
 {
 	struct sup_child *c = &g->children[g->n_children];
 
@@ -72,29 +73,80 @@ int sup_child_start(struct sup_guest *g, enum role role, const char *id, const i
 	(void)snprintf(c->label, sizeof c->label, "%s%s%s", role_get(role)->name,
 		id[0] != 0 ? " " : "", id);
 	c->log = sup_log_of(c->label);
+	*ret = c;
+	return confine_place(g->confine, role, c->label, place, c->cgroup, why);
+}
+
+/* It runs: whatever happens next, it is one of the guest's. */
+static MUST_USE int child_watch(struct sup_guest *g, struct sup_child *c, struct why *why)
+{
+	struct src *const srcs[] = { &c->end_src, &c->log_src, &c->chan_src };
+	int err = 0;
+
+	g->n_children++;
+	c->end_src = (struct src){ .fd = c->spawned.pidfd, .fire = end_fire };
+	c->log_src = (struct src){ .fd = c->spawned.log_fd, .fire = log_fire };
+	c->chan_src = (struct src){ .fd = -1, .fire = chan_fire };
+	if (c->spawned.chan_fd >= 0)
+		err = chan_open(&c->chan, fd_take(&c->spawned.chan_fd));
+	c->chan_src.fd = c->chan.fd;
+	for (size_t i = 0; err == 0 && i < ARRAY_LEN(srcs); i++)
+		if (srcs[i]->fd >= 0)
+			err = loop_add(&g->loop, srcs[i], EPOLLIN);
+	return err < 0 ? why_set(why, err, "cannot watch %s: %s", c->label, strerrordesc_np(-err))
+		       : 0;
+}
+
+int sup_child_start(struct sup_guest *g, enum role role, const char *id, const int *fds,
+	unsigned int n_fds, struct why *why)
+{
 	struct spawn_place place = SPAWN_PLACE_NONE;
-	int err = confine_place(g->confine, role, c->label, &place, c->cgroup, why);
+	struct sup_child *c = NULL;
+	int err = child_next(g, role, id, &c, &place, why);
+
 	if (err == 0)
 		err = spawn_start(role, fds, n_fds, &place, &c->spawned, why);
 	fd_drop(&place.cgroup_fd);
 	if (err < 0)
 		return err;
-	g->n_children++;
 	c->want = receipt_want_of(&c->spawned, place.guest_bytes);
 	c->want.label = place.label;
 	c->want.cgroup = c->cgroup[0] != 0 ? c->cgroup : NULL;
-	err = chan_open(&c->chan, fd_take(&c->spawned.chan_fd));
-	c->chan_src = (struct src){ .fd = c->chan.fd, .fire = chan_fire };
-	c->end_src = (struct src){ .fd = c->spawned.pidfd, .fire = end_fire };
-	c->log_src = (struct src){ .fd = c->spawned.log_fd, .fire = log_fire };
+	return child_watch(g, c, why);
+}
+
+int sup_child_check_apart(const struct sup_child *c, struct why *why)
+{
+	const struct sup_guest *g = c->guest;
+	int err = 0;
+
+	for (unsigned int i = 0; err == 0 && i < g->n_children; i++)
+		if (&g->children[i] != c && g->children[i].state == CHILD_READY)
+			err = receipt_check_apart(&c->receipt, &g->children[i].receipt, why);
+	return err;
+}
+
+int sup_child_start_foreign(struct sup_guest *g, const char *id, const struct foreign *what,
+	uint32_t uid, uint32_t gid, struct why *why)
+{
+	struct spawn_place place = SPAWN_PLACE_NONE;
+	struct sup_child *c = NULL;
+	int err = child_next(g, ROLE_FOREIGN, id, &c, &place, why);
+
+	place.uid = uid;
+	place.gid = gid;
 	if (err == 0)
-		err = loop_add(&g->loop, &c->chan_src, EPOLLIN);
+		err = foreign_start(what, &place, c->cgroup[0] != 0 ? c->cgroup : NULL, &c->spawned,
+			&c->receipt, why);
+	fd_drop(&place.cgroup_fd);
+	if (err < 0)
+		return c != NULL ? why_prefix(why, err, "%s", c->label) : err;
+	err = child_watch(g, c, why);
 	if (err == 0)
-		err = loop_add(&g->loop, &c->end_src, EPOLLIN);
+		err = sup_child_check_apart(c, why);
 	if (err == 0)
-		err = loop_add(&g->loop, &c->log_src, EPOLLIN);
-	return err < 0 ? why_set(why, err, "cannot watch %s: %s", c->label, strerrordesc_np(-err))
-		       : 0;
+		c->state = CHILD_READY;
+	return err;
 }
 
 int sup_child_send(struct sup_child *c, uint16_t type, const void *payload, size_t len,
@@ -103,10 +155,15 @@ int sup_child_send(struct sup_child *c, uint16_t type, const void *payload, size
 	return chan_send(&c->chan, type, payload, len, fds, n_fds);
 }
 
+static int signal_send(const struct sup_child *c, int sig)
+{
+	return syscall(SYS_pidfd_send_signal, c->spawned.pidfd, sig, NULL, 0) < 0 ? -errno : 0;
+}
+
 void sup_child_kill(struct sup_child *c)
 {
 	if (c->state != CHILD_GONE && c->spawned.pid != 0)
-		(void)syscall(SYS_pidfd_send_signal, c->spawned.pidfd, SIGKILL, NULL, 0);
+		(void)signal_send(c, SIGKILL);
 }
 
 void sup_child_stop(struct sup_child *c)
@@ -114,7 +171,10 @@ void sup_child_stop(struct sup_child *c)
 	if (c->state == CHILD_GONE || c->is_stopping)
 		return;
 	c->is_stopping = true;
-	if (sup_child_send(c, SUP_MSG_STOP, NULL, 0, NULL, 0) < 0)
+	int err = c->spawned.role == ROLE_FOREIGN
+			  ? signal_send(c, SIGTERM)
+			  : sup_child_send(c, SUP_MSG_STOP, NULL, 0, NULL, 0);
+	if (err < 0)
 		sup_child_kill(c); /* it cannot be told */
 }
 

@@ -15,6 +15,7 @@
 #include "base/loop.h"
 #include "base/why.h"
 #include "policy/plan.h"
+#include "sandbox/foreign.h"
 #include "sandbox/receipt.h"
 #include "sandbox/spawn.h"
 #include "vmm/super/sup_confine.h"
@@ -121,11 +122,21 @@ struct sup_guest {
 MUST_USE int sup_child_start(struct sup_guest *g, enum role role, const char *id, const int *fds,
 	unsigned int n_fds, struct why *why);
 
+/*
+ * The same for a program of another make: it has started when this returns, its receipt was right.
+ * uid, gid: whose it is where we are root. It has no channel; STOP is SIGTERM.
+ */
+MUST_USE int sup_child_start_foreign(struct sup_guest *g, const char *id,
+	const struct foreign *what, uint32_t uid, uint32_t gid, struct why *why);
+
+/* Has it namespaces that no other process of the guest, as far as they are READY, is in? */
+MUST_USE int sup_child_check_apart(const struct sup_child *c, struct why *why);
+
 /* Send without blocking; a child whose queue is full is as good as dead: -EAGAIN, logged. */
 MUST_USE int sup_child_send(struct sup_child *c, uint16_t type, const void *payload, size_t len,
 	const int *fds, unsigned int n_fds);
 
-/* STOP; a child that cannot be told is killed. */
+/* STOP, or SIGTERM for a program of another make; a child that cannot be told is killed. */
 void sup_child_stop(struct sup_child *c);
 
 /* SIGKILL, unless it is gone; the end arrives like any other. */

@@ -17,6 +17,8 @@
 #define LEAF_BYTES (128ull << 20)
 /* Threads: the kernel adds none of its own to a monitor's leaf but a vhost-like worker or two. */
 #define MONITOR_PIDS (LIMIT_VCPUS + 8u)
+/* A pool of 64 threads and those that wait for it (qemu-storage-daemon). */
+#define FOREIGN_PIDS 80u
 
 /* ---- gaps ------------------------------------------------------------------------------------ */
 
@@ -158,13 +160,17 @@ static MUST_USE int guest_cgroup_open(struct confine *c, struct why *why)
 	const struct wire_plan *p = c->plan;
 	uint32_t controllers = 0;
 	uint32_t overhead = le32_get(p->overhead_mib);
+	unsigned int n_foreign = 0;
+
+	for (uint32_t i = 0; i < le32_get(p->n_disks); i++)
+		n_foreign += le32_get(p->disks[i].backend) != PLAN_BACKEND_CASEMATE;
 
 	if (cgroup_probe(&controllers, NULL) < 0)
 		return 0; /* said by confine_missing(); demanded, it was refused */
 	struct cgroup_limits limits = {
 		.memory_bytes = c->guest_bytes +
 				((uint64_t)(overhead != 0 ? overhead : PLAN_OVERHEAD_MIB) << 20),
-		.pids = MONITOR_PIDS + LIMIT_DEVICES + 4u,
+		.pids = MONITOR_PIDS + LIMIT_DEVICES + 4u + n_foreign * FOREIGN_PIDS,
 		.cpu_weight = le32_get(p->cpu_weight),
 		.cpu_percent = le32_get(p->cpu_percent),
 		.io_weight = le32_get(p->io_weight),
@@ -239,7 +245,7 @@ void confine_leaf(const char *label, char *ret, size_t size)
 /* Does a process of this role map guest memory? */
 static bool maps_guest(enum role role)
 {
-	return role == ROLE_MONITOR || role == ROLE_MONITOR_SIM ||
+	return role == ROLE_MONITOR || role == ROLE_MONITOR_SIM || role == ROLE_FOREIGN ||
 	       (role >= ROLE_DEV_BLK && role <= ROLE_DEV_VSOCK);
 }
 
@@ -247,7 +253,8 @@ int confine_place(struct confine *c, enum role role, const char *label, struct s
 	char *ret_cgroup, struct why *why)
 {
 	struct spawn_place place = SPAWN_PLACE_NONE;
-	bool has_threads = (role_get(role)->flags & ROLE_HAS_THREADS) != 0;
+	bool is_foreign = (role_get(role)->flags & ROLE_IS_FOREIGN) != 0;
+	bool has_threads = is_foreign || (role_get(role)->flags & ROLE_HAS_THREADS) != 0;
 	char leaf[LIMIT_ID_BYTES * 2];
 
 	ret_cgroup[0] = 0;
@@ -259,7 +266,9 @@ int confine_place(struct confine *c, enum role role, const char *label, struct s
 	/* Memory of the guest counts for whoever touches a page first: a disk's process may. */
 	struct cgroup_limits limits = { .memory_bytes = place.guest_bytes + LEAF_BYTES +
 							(has_threads ? LEAF_BYTES : 0),
-		.pids = has_threads ? MONITOR_PIDS : 1 };
+		.pids = is_foreign    ? FOREIGN_PIDS
+			: has_threads ? MONITOR_PIDS
+				      : 1 };
 	confine_leaf(label, leaf, sizeof leaf);
 	if (c->cgroup.fd >= 0) {
 		err = cgroup_add(&c->cgroup, leaf, &limits, &place.cgroup_fd, why);

@@ -19,6 +19,7 @@
 #include "base/fd.h"
 #include "sandbox/cgroup.h"
 #include "sandbox/spawn.h"
+#include "vmm/super/sup_foreign.h"
 
 #ifndef PR_GET_MDWE
 #define PR_GET_MDWE 66 /* <linux/prctl.h> since 6.3 */
@@ -191,10 +192,13 @@ void host_look_self(struct host_facts *ret)
 	ret->memlock = (struct host_num){ .err = EIO };
 	if (getrlimit(RLIMIT_MEMLOCK, &limit) == 0)
 		ret->memlock = (struct host_num){ .v = limit.rlim_max };
-	for (size_t i = 0; i < HOST_PROGRAM_COUNT; i++) {
+	for (size_t i = 0; i < HOST_PROGRAM_QSD; i++) {
 		AUTO(fd) int fd = -1;
 		int err = spawn_open_binary(
 			programs[i], &fd, ret->program[i].s, sizeof ret->program[i].s, NULL);
 		ret->program[i].err = -err;
 	}
+	struct host_text *qsd = &ret->program[HOST_PROGRAM_QSD]; /* not beside ours */
+	qsd->err = access(SUP_FOREIGN_QSD, F_OK) < 0 ? errno : 0;
+	(void)snprintf(qsd->s, sizeof qsd->s, "%s", SUP_FOREIGN_QSD);
 }

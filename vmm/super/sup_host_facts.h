@@ -52,6 +52,7 @@ enum host_program {
 	HOST_PROGRAM_POLICY,
 	HOST_PROGRAM_LEDGER,
 	HOST_PROGRAM_SIM,
+	HOST_PROGRAM_QSD, /* of another make, at its own place */
 	HOST_PROGRAM_COUNT
 };
 

@@ -7,6 +7,7 @@
 #include "base/cdefs.h"
 #include "policy/plan.h"
 #include "sandbox/cgroup.h"
+#include "vmm/super/sup_foreign.h"
 #include "vmm/super/sup_host_kernel.h"
 
 #define MIB           (1ull << 20)
@@ -757,6 +758,8 @@ static const struct host_row rows[] = {
 		"switch on the TPM in the firmware; modprobe tpm_crb or tpm_tis" },
 	{ "huge-pages", FOR_NONE, judge_huge, 0, "some free", "/sys/kernel/mm/hugepages",
 		"write a number to /sys/kernel/mm/hugepages/hugepages-2048kB/nr_hugepages" },
+	{ "qemu-storage-daemon", FOR_NONE, judge_program, HOST_PROGRAM_QSD, "for disks whose policy names it as back end",
+		SUP_FOREIGN_QSD, "install qemu-system-common (Debian) or qemu-img (Fedora)" },
 	{ "simulator", FOR_NONE, judge_program, HOST_PROGRAM_SIM, "casemate-monitor-sim", "beside casemate",
 		"for tests: meson configure -Dsimulator=true" },
 };

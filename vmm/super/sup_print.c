@@ -3,6 +3,7 @@
 
 #include "sandbox/role.h"
 #include "sandbox/seccomp_filter.h"
+#include "vmm/super/sup_foreign.h"
 #include "vmm/super/sup_json.h"
 #include "vmm/super/sup_plan.h"
 #include "vmm/super/sup_proto.h"
@@ -55,8 +56,13 @@ static void devices_add(struct view *v, const struct wire_plan *plan)
 	for (uint32_t i = 0; i < le32_get(plan->n_disks); i++) {
 		const struct wire_plan_disk *d = &plan->disks[i];
 		bool is_read_only = (le32_get(d->flags) & PLAN_DISK_READ_ONLY) != 0;
-		held_add(device_add(v, ROLE_DEV_BLK, d->id), "disk", d->path,
+		bool is_foreign = le32_get(d->backend) != PLAN_BACKEND_CASEMATE;
+		struct process *p = device_add(v, is_foreign ? ROLE_FOREIGN : ROLE_DEV_BLK, d->id);
+		held_add(p, "disk", d->path,
 			is_read_only ? "O_RDONLY, shared lock" : "O_RDWR, exclusive lock");
+		if (is_foreign)
+			held_add(p, "becomes", sup_foreign_program(le32_get(d->backend)),
+				"in a root with its libraries and the disk");
 	}
 	if ((flags & PLAN_CONSOLE) != 0) {
 		struct process *p = device_add(v, ROLE_DEV_CONSOLE, "");

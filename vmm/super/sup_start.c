@@ -11,6 +11,7 @@
 #include "attest/ledger/ledger_proto.h"
 #include "attest/owner/owner_proto.h"
 #include "base/fd.h"
+#include "vmm/super/sup_foreign.h"
 
 /* The device processes of the plan, in the order of the monitor's PCI slots. */
 static MUST_USE int device_pair(struct sup_guest *g, enum mon_device device, int *ret_back)
@@ -66,18 +67,37 @@ static MUST_USE int device_start(struct sup_guest *g, enum role role, enum mon_d
 	return config_send(c, config, len, send, 1 + n_fds, why);
 }
 
+static MUST_USE int own_disk_start(struct sup_guest *g, uint32_t i, struct why *why)
+{
+	const struct wire_plan_disk *d = &g->plan->disks[i];
+	struct wire_blk_config config = { .size = le64_of(g->files->disk_sizes[i]),
+		.flags = d->flags };
+
+	memcpy(config.id, d->id, sizeof config.id);
+	return device_start(g, ROLE_DEV_BLK, MON_DEVICE_BLK, d->id, &config, sizeof config,
+		&g->files->disks[i], 1, why);
+}
+
+static MUST_USE int foreign_disk_start(struct sup_guest *g, uint32_t i, struct why *why)
+{
+	struct sup_devices *d = &g->devices;
+
+	if (d->n == LIMIT_DEVICES)
+		return why_set(why, -ERANGE, "more than %u devices", LIMIT_DEVICES);
+	d->kinds[d->n] = MON_DEVICE_BLK;
+	int err = sup_foreign_disk(g, i, &d->fronts[d->n], why);
+	d->n += err == 0;
+	return err;
+}
+
 static MUST_USE int disks_start(struct sup_guest *g, struct why *why)
 {
 	int err = 0;
 
-	for (uint32_t i = 0; err == 0 && i < le32_get(g->plan->n_disks); i++) {
-		const struct wire_plan_disk *d = &g->plan->disks[i];
-		struct wire_blk_config config = { .size = le64_of(g->files->disk_sizes[i]),
-			.flags = d->flags };
-		memcpy(config.id, d->id, sizeof config.id);
-		err = device_start(g, ROLE_DEV_BLK, MON_DEVICE_BLK, d->id, &config, sizeof config,
-			&g->files->disks[i], 1, why);
-	}
+	for (uint32_t i = 0; err == 0 && i < le32_get(g->plan->n_disks); i++)
+		err = le32_get(g->plan->disks[i].backend) == PLAN_BACKEND_CASEMATE
+			      ? own_disk_start(g, i, why)
+			      : foreign_disk_start(g, i, why);
 	return err;
 }
 

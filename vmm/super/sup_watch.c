@@ -374,9 +374,8 @@ static int ready_take(void *owner, struct msg *m)
 	struct why why = { 0 };
 
 	int err = receipt_verify(&c->spawned, &c->want, m->buf, m->len, &c->receipt, &why);
-	for (unsigned int i = 0; err == 0 && i < g->n_children; i++)
-		if (&g->children[i] != c && g->children[i].state == CHILD_READY)
-			err = receipt_check_apart(&c->receipt, &g->children[i].receipt, &why);
+	if (err == 0)
+		err = sup_child_check_apart(c, &why);
 	if (err == -ESRCH)
 		return 0; /* it has ended: told with how it did */
 	if (err < 0) {
