@@ -30,11 +30,11 @@ static MUST_USE int word_check(const char *name, uint64_t v, uint64_t must, uint
 	const char *section, struct why *why)
 {
 	if ((v & ~known) != 0)
-		return why_set(why, -EBADMSG, "plan: %s 0x%llx: bits 0x%llx are reserved (ABI %s)",
-			name, (unsigned long long)v, (unsigned long long)(v & ~known), section);
+		return why_set(why, -EBADMSG, "%s 0x%llx: bits 0x%llx are reserved (ABI %s)", name,
+			(unsigned long long)v, (unsigned long long)(v & ~known), section);
 	if ((v & must) != must)
-		return why_set(why, -EBADMSG, "plan: %s 0x%llx: bits 0x%llx must be set (ABI %s)",
-			name, (unsigned long long)v, (unsigned long long)must, section);
+		return why_set(why, -EBADMSG, "%s 0x%llx: bits 0x%llx must be set (ABI %s)", name,
+			(unsigned long long)v, (unsigned long long)must, section);
 	return 0;
 }
 
@@ -60,7 +60,7 @@ static MUST_USE int words_check(const struct wire_plan *plan, struct why *why)
 
 	if ((le64_get(plan->vmsa_features) & VMSA_SNP_ACTIVE) != 0)
 		return why_set(why, -EBADMSG,
-			"plan: VMSA features with SNPActive: KVM sets it, and nobody else");
+			"VMSA features with SNPActive: KVM sets it, and nobody else");
 	for (size_t i = 0; err == 0 && i < ARRAY_LEN(rows); i++)
 		if ((rows[i].tees & tee) != 0)
 			err = word_check(rows[i].name, rows[i].v, rows[i].must, rows[i].known,
@@ -74,7 +74,7 @@ static MUST_USE int attributes_check(uint64_t v, struct why *why)
 {
 	if ((v & TD_MIGRATABLE) != 0 && (v & (TD_DEBUG | TD_PERFMON)) != 0)
 		return why_set(why, -EBADMSG,
-			"plan: TD attributes 0x%llx: a TD that may be migrated is neither debugged "
+			"TD attributes 0x%llx: a TD that may be migrated is neither debugged "
 			"nor watched by performance counters (ABI 4.3)",
 			(unsigned long long)v);
 	return 0;
@@ -97,7 +97,7 @@ static MUST_USE int xfam_check(uint64_t v, struct why *why)
 		uint64_t part = v & groups[i].whole;
 		if (part != 0 &&
 			(part != groups[i].whole || (v & groups[i].needs) != groups[i].needs))
-			err = why_set(why, -EBADMSG, "plan: XFAM 0x%llx: %s (ABI 4.3)",
+			err = why_set(why, -EBADMSG, "XFAM 0x%llx: %s (ABI 4.3)",
 				(unsigned long long)v, groups[i].name);
 	}
 	return err;

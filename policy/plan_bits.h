@@ -15,6 +15,6 @@
 
 /*
  * The words that the plan's kind of guest has; of others plan_check() has seen that they are zero.
- * 0, or -EBADMSG with why.
+ * 0, or -EBADMSG with why, which begins with the word: whose it is says the caller.
  */
 MUST_USE int plan_check_bits(const struct wire_plan *plan, struct why *why);

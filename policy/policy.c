@@ -639,22 +639,6 @@ static MUST_USE int launch_check(const struct policy *p, struct why *why)
 	return 0;
 }
 
-/* Bits that this version cannot launch with, in the policy's words: plan_check() speaks of plans. */
-static MUST_USE int bits_check(
-	const struct policy *p, const struct wire_plan *plan, struct why *why)
-{
-	static const char of_plan[] = "plan: ";
-	struct why said = { 0 };
-	int err = plan_check_bits(plan, &said);
-	const char *text = said.text;
-
-	if (err == 0)
-		return 0;
-	if (strncmp(text, of_plan, sizeof of_plan - 1) == 0)
-		text += sizeof of_plan - 1;
-	return why_set(why, err, "tee of type %s: %s", policy_tee_names[p->tee.type], text);
-}
-
 int policy_plan(const struct policy *policy, struct wire_plan *ret, struct why *why)
 {
 	static const uint32_t tees[POLICY_TEE_COUNT] = {
@@ -691,9 +675,10 @@ int policy_plan(const struct policy *policy, struct wire_plan *ret, struct why *
 	memcpy(plan.ledger, policy->audit.ledger, sizeof plan.ledger);
 	memcpy(plan.ledger_key, policy->audit.key, sizeof plan.ledger_key);
 	memcpy(plan.ledger_origin, policy->audit.origin, sizeof plan.ledger_origin);
-	err = bits_check(policy, &plan, why);
-	if (err == 0)
-		err = plan_check(&plan, why);
+	err = plan_check_bits(&plan, why);
+	if (err < 0) /* what plan_check() would say of a plan, in the policy's words */
+		return why_prefix(why, err, "tee of type %s", policy_tee_names[policy->tee.type]);
+	err = plan_check(&plan, why);
 	if (err == 0)
 		*ret = plan;
 	return err;

@@ -1270,6 +1270,15 @@ static void plan_check_knows_the_bits_of_a_td(void **state)
 	BREAKS_WITH("AVX-512", bad.td_xfam = le64_of(0xe3)); /* without AVX */
 	BREAKS_WITH("CET", bad.td_xfam = le64_of(0x803));
 	BREAKS_WITH("AMX", bad.td_xfam = le64_of(0x20003));
+	why_clear(&why);
+	assert_int_equal(
+		parse(LAUNCH("\"type\":\"tdx\",\"tdx\":{\"attributes\":{},\"xfam\":\"0x27\"}",
+			      FIRMWARE "," KERNEL, ""),
+			&why),
+		0);
+	assert_int_equal(policy_plan(&policy, &good, &why), -EBADMSG);
+	if (strncmp(why.text, "tee of type tdx: XFAM 0x27: AVX-512", 35) != 0)
+		fail_msg("%s", why.text);
 }
 #undef HOLDS
 #undef BREAKS_WITH
