@@ -1,4 +1,5 @@
 /* The last thing a guest does: each way out of it, and some that lead nowhere. */
+#include "sev/sim/sim_guest_port.h"
 #include "tests/vm/hostile/hostile.h"
 
 static void apic_send(uint32_t command) /* to ourselves; Intel SDM 3A, 11.6.1 */
@@ -160,20 +161,63 @@ static void flash_open_then_off(void)
 	mmio_out(0x100000000 - option("code", 131072) - 4096, 1, 0x70); /* shows its status */
 	power_off();
 }
-static void sim_touch(void) /* sev/sim/sim_guest_port.h: a private access to what is not there */
+static void touch_private(uint64_t gpa)
 {
-	port_out(0x5e1, 1, 1);
-	for (unsigned int i = 0; i < 8; i++)
-		port_out(0x5e0, 1, (uint32_t)(BEYOND >> 8 * i));
-	port_out(0x5e0, 1, 1);
-	port_out(0x5e1, 1, 7);
+	uint8_t bytes[9];
+
+	memcpy(bytes, &gpa, 8);
+	bytes[8] = 1;
+	(void)snp_ask(SIM_CMD_TOUCH, bytes, sizeof bytes);
 }
-static void sim_terminate(void)
+static void snp_touch(void)
 {
-	port_out(0x5e1, 1, 1);
-	port_out(0x5e0, 1, 0xff);
-	port_out(0x5e0, 1, 0xff);
-	port_out(0x5e1, 1, 8);
+	touch_private(BEYOND);
+}
+static void snp_touch_top(void)
+{
+	touch_private(0xffffffffffffffff);
+}
+static void snp_touch_registers(void)
+{
+	touch_private(devices[0].common);
+}
+static void snp_terminate(void)
+{
+	static const uint8_t unknown[] = { 0xff, 0xff };
+
+	(void)snp_ask(SIM_CMD_TERMINATE, unknown, sizeof unknown);
+}
+static void snp_terminate_known(void)
+{
+	static const uint8_t page_state[] = { 1, 1 };
+
+	(void)snp_ask(SIM_CMD_TERMINATE, page_state, sizeof page_state);
+}
+static void leave_often(void)
+{
+	(void)pci_in(0, 0, 4);
+}
+static void snp_bad_processor(void) /* the other one is to run what is no VMSA */
+{
+	(void)race_init();
+	race_start(leave_often);
+	snp_create(1, 1, 1, BUFFERS + PAGE);
+	halt();
+}
+static void td_fatal(void) /* a message that would move the reader's cursor */
+{
+	uint64_t args[10];
+
+	memset(args, '\x1b', sizeof args);
+	(void)td_ask(SIM_CMD_TD_FATAL, args, sizeof args);
+}
+static void td_touch_unaccepted(void)
+{
+	static const uint64_t args[][3] = { { BUFFERS, PAGE, 0 }, { BUFFERS, PAGE, 1 } };
+
+	(void)td_ask(SIM_CMD_TD_MAP, args[0], 24);
+	(void)td_ask(SIM_CMD_TD_MAP, args[1], 24); /* private again, and nobody accepts it */
+	(void)td_ask(SIM_CMD_TD_TOUCH, (const uint64_t[]){ BUFFERS, 1 }, 16);
 }
 
 static void hypercalls_then_off(void)
@@ -195,7 +239,9 @@ static void (*const ends[])(void) = { off, status_then_off, reset, triple_fault,
 	spin, spin_both, run_nowhere, run_registers, stack_in_registers, tables_in_registers,
 	tables_change, init_by_apic, smi_by_apic, nmi_by_msi, init_by_msi, smi_by_msi, reset_string,
 	serial_for_ever, serial_for_ever, other_runs_on, busy_disk_then_off, pci_reset, pm_off,
-	flash_open_then_off, sim_touch, sim_terminate, hypercalls_then_off, hypercalls_then_off };
+	flash_open_then_off, snp_touch, snp_terminate, hypercalls_then_off, hypercalls_then_off,
+	snp_touch_top, snp_touch_registers, snp_terminate_known, snp_bad_processor, td_fatal,
+	td_touch_unaccepted };
 
 void end_by_name(uint64_t number)
 {

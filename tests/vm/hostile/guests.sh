@@ -17,13 +17,13 @@ guest() { # NAME SOURCE...
 }
 
 mkdir -p "$out"
-guest hostile "$here"/{hostile,attack_machine,attack_virtio,attack_ring,attack_device,ends}.c
+guest hostile "$here"/{hostile,attack_machine,attack_virtio,attack_ring,attack_device,attack_private,ends}.c
 guest neighbour "$here/neighbour.c"
 
 objcopy -O binary -j .text "$out/hostile.elf" "$out/text"
 bytes=$(stat -c %s "$out/text")
 [ "$bytes" -le $((code - 4096)) ] || { echo "guests.sh: $bytes bytes of guest do not fit into the firmware" >&2; exit 1; }
-${CC:-gcc} -c -Wa,--defsym,FROM=$((0x100000000 - code)) -Wa,--defsym,BYTES="$bytes" -o "$out/fw.o" "$here/fw_start.S"
+${CC:-gcc} -c -Wa,--defsym,FROM=$((0x100000000 - code)) -Wa,--defsym,BYTES="$bytes" -Wa,--defsym,CODE="$code" -o "$out/fw.o" "$here/fw_start.S"
 objcopy -O binary -j .text "$out/fw.o" "$out/fw.page"
 truncate -s $((code - 4096)) "$out/text"
 cat "$out/text" "$out/fw.page" >"$out/firmware"

@@ -127,12 +127,29 @@ static const struct attack attacks[] = {
 	{ "race: a packet's header changes while it is read", PLAIN, vsock_race, NULL, EITHER },
 
 	{ "private memory: conversions of what is not there", PROTECTED, private_conversions, NULL, EITHER },
+	{ "private memory: the same conversion for ever", PROTECTED, private_again, NULL, EITHER },
+	{ "private memory: rings and buffers change hands in flight", PROTECTED, private_in_flight, NULL, EITHER },
+	{ "private memory: two vCPUs convert the same pages", PROTECTED, private_race, NULL, EITHER },
+	{ "private memory: accesses of the other kind", PROTECTED, private_touches, NULL, EITHER },
 	{ "private memory: certificates to anywhere", PROTECTED, private_guest_requests, NULL, EITHER },
+	{ "private memory: processors that are not there", PROTECTED, private_processors, NULL, EITHER },
+
+	{ "td: MapGPA of what is not there", TD, td_maps, NULL, EITHER },
+	{ "td: rings and buffers change hands in flight", TD, td_in_flight, NULL, EITHER },
+	{ "td: GetQuote with no buffer", TD, td_quote_places, NULL, EITHER },
+	{ "td: GetQuote with headers that lie", TD, td_quote_headers, NULL, EITHER },
+	{ "td: a quote's buffer changes while it is read", TD, td_quote_race, NULL, EITHER },
+	{ "td: a quote's buffer becomes private in flight", TD, td_quote_taken_back, NULL, EITHER },
+	{ "td: a flood of quotes", TD, td_quote_flood, NULL, EITHER },
+	{ "td: quotes on one another", TD, td_quote_overlaps, NULL, EITHER },
+	{ "td: every vector for quotes", TD, td_vectors, NULL, EITHER },
+	{ "td: calls of noise", TD, td_calls, NULL, EITHER },
 };
 /* clang-format on */
 
 uint64_t rounds;
 static const char *why; /* the attack in hand failed */
+static bool is_td;
 
 void fail(const char *what)
 {
@@ -156,6 +173,8 @@ static void works(void)
 	for (unsigned int n = 0; n < n_devices; n++)
 		if (!works_of[devices[n].type](&devices[n]))
 			fail(texts[devices[n].type]);
+	if (is_td && !works_quote())
+		fail("no quote can be had");
 }
 
 static void attack_make(const struct attack *a)
@@ -222,6 +241,7 @@ void guest_main(void)
 	uint64_t end = option("end", ~0ull);
 	unsigned int n = 0;
 
+	is_td = where == TD;
 	random_state = option("seed", 1);
 	rounds = option("rounds", 1);
 	thin = (uint32_t)option("thin", 1);

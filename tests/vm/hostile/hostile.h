@@ -11,7 +11,7 @@
 #include "tests/vm/hostile/kit.h"
 
 /* Where an attack is made. */
-enum { PLAIN = 1, CONSOLES = 2, FIRMWARE = 4, PROTECTED = 8 };
+enum { PLAIN = 1, CONSOLES = 2, FIRMWARE = 4, PROTECTED = 8, TD = 16 };
 #define VIRTIO (PLAIN | CONSOLES)
 
 /* What the device must make of a chain (ring_try). */
@@ -56,8 +56,6 @@ void flash_race(const struct attack *a);
 void debug_flood(const struct attack *a);
 void rtc_nonsense(const struct attack *a);
 void pm_nonsense(const struct attack *a);
-void private_conversions(const struct attack *a);
-void private_guest_requests(const struct attack *a);
 
 /* attack_virtio.c */
 void common_every_register(const struct attack *a);
@@ -149,6 +147,30 @@ void vsock_no_buffers(const struct attack *a);
 void vsock_small_buffers(const struct attack *a);
 void vsock_random(const struct attack *a);
 void vsock_race(const struct attack *a);
+
+/* attack_private.c */
+void private_conversions(const struct attack *a);
+void private_again(const struct attack *a);
+void private_in_flight(const struct attack *a);
+void private_race(const struct attack *a);
+void private_touches(const struct attack *a);
+void private_guest_requests(const struct attack *a);
+void private_processors(const struct attack *a);
+bool works_quote(void);
+void td_maps(const struct attack *a);
+void td_in_flight(const struct attack *a);
+void td_quote_places(const struct attack *a);
+void td_quote_headers(const struct attack *a);
+void td_quote_race(const struct attack *a);
+void td_quote_taken_back(const struct attack *a);
+void td_quote_flood(const struct attack *a);
+void td_quote_overlaps(const struct attack *a);
+void td_vectors(const struct attack *a);
+void td_calls(const struct attack *a);
+/* Ask the simulated processor (sev/sim/sim_guest_port.h); the answer's first bytes. */
+uint32_t snp_ask(uint8_t command, const void *bytes, uint32_t n);
+uint64_t td_ask(uint8_t command, const void *bytes, uint32_t n);
+void snp_create(uint32_t apic_id, uint32_t request, uint64_t features, uint64_t vmsa);
 
 /* ends.c: each is the last thing a guest does. */
 void end_by_name(uint64_t number);

@@ -2,8 +2,8 @@
 """hostile.py BUILD GUESTS [--seed N] [--rounds N] [--only N] [--machine NAME]: guests that attack their machine, beside one that works.
 
 GUESTS is what guests.sh built. Machines: `plain` (disks, rng, vsock, serial port), `consoles` (a virtio console),
-`firmware` (flash, fw_cfg, clock, power management), `protected` (over the simulated secure processor, where BUILD has
-it); then one short guest for each way to end. Each attack is a test: the guest made it, everything works afterwards,
+`firmware` (flash, fw_cfg, clock, power management), `protected` and `td` (an SNP guest and a TD with its quoting service,
+over the simulated processors, where BUILD has them); then one short guest for each way to end. Each attack is a test: the guest made it, everything works afterwards,
 the host's processes are up, or ended as docs/man/casemate.1 says and with a sentence. All the time a neighbour writes
 and compares stamped blocks; at the end guest and host find its disk whole. Runs where lab.sh starts it. Prints TAP.
 """
@@ -35,7 +35,8 @@ ATTACKS_S = 400  # one machine's attacks; a busy machine and an emulated process
 END_S = 60
 LOG_LINES = 100  # of one guest's processes, however often it asks for them
 DEBUG_LINES = (50, 5)  # and of its firmware: at once, every second (base/limits.h)
-NEIGHBOUR, PLAIN, CONSOLES, FIRMWARE, PROTECTED = 0, 1, 2, 4, 8  # hostile.h
+NEIGHBOUR, PLAIN, CONSOLES, FIRMWARE, PROTECTED, TD = 0, 1, 2, 4, 8, 16  # hostile.h
+MACHINES = {"plain": PLAIN, "consoles": CONSOLES, "firmware": FIRMWARE, "protected": PROTECTED, "td": TD}
 VARS_BYTES, CODE_BYTES = 65536, 131072
 
 DISKS = """"disk": [{"id": "disk", "file": "disk.img", "mode": "rw", "discard": true, "integrity": "none"},
@@ -47,9 +48,14 @@ DEVICES = {
     NEIGHBOUR: f'"console": "serial", {DISK}',
     FIRMWARE: f'"console": "serial", {DISK}',
     PROTECTED: f'"console": "serial", {DISK}',
+    TD: f'"console": "serial", {DISK}',
 }
-TEE = {PROTECTED: """"tee": {"type": "snp", "simulated": true, "snp": {"product": ["Milan"], "guest_policy": {"smt": true}}},
-  "audit": {"ledger": "LEDGER", "key": "KEY", "origin": "test.hostile/log"}"""}
+AUDIT = """"audit": {"ledger": "LEDGER", "key": "KEY", "origin": "test.hostile/log"}"""
+TEE = {PROTECTED: """"tee": {"type": "snp", "simulated": true, "snp": {"product": ["Milan"], "certs": "certs",
+  "guest_policy": {"smt": true}}}, """ + AUDIT,
+       TD: """"tee": {"type": "tdx", "simulated": true, "tdx": {"attributes": {}, "quoting": "TOP/qgs"}}, """ + AUDIT}
+# One certificate of 8 bytes behind its entry and the one of zeros: kvm-cvm-abi, 3.5.
+CERTS = bytes([1]) + bytes(15) + struct.pack("<II", 48, 8) + bytes(24) + b"\x30" * 8
 POLICY = """{
   "schema": "launch-policy/1", "name": "test.hostile/NAME", "serial": 1,
   "labels": {"env": "dev", "data_class": "none"},
@@ -147,12 +153,16 @@ class Guest:
             shutil.copy(f"{A.guests}/firmware", f"{self.folder}/firmware")
             self.write("vars.fd", b"\xff" * VARS_BYTES)
             firmware = '"firmware": {"file": "firmware"}, "flash_vars": {"file": "vars.fd"}, '
+        if machine == TD:
+            shutil.copy(f"{A.guests}/firmware", f"{self.folder}/firmware")
+            firmware = '"firmware": {"file": "firmware"}, '
+        self.write("certs", CERTS)
         self.fixed = b"HOSTILE\0" + os.urandom(MIB - 8)
         self.write("disk.img", bytes(32 * MIB if guest == "hostile" else 256 << 10))
         self.write("fixed.img", self.fixed)
         text = POLICY.replace("NAME", f"{name}-{os.getpid()}").replace("CMDLINE", cmdline).replace("VCPUS", str(vcpus))
         text = text.replace("TEE", TEE.get(machine, '"tee": {"type": "none"}')).replace("FW", firmware)
-        text = text.replace("LEDGER", TOP + "/ledger").replace("KEY", TOP + "/key.pem")
+        text = text.replace("LEDGER", TOP + "/ledger").replace("KEY", TOP + "/key.pem").replace("TOP", TOP)
         self.write("policy.jsonc", text.replace("DEVICES", DEVICES[machine]).encode())
         self.sink = Sink(self.folder + "/sink")
         self.begin = time.monotonic()
@@ -280,6 +290,12 @@ ENDS = [
     ("termination for a reason unknown", PROTECTED, 5, r"asked for its end"),
     # KVM under some hypervisors never comes back from one: then we end it.
     ("hypercalls, then switch-off", PLAIN, (0, 143), None), ("protected: hypercalls", PROTECTED, (0, 5, 143), None),
+    ("an access to private memory at the end of the address space", PROTECTED, *CRASH),
+    ("an access to private memory in a device's registers", PROTECTED, *CRASH),
+    ("termination for a reason that is known", PROTECTED, 5, r"asked for its end: a page could not change hands"),
+    ("a processor whose VMSA is none", PROTECTED, 5, r"vCPU 1 cannot run"),
+    ("a fatal error that moves the reader's cursor", TD, 5, r'fatal error, code 0x1b1b1b1b1b1b1b1b.*"\.{64}"'),
+    ("an access to a page that nobody accepted", TD, 5, r"vCPU 0 cannot run"),
 ]
 
 
@@ -360,43 +376,81 @@ def image(n):
     return b"".join(struct.pack("<Q", w) for w in words)
 
 
-def simulator():
-    """Options for a guest over the simulated processor; None where BUILD has none."""
+class QuotingService:
+    """casemate-sim-qgs, which takes its time: requests are in flight for a while."""
+
+    DELAY_S = 0.1
+
+    def __init__(self, program, platform):
+        self.behind = TOP + "/qgs-behind"
+        self.process = subprocess.Popen([program, platform, "--socket", self.behind], stdout=subprocess.PIPE)
+        self.process.stdout.readline()
+        self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self.socket.bind(TOP + "/qgs")
+        os.chmod(TOP + "/qgs", 0o666)
+        self.socket.listen(64)
+        threading.Thread(target=self.serve, daemon=True).start()
+
+    def serve(self):
+        while True:
+            threading.Thread(target=self.relay, args=(self.socket.accept()[0],), daemon=True).start()
+
+    def relay(self, client):
+        with client, socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as service:
+            service.connect(self.behind)
+            while True:
+                ready = select.select([client, service], [], [])[0]
+                for s in ready:
+                    try:
+                        data = s.recv(65536)
+                        if not data:
+                            return
+                        if s is service:
+                            time.sleep(self.DELAY_S)
+                        (client if s is service else service).sendall(data)
+                    except OSError:
+                        return
+
+
+def simulators():
+    """{machine: options for a guest over a simulated processor}; nothing where BUILD has none."""
     program = f"{A.build}/sev/sim/casemate-sim-platform"
     if not os.path.exists(program):
-        return None
-    os.mkdir(TOP + "/ark")
-    subprocess.run([program, "create", TOP + "/platform", "--ark-dir", TOP + "/ark", "--memlock", "1048576"], check=True,
-                   stdout=subprocess.DEVNULL)
-    os.chmod(TOP + "/platform", 0o644)
+        return {}
+    for name, options in (("snp", ["--memlock", "1048576"]), ("tdx", ["--product", "TDX"])):
+        os.mkdir(f"{TOP}/ark-{name}")
+        subprocess.run([program, "create", f"{TOP}/{name}", "--ark-dir", f"{TOP}/ark-{name}", *options], check=True,
+                       stdout=subprocess.DEVNULL)
+        os.chmod(f"{TOP}/{name}", 0o644)
     subprocess.run(["openssl", "genpkey", "-algorithm", "ed25519", "-out", TOP + "/key.pem"], check=True,
                    stderr=subprocess.DEVNULL)
     os.mkdir(TOP + "/ledger")
     subprocess.run([f"{A.build}/attest/ledger/casemate-ledger", "init", TOP + "/ledger", "--key", TOP + "/key.pem",
                     "--origin", "test.hostile/log"], check=True, stdout=subprocess.DEVNULL)
-    return ["--simulator", TOP + "/platform"]
+    return {PROTECTED: ["--simulator", TOP + "/snp"], TD: ["--simulator", TOP + "/tdx"]}
 
 
 def main():
     print(f"# seed {A.seed}, {A.rounds} rounds", flush=True)
-    wanted = set(A.machine) or {"plain", "consoles", "firmware", "protected", "ends"}
+    wanted = set(A.machine) or {*MACHINES, "ends"}
     neighbour = Neighbour()
     neighbour.is_up.wait(60)
     Tap.check(neighbour.said[:1] == ["neighbour: start"], "the neighbour starts", neighbour.guest.err())
-    sim = simulator()
+    sims = simulators()
+    qgs = QuotingService(f"{A.build}/sev/sim/casemate-sim-qgs", TOP + "/tdx") if sims else None
     total = 0
-    for name, machine in (("plain", PLAIN), ("consoles", CONSOLES), ("firmware", FIRMWARE)):
-        if name in wanted:
-            total += attacks(name, machine)
-    if "protected" in wanted and sim:
-        total += attacks("protected", PROTECTED, sim)
-    elif "protected" in wanted:
-        Tap.skip("protected", "a build without the simulator")
+    for name, machine in MACHINES.items():
+        if name in wanted and machine in TEE and not sims:
+            Tap.skip(name, "a build without the simulator")
+        elif name in wanted:
+            total += attacks(name, machine, sims.get(machine, ()))
     if "ends" in wanted:
-        for number in range(len(ENDS)):
-            if ENDS[number][1] != PROTECTED or sim:
-                end(number, sim if ENDS[number][1] == PROTECTED else ())
+        for number in range(len(ENDS)) if A.only is None else [A.only]:
+            if ENDS[number][1] not in TEE or sims:
+                end(number, sims.get(ENDS[number][1], ()))
     neighbour.finish()
+    if qgs:
+        qgs.process.kill()
     print(f"# {total} attacks, {len(ENDS)} ends, seed {A.seed}, {A.rounds} rounds")
     print(f"1..{Tap.n}")
     return Tap.failed != 0

@@ -1,9 +1,8 @@
 #include "tests/vm/hostile/kit.h"
 
 #define SERIAL     0x3f8
-#define AP_PAGE    0x2000ull     /* where the second vCPU begins */
-#define CMDLINE    0x8000ull     /* docs/launch.md; with firmware it is copied there */
-#define PATIENCE   8000000000ull /* of the time stamp counter: seconds on any machine */
+#define AP_PAGE    0x2000ull /* where the second vCPU begins */
+#define CMDLINE    0x8000ull /* docs/launch.md; with firmware it is copied there */
 #define LINE_BYTES 160u
 
 /* ---- instructions ------------------------------------------------------------------------------ */

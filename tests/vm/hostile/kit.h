@@ -37,6 +37,7 @@ void port_in_string(uint16_t port, unsigned int len, void *buf, uint32_t n);
 void mmio_out(uint64_t at, unsigned int len, uint64_t v);
 uint64_t mmio_in(uint64_t at, unsigned int len);
 uint64_t tsc(void);
+#define PATIENCE 8000000000ull  /* of the time stamp counter: seconds on any machine */
 void pause_for(uint64_t ticks); /* of the time stamp counter */
 /* There is no C library; the compiler calls these too. */
 void *memset(void *to, int v, size_t n);
