@@ -1,9 +1,6 @@
 #include <errno.h>
 #include <linux/capability.h>
-#include <linux/filter.h>
-#include <linux/seccomp.h>
 #include <linux/securebits.h>
-#include <stddef.h>
 #include <stdint.h>
 #include <string.h>
 #include <sys/prctl.h>
@@ -59,32 +56,6 @@ static MUST_USE int caps_drop(uint64_t keep)
 	return permitted_of(sets) == keep ? 0 : -EPERM;
 }
 
-#define NO_CALL UINT32_MAX
-
-/*
- * What the allow-list cannot say: it is compiled before anybody has a process number or a policy. A
- * signal of abort() reaches our own threads only: unlike a spawned process this one is in the host's
- * pid namespace. And whoever needs no socket gets none: the host's services believe uid 0.
- */
-static MUST_USE int calls_keep(bool may_connect)
-{
-	struct sock_filter code[] = {
-		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
-		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, may_connect ? NO_CALL : SYS_socket, 3, 0),
-		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_tgkill, 0, 3),
-		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, args[0])),
-		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (uint32_t)getpid(), 1, 0),
-		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_KILL_PROCESS),
-		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
-	};
-	const struct sock_fprog program = { .len = ARRAY_LEN(code), .filter = code };
-
-	return syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_TSYNC, &program) !=
-			       0
-		       ? -EPERM
-		       : 0;
-}
-
 int sandbox_narrow(enum role role, const struct sandbox_keep *keep, struct why *why)
 {
 	const struct role_row *row = role_get(role);
@@ -98,9 +69,6 @@ int sandbox_narrow(enum role role, const struct sandbox_keep *keep, struct why *
 	err = stage_landlock_narrow(row, keep->folders, keep->n_folders, why);
 	if (err < 0)
 		return err;
-	err = calls_keep(keep->may_connect);
-	return err < 0 ? why_set(why, err,
-				 "sandbox of %s, seccomp: no filter for its signals and sockets",
-				 row->name)
-		       : stage_seccomp(row, why);
+	err = stage_calls(row, keep->may_connect, why);
+	return err < 0 ? err : stage_seccomp(row, why);
 }

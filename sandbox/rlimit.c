@@ -38,6 +38,13 @@ static rlim_t processes_max(const struct role_row *row)
 	return (row->flags & ROLE_HAS_THREADS) != 0 ? LIMIT_VCPUS + 8 : 0;
 }
 
+/* Spawn set the hard limit of what it started, guest memory included. */
+static rlim_t address_max(const struct role_row *row)
+{
+	return (row->flags & ROLE_IS_SELF_STARTED) != 0 ? role_max_address_bytes(row, 0)
+							: RLIM_INFINITY;
+}
+
 static MUST_USE int limits_set(const struct role_row *row)
 {
 	const struct {
@@ -47,7 +54,7 @@ static MUST_USE int limits_set(const struct role_row *row)
 		{ RLIMIT_NOFILE, row->max_fds },
 		{ RLIMIT_CORE, 0 },
 		{ RLIMIT_FSIZE, role_max_file_bytes(row) },
-		{ RLIMIT_AS, RLIM_INFINITY }, /* spawn set the hard limit, guest memory included */
+		{ RLIMIT_AS, address_max(row) },
 		{ RLIMIT_NPROC, processes_max(row) },
 		{ RLIMIT_MEMLOCK, row->max_locked_bytes },
 		{ RLIMIT_MSGQUEUE, 0 },

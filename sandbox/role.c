@@ -16,13 +16,15 @@
 /*
  * Address space beside guest memory: program, C library and stack are 10 MiB, 30 with libcrypto; its
  * allocator maps in steps. A monitor reads a kernel (64 MiB), a ramdisk (512 MiB) and firmware through
- * mappings, and has a stack of 8 MiB a vCPU. The broker serves any number of connections from its
- * heap: its cgroup or unit limits it. The simulated processor keeps copies of what it encrypts, as much
- * as the guest asks for: no number fits.
+ * mappings, and has a stack of 8 MiB a vCPU. The broker has 128 connections, each with at most a body
+ * of 128 KiB and TLS's buffers, certificates of 8 MiB twice while they are replaced, its database's
+ * cache, and the modules a PKCS#11 token brings. The simulated processor keeps copies of what it
+ * encrypts, as much as the guest asks for: no number fits.
  */
 #define SMALL_SPACE   (256ull << 20)
 #define CRYPTO_SPACE  (512ull << 20)
 #define MONITOR_SPACE (1024ull << 20)
+#define BROKER_SPACE  (1024ull << 20)
 #define ANY_SPACE     UINT64_MAX
 
 static const struct role_row roles[ROLE_COUNT] = {
@@ -55,15 +57,18 @@ static const struct role_row roles[ROLE_COUNT] = {
 		ROLE_HAS_NETWORK, 64, 0, CRYPTO_SPACE, &seccomp_owner },
 	/* Its log may be a regular file. */
 	[ROLE_BROKER] = { "broker", "casemate-broker", "casemate_broker_t", { ROLE_FD_END },
-		ROLE_IS_SELF_STARTED | ROLE_WRITES_FILES, 1024, AS_INHERITED, ANY_SPACE,
+		ROLE_IS_SELF_STARTED | ROLE_WRITES_FILES, 1024, AS_INHERITED, BROKER_SPACE,
 		&seccomp_broker },
-	/* Its descriptors are its user's; those that children do not hold are closed when it narrows. */
+	/* Its descriptors are its user's; those it opened for children are closed before it narrows, but
+	 * for those of files whose labels it has to give back. */
 	[ROLE_SUPER] = { "super", "casemate", "casemate_t", { ROLE_FD_END },
 		ROLE_IS_SELF_STARTED | ROLE_WRITES_FILES, SUPER_FDS, AS_INHERITED, ANY_SPACE,
 		&seccomp_super },
 	/* A pool of 64 threads, each with a stack, and what it caches of a disk. */
 	[ROLE_FOREIGN] = { "foreign", "casemate-foreign", "casemate_foreign_t", { ROLE_FD_CHAN },
 		ROLE_WRITES_FILES | ROLE_IS_FOREIGN, 256, 0, MONITOR_SPACE, &seccomp_foreign },
+	[ROLE_READER] = { "broker-reader", "casemate-broker", "casemate_broker_t", { ROLE_FD_END },
+		ROLE_IS_SELF_STARTED, 16, AS_INHERITED, ANY_SPACE, &seccomp_broker_reader },
 	[ROLE_TEST] = { "test", "sandbox-child", "casemate_test_t",
 		{ ROLE_FD_CHAN, ROLE_FD_FILE, ROLE_FD_FOLDER }, ROLE_WRITES_FILES, 32, 0,
 		SMALL_SPACE, &seccomp_test },

@@ -26,7 +26,8 @@ enum role {
 	ROLE_BROKER,  /* casemate-broker: started by a person, enters its sandbox by itself */
 	ROLE_SUPER,   /* casemate run, once its guest runs (sandbox_narrow()); never spawned */
 	ROLE_FOREIGN, /* casemate-foreign: becomes a program of another make (foreign.h) */
-	ROLE_TEST,    /* tests/proc only */
+	ROLE_READER, /* the broker's, which reads its files again (sandbox_narrow()); never spawned */
+	ROLE_TEST,   /* tests/proc only */
 	ROLE_COUNT
 };
 

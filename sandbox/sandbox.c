@@ -78,7 +78,10 @@ int sandbox_enter(enum role role, struct why *why)
 		return err;
 	uint32_t must = receipt_must(role); /* it asks the kernel: before the filter */
 	receipt_close(row);
-	err = stage_seccomp(row, why);
+	if ((row->flags & ROLE_IS_SELF_STARTED) != 0)
+		err = stage_calls(row, /* may_connect= */ false, why);
+	if (err == 0)
+		err = stage_seccomp(row, why);
 	if (err < 0)
 		return err;
 	receipt_hold(RECEIPT_SECCOMP); /* the canary was caught */

@@ -1,5 +1,7 @@
 #include <errno.h>
+#include <linux/filter.h>
 #include <linux/seccomp.h>
+#include <stddef.h>
 #include <string.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -40,6 +42,29 @@ int sandbox_check(void)
 {
 	errno = 0;
 	return syscall(SYS_getppid) == -1 && errno == SECCOMP_CANARY_ERRNO ? 0 : -EPERM;
+}
+
+#define NO_CALL UINT32_MAX
+
+int stage_calls(const struct role_row *row, bool may_connect, struct why *why)
+{
+	struct sock_filter code[] = {
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, may_connect ? NO_CALL : SYS_socket, 3, 0),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_tgkill, 0, 3),
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, args[0])),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (uint32_t)getpid(), 1, 0),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_KILL_PROCESS),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+	};
+	const struct sock_fprog program = { .len = ARRAY_LEN(code), .filter = code };
+
+	return syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_TSYNC, &program) !=
+			       0
+		       ? why_set(why, -EPERM,
+				 "sandbox of %s, seccomp: no filter for its signals and sockets",
+				 row->name)
+		       : 0;
 }
 
 int stage_seccomp(const struct role_row *row, struct why *why)

@@ -37,6 +37,7 @@ extern const struct seccomp_filter seccomp_dev_vsock;
 extern const struct seccomp_filter seccomp_quote;
 extern const struct seccomp_filter seccomp_owner;
 extern const struct seccomp_filter seccomp_broker;
+extern const struct seccomp_filter seccomp_broker_reader;
 extern const struct seccomp_filter seccomp_super;
 extern const struct seccomp_filter seccomp_foreign;
 extern const struct seccomp_filter seccomp_test;

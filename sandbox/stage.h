@@ -77,6 +77,14 @@ MUST_USE int stage_landlock_files(const struct role_row *row, const struct stage
  */
 MUST_USE int stage_seccomp(const struct role_row *row, struct why *why);
 
+/*
+ * seccomp.c, before it: what the allow-list cannot say, for it is compiled before anybody has a process
+ * number or a policy. A signal of abort() reaches our own threads only: unlike a spawned process a
+ * self-started one is in the host's pid namespace. And whoever needs no socket gets none: the host's
+ * services believe uid 0.
+ */
+MUST_USE int stage_calls(const struct role_row *row, bool may_connect, struct why *why);
+
 /* sanitizer.c, in builds with a sanitizer only: its run-time library learns that it is locked up. */
 void stage_sanitizer(void);
 

@@ -1,6 +1,9 @@
 #include "attest/broker/broker_reload.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <libgen.h>
+#include <limits.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -8,6 +11,7 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
+#include <sys/uio.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -15,11 +19,13 @@
 #include "base/log.h"
 #include "base/rd.h"
 #include "base/wr.h"
+#include "sandbox/sandbox.h"
 
 #define READER_FD   3
 #define REPLY_MS    10000
 #define HEADER      8u /* error number, length of what follows */
 #define GROUPS      4u
+#define FOLDERS_MAX (2 * (1 + GROUPS * LIMIT_BROKER_BLOBS))
 #define BUNDLE_MAX  (LIMIT_BROKER_CONFIG_BYTES + GROUPS * LIMIT_BROKER_BLOBS * LIMIT_CERT_BLOB_BYTES)
 #define BUNDLE_ROOM (BUNDLE_MAX + 4 * (GROUPS * LIMIT_BROKER_BLOBS + 1))
 
@@ -194,31 +200,95 @@ void files_done(struct broker *b)
 
 /* --- the reader ---------------------------------------------------------------------------------- */
 
+/* Without a signal to us when the other end is closed. */
 static MUST_USE int socket_write(int fd, const void *bytes, size_t len)
 {
-	return fd_write_all(fd, bytes, len);
+	for (size_t at = 0; at < len;) {
+		struct iovec iov = { (uint8_t *)(uintptr_t)bytes + at, len - at };
+		const struct msghdr m = { .msg_iov = &iov, .msg_iovlen = 1 };
+		ssize_t n = sendmsg(fd, &m, MSG_NOSIGNAL);
+		if (n < 0 && errno != EINTR)
+			return -errno;
+		at += n > 0 ? (size_t)n : 0;
+	}
+	return 0;
+}
+
+/* The bytes, or the sentence that says why there are none. */
+static void reply_send(int err, const struct bundle *b, const struct why *why)
+{
+	uint8_t header[HEADER];
+	struct wr w = wr_of(header, sizeof header);
+	const char *text = err < 0 ? why_text(why, err) : "";
+	size_t len = err < 0 ? strlen(text) : b->len;
+
+	wr_le32(&w, (uint32_t)-err);
+	wr_le32(&w, (uint32_t)len);
+	if (socket_write(READER_FD, header, sizeof header) < 0 ||
+		socket_write(READER_FD, err < 0 ? (const void *)text : b->bytes, len) < 0)
+		_exit(EXIT_FAILURE);
 }
 
 static void request_answer(const char *path)
 {
 	AUTO(bundle) struct bundle bundle = { 0 };
 	struct why why = { 0 };
-	uint8_t header[HEADER];
-	struct wr w = wr_of(header, sizeof header);
-
 	int err = bundle_read(path, &bundle, &why);
-	const char *text = err < 0 ? why_text(&why, err) : "";
-	size_t len = err < 0 ? strlen(text) : bundle.len;
-	wr_le32(&w, (uint32_t)-err);
-	wr_le32(&w, (uint32_t)len);
-	if (socket_write(READER_FD, header, sizeof header) < 0 ||
-		socket_write(READER_FD, err < 0 ? (const void *)text : bundle.bytes, len) < 0)
-		_exit(EXIT_FAILURE);
+
+	reply_send(err, &bundle, &why);
+}
+
+struct folders {
+	struct sandbox_folder at[FOLDERS_MAX];
+	unsigned int n;
+};
+
+/* The folder of a file, and that of the file it leads to if it is a symbolic link. */
+static MUST_USE int folders_add(struct folders *f, const char *path, struct why *why)
+{
+	char real[PATH_MAX];
+	const char *const paths[] = { path, realpath(path, real) };
+
+	for (size_t i = 0; i < ARRAY_LEN(paths); i++) {
+		char copy[PATH_MAX];
+		int fd = -1;
+		if (paths[i] != NULL && strlen(paths[i]) < sizeof copy) {
+			memcpy(copy, paths[i], strlen(paths[i]) + 1);
+			fd = open(dirname(copy), O_PATH | O_DIRECTORY | O_CLOEXEC);
+		}
+		if (fd < 0)
+			return why_set(why, -EIO, "cannot open the folder of %s", path);
+		f->at[f->n++] = (struct sandbox_folder){ fd, SANDBOX_MAY_READ };
+	}
+	return 0;
+}
+
+/* No rights are left but to read below the folders of the files there are now. */
+static MUST_USE int reader_narrow(const struct broker_config *c, const char *path, struct why *why)
+{
+	struct folders f = { .n = 0 };
+	int err = folders_add(&f, path, why);
+
+	for (size_t g = 0; err == 0 && g < GROUPS; g++) {
+		size_t n = 0;
+		char *const *paths = group_of(c, g, &n);
+		for (size_t i = 0; err == 0 && i < n; i++)
+			err = folders_add(&f, paths[i], why);
+	}
+	const struct sandbox_keep keep = { .folders = f.at, .n_folders = f.n };
+	if (err == 0)
+		err = sandbox_narrow(ROLE_READER, &keep, why);
+	for (unsigned int i = 0; i < f.n; i++)
+		(void)close(f.at[i].fd);
+	return err;
 }
 
 /* Everything but the socket and the log is closed: no listener, no store, no ledger. */
-static _Noreturn void reader_run(int fd, const char *path, pid_t parent)
+static _Noreturn void reader_run(
+	int fd, const char *path, const struct broker_config *c, pid_t parent)
 {
+	static const struct bundle none = { 0 };
+	struct why why = { 0 };
 	char byte;
 
 	if (dup2(fd, READER_FD) < 0 || close_range(READER_FD + 1, ~0U, 0) < 0 ||
@@ -228,40 +298,13 @@ static _Noreturn void reader_run(int fd, const char *path, pid_t parent)
 	(void)signal(SIGHUP, SIG_IGN);
 	(void)signal(SIGINT, SIG_IGN);
 	(void)signal(SIGTERM, SIG_IGN);
-	(void)signal(SIGPIPE, SIG_IGN);
+	int err = reader_narrow(c, path, &why);
+	reply_send(err, &none, &why);
+	if (err < 0)
+		_exit(EXIT_FAILURE);
 	while (read(READER_FD, &byte, 1) == 1)
 		request_answer(path);
 	_exit(EXIT_SUCCESS);
-}
-
-int reader_start(struct reader *r, const char *path, struct why *why)
-{
-	AUTO(fd) int child_fd = -1;
-	pid_t parent = getpid();
-	int fds[2];
-
-	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds) < 0)
-		return -errno;
-	r->fd = fds[0];
-	child_fd = fds[1];
-	pid_t pid = fork();
-	if (pid == 0)
-		reader_run(child_fd, path, parent);
-	if (pid < 0) {
-		int err = -errno;
-		fd_drop(&r->fd);
-		return why_set(why, err, "cannot start the reader: %s", strerrordesc_np(-err));
-	}
-	r->pid = pid;
-	return 0;
-}
-
-void reader_stop(struct reader *r)
-{
-	fd_drop(&r->fd);
-	if (r->pid > 0)
-		(void)waitpid(r->pid, NULL, 0);
-	r->pid = 0;
 }
 
 static MUST_USE int socket_read(int fd, void *ret, size_t len)
@@ -279,13 +322,13 @@ static MUST_USE int socket_read(int fd, void *ret, size_t len)
 	return 0;
 }
 
-static MUST_USE int bundle_ask(struct reader *r, struct bundle *ret, struct why *why)
+/* -EACCES: the reader says why not. -EPIPE: it is gone. */
+static MUST_USE int reply_read(int fd, struct bundle *ret, struct why *why)
 {
 	AUTO(bundle) struct bundle b = { 0 };
 	uint8_t header[HEADER];
 
-	int err = socket_write(r->fd, "", 1) == 0 ? socket_read(r->fd, header, sizeof header)
-						  : -EPIPE;
+	int err = socket_read(fd, header, sizeof header);
 	if (err < 0)
 		return err;
 	struct rd h = rd_of(header, sizeof header);
@@ -294,7 +337,7 @@ static MUST_USE int bundle_ask(struct reader *r, struct bundle *ret, struct why 
 	if (b.len > BUNDLE_ROOM)
 		return -EPIPE;
 	b.bytes = calloc(1, b.len + 1);
-	err = b.bytes == NULL ? -ENOMEM : socket_read(r->fd, b.bytes, b.len);
+	err = b.bytes == NULL ? -ENOMEM : socket_read(fd, b.bytes, b.len);
 	if (err == 0 && is_error)
 		err = why_set(why, -EACCES, "%s", (const char *)b.bytes);
 	if (err < 0)
@@ -302,6 +345,44 @@ static MUST_USE int bundle_ask(struct reader *r, struct bundle *ret, struct why 
 	*ret = b;
 	b.bytes = NULL;
 	return 0;
+}
+
+void reader_stop(struct reader *r)
+{
+	fd_drop(&r->fd);
+	if (r->pid > 0)
+		(void)waitpid(r->pid, NULL, 0);
+	r->pid = 0;
+}
+
+int reader_start(struct reader *r, const char *path, const struct broker_config *c, struct why *why)
+{
+	AUTO(bundle) struct bundle none = { 0 };
+	AUTO(fd) int child_fd = -1;
+	pid_t parent = getpid();
+	int fds[2];
+
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds) < 0)
+		return -errno;
+	r->fd = fds[0];
+	child_fd = fds[1];
+	pid_t pid = fork();
+	if (pid == 0)
+		reader_run(child_fd, path, c, parent);
+	int err = pid < 0 ? -errno : 0;
+	r->pid = MAX(pid, 0);
+	fd_drop(&child_fd);
+	if (err == 0)
+		err = reply_read(r->fd, &none, why);
+	if (err == 0)
+		return 0;
+	reader_stop(r);
+	return why_prefix(why, err == -EACCES ? -EIO : err, "cannot start the reader of files");
+}
+
+static MUST_USE int bundle_ask(struct reader *r, struct bundle *ret, struct why *why)
+{
+	return socket_write(r->fd, "", 1) == 0 ? reply_read(r->fd, ret, why) : -EPIPE;
 }
 
 int files_reload(struct broker *b, struct reader *r, const char *path, struct why *why)

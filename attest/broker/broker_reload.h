@@ -3,7 +3,8 @@
  *                certificates, CRLs, collateral, tenants, rates.
  *
  *   In the sandbox no file can be opened. A small process forked before it, with none of the broker's
- *   secrets, stays outside; on demand it reads configuration and files again and sends their bytes.
+ *   secrets, can: without capabilities, behind a filter of its own, below the folders of these files. On
+ *   demand it reads configuration and files again and sends their bytes.
  *   Start and reload take the same way, so that what is refused at one is refused at the other.
  *
  * Trust:   the files are the operator's; the bytes are parsed in the sandbox, strictly.
@@ -25,8 +26,13 @@ struct reader {
 
 #define READER_NONE ((struct reader){ .fd = -1 })
 
-/* Fork the reader for this configuration file (an absolute path, or of the working directory). */
-MUST_USE int reader_start(struct reader *r, const char *path, struct why *why);
+/*
+ * Fork the reader for this configuration file (an absolute path, or of the working directory), which c
+ * was read from. It can read below the folders of the files that c names, and nothing else (role
+ * broker-reader). -EIO with why when it could not be confined.
+ */
+MUST_USE int reader_start(
+	struct reader *r, const char *path, const struct broker_config *c, struct why *why);
 /* Close the socket, at which it ends, and wait for that: not in the sandbox, where nothing waits. */
 void reader_stop(struct reader *r);
 

@@ -55,7 +55,7 @@ static MUST_USE int start(struct broker *b, const char *path, struct reader *rea
 	int err = broker_ledger_start(
 		&b->ledger, c->ledger_folder, c->ledger_key, c->ledger_origin, why);
 	if (err == 0)
-		err = reader_start(reader, path, why);
+		err = reader_start(reader, path, c, why);
 	if (err == 0)
 		err = store_find(c->store, &kek, &b->store, why);
 	if (err == 0)

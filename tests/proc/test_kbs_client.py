@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
 """The broker, for real and in its sandbox, against a client of another make (kbs_client.py).
 
-usage: test_kbs_client.py BROKER LEDGER MINT-REPORT VECTORS
+usage: test_kbs_client.py BROKER LEDGER MINT-REPORT VECTORS [TEST...]
 """
 import base64
+import ctypes
 import hashlib
 import json
 import os
@@ -783,11 +784,74 @@ def http_is_1_1_and_refuses_the_rest(w):
         assert s.selected_alpn_protocol() != "h2" and s.version() == "TLSv1.3"
 
 
+def has_landlock():
+    return ctypes.CDLL(None, use_errno=True).syscall(444, None, 0, 1) > 0  # landlock_create_ruleset: its version
+
+
+@test
+def files_of_another_folder_wait_for_a_restart(w):
+    if not has_landlock():
+        return "no Landlock"
+    before = json.loads(json.dumps(w.config))
+    elsewhere = tempfile.mkdtemp(prefix="casemate-test-")
+    shutil.copy(w.path("platform/ark"), elsewhere + "/ark")
+    os.symlink(elsewhere + "/ark", w.path("platform/link"))
+    shutil.copy(w.path("platform/ark"), w.path("platform/ark-new"))
+    for path, is_read in ((elsewhere + "/ark", False), ("platform/link", False), ("platform/ark-new", True)):
+        w.configure(roots=[path])
+        at = len(w.log_text())
+        w.reload()
+        log = w.log_text()[at:]
+        assert ("reloaded: 1 roots" in log) == is_read, log
+        assert is_read or f"{os.path.basename(path)}: Permission denied; going on with what was there" in log, log
+    for path in (elsewhere + "/ark", "platform/link"):
+        w.configure(roots=[path])
+        w.stop()
+        w.start()
+        w.reload()
+        assert w.proven().resource("r/t/one") == CANARY
+    w.configure(**before)
+    w.stop()
+    w.start()
+    os.unlink(w.path("platform/link"))
+    shutil.rmtree(elsewhere)
+
+
+def status_of(pid):
+    with open(f"/proc/{pid}/status", encoding="ascii") as f:
+        return dict(line.rstrip("\n").split(":\t", 1) for line in f if ":\t" in line)
+
+
+@test
+def broker_and_reader_are_confined(w):
+    if os.geteuid() != 0:
+        return "only root may look"
+    pid = w.process.pid
+    with open(f"/proc/{pid}/task/{pid}/children", encoding="ascii") as f:
+        readers = [int(c) for c in f.read().split() if status_of(c)["Name"] == "casemate-broker"]
+    assert len(readers) == 1
+    for p in (pid, readers[0]):
+        s = status_of(p)
+        assert s["NoNewPrivs"] == "1" and s["Seccomp"] == "2" and s.get("Seccomp_filters", "2") == "2", s
+        assert all(int(s[c], 16) == 0 for c in ("CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb")), s
+    # The socket to the broker and the log; no listener, store or key.
+    assert sorted(map(int, os.listdir(f"/proc/{readers[0]}/fd"))) == [0, 1, 2, 3]
+    assert os.readlink(f"/proc/{readers[0]}/fd/3").startswith("socket:")
+    with open(BROKER, "rb") as f:
+        if b"__asan_init" in f.read():
+            return  # it reserves terabytes of addresses
+    with open(f"/proc/{pid}/limits", encoding="ascii") as f:
+        space = next(line for line in f if line.startswith("Max address space")).split()
+    assert space[3:5] == [str(1 << 30)] * 2, space
+
+
 def main():
+    only = sys.argv[5:]
+    tests = [f for f in TESTS if not only or f.__name__ in only]
     w = World()
     failed = 0
-    print(f"1..{len(TESTS)}", flush=True)
-    for i, f in enumerate(TESTS, 1):
+    print(f"1..{len(tests)}", flush=True)
+    for i, f in enumerate(tests, 1):
         name, skipped = f.__name__.replace("_", " "), None
         try:
             skipped = f(w)

@@ -387,20 +387,44 @@ static void files_are_for_roles_with_folders(void **state)
 	for (size_t n = own_filters_list(filters); n > 0; n--) {
 		const struct seccomp_filter *f = filters[n - 1];
 		if (f != filter_of(ROLE_LEDGER) && f != filter_of(ROLE_BROKER) &&
-			f != filter_of(ROLE_SUPER) && f != filter_of(ROLE_TEST))
+			f != filter_of(ROLE_SUPER) && f != filter_of(ROLE_READER) &&
+			f != filter_of(ROLE_TEST))
 			verdicts_hold(f, rows, ARRAY_LEN(rows));
 	}
 	for (int role = 0; role < ROLE_COUNT; role++) {
 		bool has_folder = role == ROLE_FOREIGN; /* its loader finds libraries */
 		for (unsigned int i = 0; i < ROLE_FDS_MAX; i++)
 			has_folder |= role_get((enum role)role)->fds[i] == ROLE_FD_FOLDER;
-		if (!has_folder && role != ROLE_BROKER && role != ROLE_SUPER)
+		if (!has_folder && role != ROLE_BROKER && role != ROLE_SUPER && role != ROLE_READER)
 			verdict_must(
 				filter_of((enum role)role), SYS_openat, (uint64_t[6]){ 0 }, DIE);
 	}
 }
 
 /* --- role by role --------------------------------------------------------------------------------- */
+
+/* It reads files, says what is in them, and that is all. */
+static void the_brokers_reader_opens_to_read(void **state)
+{
+	const uint64_t at = (uint64_t)AT_FDCWD;
+	const struct verdict rows[] = {
+		{ SYS_openat, { at, 0, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK }, ALLOW },
+		{ SYS_openat, { at, 0, O_WRONLY }, DIE },
+		{ SYS_openat, { at, 0, O_RDWR }, DIE },
+		{ SYS_openat, { at, 0, O_RDONLY | O_TRUNC }, DIE },
+		{ SYS_openat, { at, 0, O_RDWR | O_TMPFILE }, DIE },
+		{ SYS_openat2, { at }, DIE },
+		{ SYS_read, { 3 }, ALLOW },
+		{ SYS_recvmsg, { 3 }, DIE },
+		{ SYS_socket, { AF_UNIX, SOCK_STREAM, 0 }, DIE },
+		{ SYS_unlinkat, { at }, DIE },
+		{ SYS_getdents64, { 4 }, DIE },
+		{ SYS_ftruncate, { 4 }, DIE },
+		{ SYS_pwrite64, { 4 }, DIE },
+	};
+
+	verdicts_hold(filter_of(ROLE_READER), rows, ARRAY_LEN(rows));
+}
 
 /* The one role with the host's network: TCP clients, and no other socket. */
 static void owner_opens_tcp_alone(void **state)
@@ -659,6 +683,7 @@ int main(void)
 		cmocka_unit_test(programs_of_another_make_shut_the_worst_doors),
 		cmocka_unit_test(loop_threads_can_live),
 		cmocka_unit_test(files_are_for_roles_with_folders),
+		cmocka_unit_test(the_brokers_reader_opens_to_read),
 		cmocka_unit_test(owner_opens_tcp_alone),
 		cmocka_unit_test(guests_run_on_their_own_threads),
 		cmocka_unit_test(only_devices_map_guest_memory),
