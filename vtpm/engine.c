@@ -89,14 +89,14 @@ static struct libtpms_callbacks callbacks = {
 	.tpm_io_getphysicalpresence = presence_get,
 };
 
-int engine_start(struct nvstore *store, enum engine_start how, struct why *why)
+int engine_start(struct nvstore *store, bool may_make, struct why *why)
 {
 	uint32_t least, most;
 
-	if (store->len == 0 && how != ENGINE_MAKE)
+	if (store->len == 0 && !may_make)
 		return why_set(why, -ENODATA, "the TPM has no state yet");
 	engine.store = store;
-	engine.is_counted = how == ENGINE_RESET;
+	engine.is_counted = false;
 	engine.has_failed = false;
 	engine.locality = 0;
 	/* It prints the command that made it fail, secrets and all: to nowhere. */

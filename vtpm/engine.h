@@ -20,18 +20,12 @@
 #include "base/why.h"
 #include "vtpm/nvstore.h"
 
-enum engine_start {
-	ENGINE_RESET,   /* the guest was reset: the run goes on */
-	ENGINE_NEW_RUN, /* the guest is started; that is stored at once */
-	ENGINE_MAKE,    /* as NEW_RUN, and a store without a state gets a new TPM */
-};
-
 /*
- * Power on. Without ENGINE_MAKE a store without a state is -ENODATA: a guest's identity is never
- * replaced silently. The store must outlive the engine. -EBADMSG: the engine does not take this state;
- * -EIO: it could not be stored.
+ * Power on; the new run is stored at once. may_make: a store without a state gets a new TPM; otherwise
+ * that is -ENODATA: a guest's identity is never replaced silently. The store must outlive the engine.
+ * -EBADMSG: the engine does not take this state; -EIO: it could not be stored.
  */
-MUST_USE int engine_start(struct nvstore *store, enum engine_start how, struct why *why);
+MUST_USE int engine_start(struct nvstore *store, bool may_make, struct why *why);
 
 /*
  * Execute a command of len bytes at a locality (0 to 4). *ret is the response, *ret_len bytes

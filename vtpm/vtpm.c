@@ -66,23 +66,7 @@ static void power_off(struct vtpm *v)
 	v->is_on = false;
 }
 
-static MUST_USE int power_on(struct vtpm *v, enum engine_start how, struct why *why)
-{
-	v->state = VTPM_FRESH;
-	v->is_shut = false;
-	int err = engine_start(v->store, how, why);
-	v->is_on = err == 0;
-	return err;
-}
-
 /* ---- the monitor ------------------------------------------------------------------------------ */
-
-static int done_send(struct vtpm *v, uint32_t rc)
-{
-	const le32 wire = le32_of(rc);
-
-	return chan_send(&v->monitor, VTPM_MSG_DONE, &wire, sizeof wire, NULL, 0);
-}
 
 static int command_take(void *owner, struct msg *m)
 {
@@ -115,19 +99,6 @@ static int cancel_take(void *owner, struct msg *m)
 	return 0;
 }
 
-static int reset_take(void *owner, struct msg *m)
-{
-	struct vtpm *v = owner;
-	struct why why = { 0 };
-	bool had_failed = engine_has_failed();
-
-	power_off(v);
-	int err = had_failed ? -EIO : power_on(v, ENGINE_RESET, &why);
-	if (err < 0 && !had_failed)
-		log_err("after a reset: %s", why_text(&why, err));
-	return done_send(v, err < 0 ? TPM_RC_FAILURE : TPM_RC_SUCCESS);
-}
-
 static int measure_take(void *owner, struct msg *m)
 {
 	struct vtpm *v = owner;
@@ -142,7 +113,8 @@ static int measure_take(void *owner, struct msg *m)
 	v->state = VTPM_MEASURED;
 	if (rc == TPM_RC_SUCCESS)
 		rc = extend_run(&measure);
-	return done_send(v, rc);
+	const le32 wire = le32_of(rc);
+	return chan_send(&v->monitor, VTPM_MSG_MEASURED, &wire, sizeof wire, NULL, 0);
 }
 
 #define ANY_STATE (IN(VTPM_FRESH) | IN(VTPM_MEASURED) | IN(VTPM_USED))
@@ -151,7 +123,6 @@ static const struct rule monitor_rules[] = {
 	[VTPM_MSG_COMMAND] = { ANY_STATE, COMMAND_BYTES + 1, COMMAND_BYTES + VTPM_BUFFER_BYTES, 0,
 		0, false, command_take },
 	[VTPM_MSG_CANCEL] = { ANY_STATE, 0, 0, 0, 0, false, cancel_take },
-	[VTPM_MSG_RESET] = { ANY_STATE, 0, 0, 0, 0, false, reset_take },
 	[VTPM_MSG_MEASURE] = { IN(VTPM_FRESH) | IN(VTPM_MEASURED), MEASURE_BYTES, MEASURE_BYTES, 0,
 		0, false, measure_take },
 };
@@ -228,8 +199,10 @@ int vtpm_open(struct vtpm *v, struct loop *loop, struct chan *super, int monitor
 
 int vtpm_start(struct vtpm *v, struct nvstore *store, struct why *why)
 {
-	v->store = store;
-	return power_on(v, ENGINE_NEW_RUN, why);
+	int err = engine_start(store, /* may_make= */ false, why);
+
+	v->is_on = err == 0;
+	return err;
 }
 
 void vtpm_close(struct vtpm *v)

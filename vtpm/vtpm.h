@@ -2,7 +2,7 @@
  * vtpm: a TPM for one monitor (vtpm_proto.h says who sends what), between its channel and the engine.
  *
  *   One thread: while a command runs, nothing is read. What arrives meanwhile is a sign that nobody
- *   waits for the answer any more (the guest cancels, or was reset), and cancels the command by a
+ *   waits for the answer any more (the guest cancels it), and cancels the command by a
  *   signal; the message is read afterwards.
  *
  * Trust:   none in the monitor. The supervisor is trusted.
@@ -20,7 +20,7 @@
 #include "vtpm/nvstore.h"
 
 enum vtpm_state {
-	VTPM_FRESH, /* powered on: measurements or a first command */
+	VTPM_FRESH, /* measurements or a first command */
 	VTPM_MEASURED,
 	VTPM_USED, /* the guest has given a command: no measurement any more */
 };
@@ -30,7 +30,6 @@ struct vtpm {
 	struct chan *super;
 	struct chan monitor;
 	struct src super_src, monitor_src;
-	struct nvstore *store;
 	enum vtpm_state state;
 	bool is_on;
 	bool is_shut; /* the last command that the engine took was TPM2_Shutdown */

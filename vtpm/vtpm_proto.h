@@ -1,6 +1,7 @@
 /*
  * vtpm_proto: messages between a monitor and casemate-vtpm, over a base/chan socket pair
- *             (SOCK_SEQPACKET): commands go out, responses come back, one at a time.
+ *             (SOCK_SEQPACKET): commands go out, responses come back, one at a time. A guest
+ *             that resets itself ends, and its TPM with it: there is no message for that.
  *
  * Trust:   either side checks lengths; commands are the guest's, responses the engine's. The monitor
  *          may be a guest's victim: it can do to the TPM what its guest can, no more.
@@ -20,10 +21,9 @@
 enum vtpm_msg {
 	VTPM_MSG_COMMAND = 16,  /* monitor -> vtpm: struct wire_vtpm_command, then the command */
 	VTPM_MSG_CANCEL = 17,   /* monitor -> vtpm: empty; the command at hand is to end early */
-	VTPM_MSG_RESET = 18,    /* monitor -> vtpm: empty; the guest was reset: power off and on */
-	VTPM_MSG_MEASURE = 19,  /* monitor -> vtpm: struct wire_vtpm_measure, before any COMMAND */
-	VTPM_MSG_RESPONSE = 20, /* vtpm -> monitor: the response to a COMMAND */
-	VTPM_MSG_DONE = 21, /* vtpm -> monitor: le32 TPM response code; answers RESET and MEASURE */
+	VTPM_MSG_MEASURE = 18,  /* monitor -> vtpm: struct wire_vtpm_measure, before any COMMAND */
+	VTPM_MSG_RESPONSE = 19, /* vtpm -> monitor: the response to a COMMAND */
+	VTPM_MSG_MEASURED = 20, /* vtpm -> monitor: le32, the TPM's response code */
 };
 
 /* 1 to VTPM_BUFFER_BYTES bytes follow; what is no command gets the TPM's own error. */

@@ -42,7 +42,7 @@ ROWS = {
     "attest/owner":  (["base", "sandbox", "attest"], [SUP, "attest/broker/kbs_json.h"], ["openssl/", "jansson.h", "curl/"]),
     "vtpm":          (["base", "base/crypto", "sandbox"], [], ["openssl/", "libtpms/"]),
     "vmm/virtio":    (["base"], [], []),
-    "vmm/monitor":   (["base", "sandbox", "sev", "vmm/virtio"], [PLAN, SUP, "vmm/quote/quote_proto.h"], []),
+    "vmm/monitor":   (["base", "sandbox", "sev", "vmm/virtio"], [PLAN, SUP, "vmm/quote/quote_proto.h", "vtpm/vtpm_proto.h"], []),
     "vmm/device":    (["base", "sandbox", "vmm/virtio"], [PLAN, SUP], []),
     "vmm/super":     (["base", "sandbox"], [PLAN, "sev/abi_*.h", "attest/ledger/ledger_proto.h", "attest/owner/owner_proto.h"], []),
     "vmm/quote":     (["base", "sandbox"], [SUP], []),

@@ -1,5 +1,5 @@
 /*
- * vtpm: a monitor's messages and what comes back: commands, measurements, resets, a cancelled command;
+ * vtpm: a monitor's messages and what comes back: commands, measurements, power cycles, a cancelled command;
  * a monitor that breaks a rule; and kill -9 at random instants, after which the newest acknowledged
  * write is there.
  */
@@ -98,7 +98,7 @@ static void state_make(int fd, const struct secret *key)
 
 	assert_int_equal(nvstore_create(&s, fd, key, "bank/payments", NULL), 0);
 	if (len == 0) {
-		assert_int_equal(engine_start(&s, ENGINE_MAKE, NULL), 0);
+		assert_int_equal(engine_start(&s, true, NULL), 0);
 		engine_stop();
 		len = s.len;
 		assert_true(len <= sizeof made);
@@ -257,7 +257,7 @@ static uint32_t pcr_8(struct bench *b)
 
 /* --- tests ---------------------------------------------------------------------------------------- */
 
-static void test_commands_and_resets(void **state)
+static void test_commands_and_power_cycles(void **state)
 {
 	struct bench *b = *state;
 	struct cmd c;
@@ -269,9 +269,9 @@ static void test_commands_and_resets(void **state)
 	write_fill(&c, 77);
 	assert_int_equal(run(b, &c), TPM_RC_SUCCESS);
 	uint64_t count = b->store.mark.run;
-	assert_int_equal(chan_send(&b->monitor, VTPM_MSG_RESET, NULL, 0, NULL, 0), 0);
-	assert_int_equal(turn(b, VTPM_MSG_DONE), TPM_RC_SUCCESS);
-	assert_int_equal(b->store.mark.run, count);
+	bench_close(b);
+	bench_open(b);
+	assert_int_equal(b->store.mark.run, count + 1);
 	assert_int_equal(startup(b), TPM_RC_SUCCESS);
 	read_fill(&c);
 	assert_int_equal(run(b, &c), TPM_RC_SUCCESS);
@@ -286,11 +286,11 @@ static void test_measurements_come_first(void **state)
 	for (int i = 0; i < 2; i++) {
 		assert_int_equal(
 			chan_send(&b->monitor, VTPM_MSG_MEASURE, &m, sizeof m, NULL, 0), 0);
-		assert_int_equal(turn(b, VTPM_MSG_DONE), TPM_RC_SUCCESS);
+		assert_int_equal(turn(b, VTPM_MSG_MEASURED), TPM_RC_SUCCESS);
 		assert_int_equal(startup(b), TPM_RC_INITIALIZE); /* it is up already */
 		assert_int_equal(pcr_8(b), 0xf5a5fd42);
-		assert_int_equal(chan_send(&b->monitor, VTPM_MSG_RESET, NULL, 0, NULL, 0), 0);
-		assert_int_equal(turn(b, VTPM_MSG_DONE), TPM_RC_SUCCESS);
+		bench_close(b);
+		bench_open(b);
 	}
 	assert_int_equal(startup(b), TPM_RC_SUCCESS);
 	assert_int_equal(pcr_8(b), 0);
@@ -333,7 +333,6 @@ static void test_bad_messages(void **state)
 		{ VTPM_MSG_MEASURE, sizeof(struct wire_vtpm_measure), 24, -EPROTO },
 		{ VTPM_MSG_MEASURE, sizeof(struct wire_vtpm_measure) - 1, 0, -EBADMSG },
 		{ VTPM_MSG_CANCEL, 1, 0, -EBADMSG },
-		{ VTPM_MSG_RESET, 1, 0, -EBADMSG },
 		{ VTPM_MSG_RESPONSE, 10, 0, -EBADMSG },
 		{ SUP_MSG_STOP, 0, 0, -EBADMSG },
 		{ 0, 0, 0, -EBADMSG },
@@ -375,8 +374,6 @@ static void test_full_disk(void **state)
 	sync_error = 0;
 	write_fill(&c, 1);
 	assert_int_equal(run(b, &c), TPM_RC_FAILURE);
-	assert_int_equal(chan_send(&b->monitor, VTPM_MSG_RESET, NULL, 0, NULL, 0), 0);
-	assert_int_equal(turn(b, VTPM_MSG_DONE), TPM_RC_FAILURE);
 	assert_int_equal(startup(b), TPM_RC_FAILURE);
 }
 
@@ -540,7 +537,7 @@ static void test_kill_at_random_instants(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(test_commands_and_resets),
+		TEST(test_commands_and_power_cycles),
 		TEST(test_measurements_come_first),
 		TEST(test_bad_commands),
 		TEST(test_bad_messages),

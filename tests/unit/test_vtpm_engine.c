@@ -46,7 +46,7 @@ static void bench_on(struct bench *b, bool may_make)
 		err = nvstore_create(&b->store, b->fd, &b->key, "bank/payments", &why);
 	}
 	if (err == 0)
-		err = engine_start(&b->store, may_make ? ENGINE_MAKE : ENGINE_NEW_RUN, &why);
+		err = engine_start(&b->store, may_make, &why);
 	if (err < 0)
 		fail_msg("%s", why_text(&why, err));
 }
@@ -219,7 +219,7 @@ static void test_no_state_no_tpm(void **state)
 
 	engine_stop();
 	assert_int_equal(nvstore_create(&fresh, fd, &b->key, "bank/payments", NULL), 0);
-	assert_int_equal(engine_start(&fresh, ENGINE_NEW_RUN, &why), -ENODATA);
+	assert_int_equal(engine_start(&fresh, false, &why), -ENODATA);
 	assert_non_null(strstr(why.text, "no state"));
 	assert_int_equal(fresh.mark.generation, 0);
 }
@@ -235,7 +235,7 @@ static void test_state_of_nonsense(void **state)
 	engine_stop();
 	assert_int_equal(nvstore_save(&b->store, text, sizeof text, false), 0);
 	uint64_t generation = b->store.mark.generation;
-	assert_int_equal(engine_start(&b->store, ENGINE_NEW_RUN, &why), -EBADMSG);
+	assert_int_equal(engine_start(&b->store, false, &why), -EBADMSG);
 	assert_non_null(strstr(why.text, "does not take"));
 	assert_int_equal(b->store.mark.generation, generation);
 }
@@ -277,7 +277,7 @@ static void test_start_that_cannot_store(void **state)
 
 	engine_stop();
 	sync_error = ENOSPC;
-	assert_int_equal(engine_start(&b->store, ENGINE_NEW_RUN, &why), -EIO);
+	assert_int_equal(engine_start(&b->store, false, &why), -EIO);
 	assert_non_null(strstr(why.text, "cannot be written"));
 }
 
