@@ -59,7 +59,20 @@ static void signalled(void *owner, uint64_t address, uint32_t data)
 	b->msi_data = data;
 }
 
-static const struct back back_test = { .flow = LAUNCH_FLOW_PAGES, .grain = PAGE_BYTES };
+static unsigned int n_converted; /* pieces, each within a memory slot */
+
+static MUST_USE int convert_note(
+	struct guest *g, struct ram_region *r, uint64_t gpa, uint64_t len, bool is_to_private)
+{
+	assert_true(gpa >= r->gpa && num_fits(gpa - r->gpa, len, r->size));
+	bits_set(&r->is_private, (gpa - r->gpa) / PAGE_BYTES, len / PAGE_BYTES, is_to_private);
+	n_converted++;
+	return 0;
+}
+
+static const struct back back_test = {
+	.flow = LAUNCH_FLOW_PAGES, .grain = PAGE_BYTES, .convert = convert_note
+};
 
 static struct bench *bench_open(bool has_quotes)
 {
@@ -184,6 +197,133 @@ static void unknown_exits_end_the_guest(void **state)
 	b->run.exit_reason = KVM_EXIT_AP_RESET_HOLD;
 	serve(b);
 	assert_string_equal(b->crash, "");
+	bench_close(b);
+}
+
+/* --- pages that change hands ---------------------------------------------------------------------- */
+
+#define HOLE (2 * RAM_BYTES) /* behind the second slot: one page, then the third */
+
+/* Three slots; the second follows the first at once. */
+static struct bench *bench_open_slots(enum guest_kind kind)
+{
+	struct bench *b = bench_open(false);
+	struct ram_region *r = NULL;
+
+	b->guest.kind = kind;
+	b->guest.state = LAUNCH_RUNNING;
+	assert_int_equal(ram_add(&b->guest.ram, 1, RAM_BYTES, RAM_BYTES, b->memory.map, &r), 0);
+	assert_int_equal(
+		ram_add(&b->guest.ram, 2, HOLE + PAGE_BYTES, RAM_BYTES, b->memory.map, &r), 0);
+	n_converted = 0;
+	return b;
+}
+
+static void conversions_are_judged(void **state)
+{
+	static const struct {
+		uint64_t nr, gpa, pages, attributes, ret;
+		unsigned int n; /* pieces converted */
+	} rows[] = {
+		{ ABI_HC_MAP_GPA_RANGE, 0, 1, ABI_MAP_GPA_ENCRYPTED, 0, 1 },
+		{ ABI_HC_MAP_GPA_RANGE, 0, 1, ~ABI_MAP_GPA_ENCRYPTED, 0,
+			1 }, /* shared, huge pages */
+		{ ABI_HC_MAP_GPA_RANGE, RAM_BYTES - PAGE_BYTES, 2, UINT64_MAX, 0, 2 },
+		{ ABI_HC_MAP_GPA_RANGE, 0, HOLE / PAGE_BYTES, ABI_MAP_GPA_ENCRYPTED, 0, 2 },
+		{ ABI_HC_MAP_GPA_RANGE, 0, HOLE / PAGE_BYTES + 1, 0, EINVAL, 0 },
+		{ ABI_HC_MAP_GPA_RANGE, 0, HOLE / PAGE_BYTES + 2, 0, EINVAL, 0 },
+		{ ABI_HC_MAP_GPA_RANGE, HOLE - PAGE_BYTES, 3, 0, EINVAL, 0 },
+		{ ABI_HC_MAP_GPA_RANGE, HOLE, 1, ABI_MAP_GPA_ENCRYPTED, EINVAL, 0 },
+		{ ABI_HC_MAP_GPA_RANGE, IOAPIC_GPA, 1, ABI_MAP_GPA_ENCRYPTED, EINVAL, 0 },
+		{ ABI_HC_MAP_GPA_RANGE, 0, 0, 0, EINVAL, 0 },
+		{ ABI_HC_MAP_GPA_RANGE, 8, 1, 0, EINVAL, 0 },
+		{ ABI_HC_MAP_GPA_RANGE, PAGE_BYTES, UINT64_MAX / PAGE_BYTES, 0, EINVAL, 0 },
+		{ ABI_HC_MAP_GPA_RANGE, PAGE_BYTES, UINT64_MAX / PAGE_BYTES + 2, 0, EINVAL, 0 },
+		{ ABI_HC_MAP_GPA_RANGE, PAGE_BYTES, UINT64_MAX, 0, EINVAL, 0 },
+		{ ABI_HC_MAP_GPA_RANGE, UINT64_MAX - PAGE_BYTES + 1, 1, 0, EINVAL, 0 },
+		{ ABI_HC_MAP_GPA_RANGE, UINT64_MAX - PAGE_BYTES + 1, 2, 0, EINVAL, 0 },
+		{ 0, 0, 1, 0, EINVAL, 0 },
+		{ UINT64_MAX, 0, 1, 0, EINVAL, 0 },
+	};
+	struct bench *b = bench_open_slots(GUEST_SNP);
+
+	b->run.exit_reason = KVM_EXIT_HYPERCALL;
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		n_converted = 0;
+		b->run.hypercall.nr = rows[i].nr;
+		b->run.hypercall.args[0] = rows[i].gpa;
+		b->run.hypercall.args[1] = rows[i].pages;
+		b->run.hypercall.args[2] = rows[i].attributes;
+		b->run.hypercall.ret = 0x5555;
+		serve(b);
+		assert_string_equal(b->crash, "");
+		assert_int_equal(b->run.hypercall.ret, rows[i].ret);
+		assert_int_equal(n_converted, rows[i].n);
+	}
+	bench_close(b);
+}
+
+/* A TD may say of registers, which have no page to convert, that they are shared; nothing else. */
+static void registers_of_a_td_are_shared(void **state)
+{
+	struct bench *b = bench_open_slots(GUEST_TDX);
+
+	b->run.exit_reason = KVM_EXIT_HYPERCALL;
+	b->run.hypercall.nr = ABI_HC_MAP_GPA_RANGE;
+	b->run.hypercall.args[0] = IOAPIC_GPA;
+	b->run.hypercall.args[1] = 1;
+	serve(b);
+	assert_int_equal(b->run.hypercall.ret, 0);
+	b->run.hypercall.args[2] = ABI_MAP_GPA_ENCRYPTED;
+	serve(b);
+	assert_int_equal(b->run.hypercall.ret, EINVAL);
+	b->run.hypercall.args[0] = HOLE - PAGE_BYTES; /* and no range that is both */
+	b->run.hypercall.args[1] = 2;
+	b->run.hypercall.args[2] = 0;
+	serve(b);
+	assert_int_equal(b->run.hypercall.ret, EINVAL);
+	assert_int_equal(n_converted, 0);
+	bench_close(b);
+}
+
+static void memory_faults_are_judged(void **state)
+{
+	static const struct {
+		uint64_t flags, gpa, size;
+		const char *crash; /* NULL: granted */
+	} rows[] = {
+		{ ABI_MEMORY_FAULT_PRIVATE, 0x3000, PAGE_BYTES, NULL },
+		{ 0, 0x3000, PAGE_BYTES, NULL },
+		{ ABI_MEMORY_FAULT_PRIVATE, RAM_BYTES - PAGE_BYTES, 2 * PAGE_BYTES, NULL },
+		{ 1, 0x3000, PAGE_BYTES, "0x3000 as shared memory, which it cannot be (EINVAL)" },
+		{ UINT64_MAX, 0x3000, PAGE_BYTES, "0x3000 as private" },
+		{ 0, 0x3008, PAGE_BYTES, "(EINVAL)" },
+		{ 0, 0x3000, 0, "(EINVAL)" },
+		{ 0, 0x3000, 8, "(EINVAL)" },
+		{ 0, HOLE, PAGE_BYTES, "(EFAULT)" },
+		{ ABI_MEMORY_FAULT_PRIVATE, IOAPIC_GPA, PAGE_BYTES, "0xfec00000 as private" },
+		{ 0, PAGE_BYTES, UINT64_MAX - PAGE_BYTES + 1, "(EFAULT)" },
+		{ 0, UINT64_MAX - PAGE_BYTES + 1, PAGE_BYTES, "0xfffffffffffff000 as shared" },
+		{ 0, UINT64_MAX - PAGE_BYTES + 1, 2 * PAGE_BYTES, "(EFAULT)" },
+	};
+	struct bench *b = bench_open_slots(GUEST_SNP);
+
+	b->run.exit_reason = ABI_EXIT_MEMORY_FAULT;
+	b->vcpu.run_err = -EFAULT;
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		const struct abi_memory_fault f = { rows[i].flags, rows[i].gpa, rows[i].size };
+		n_converted = 0;
+		memcpy((uint8_t *)&b->run + ABI_RUN_UNION_AT, &f, sizeof f);
+		serve(b);
+		assert_int_equal(n_converted > 0, rows[i].crash == NULL);
+		if (rows[i].crash == NULL)
+			assert_string_equal(b->crash, "");
+		else
+			assert_non_null(strstr(b->crash, rows[i].crash));
+	}
+	b->vcpu.run_err = 0; /* without its errno it is an exit that nobody expects */
+	serve(b);
+	assert_non_null(strstr(b->crash, "is not expected"));
 	bench_close(b);
 }
 
@@ -615,6 +755,9 @@ int main(void)
 		cmocka_unit_test(sev_terminations_are_put_into_words),
 		cmocka_unit_test(fatal_errors_of_a_td_are_readable),
 		cmocka_unit_test(unknown_exits_end_the_guest),
+		cmocka_unit_test(conversions_are_judged),
+		cmocka_unit_test(registers_of_a_td_are_shared),
+		cmocka_unit_test(memory_faults_are_judged),
 		cmocka_unit_test(tdvmcalls_that_we_do_not_have_say_so),
 		cmocka_unit_test(buffers_for_quotes_are_checked),
 		cmocka_unit_test(a_quote_comes_back_into_the_buffer),
