@@ -9,6 +9,24 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
+#include <time.h>
+
+#define LOCK_STEP_MS 2u /* between two tries */
+
+int fd_lock(int fd, unsigned int wait_ms)
+{
+	static const struct timespec step = { .tv_nsec = LOCK_STEP_MS * 1000000 };
+
+	for (unsigned int waited = 0; flock(fd, LOCK_EX | LOCK_NB) < 0; waited += LOCK_STEP_MS) {
+		if (errno != EWOULDBLOCK && errno != EINTR)
+			return -errno;
+		if (waited >= wait_ms)
+			return -EBUSY;
+		(void)clock_nanosleep(CLOCK_MONOTONIC, 0, &step, NULL);
+	}
+	return 0;
+}
 
 int fd_pread_all(int fd, void *ret, size_t len, uint64_t offset)
 {

@@ -60,6 +60,9 @@ MUST_USE int fd_read_file(int fd, size_t max, uint8_t **ret, size_t *ret_len);
 MUST_USE int fd_read_path(
 	const char *path, size_t max, uint8_t **ret, size_t *ret_len, struct why *why);
 
+/* flock(2) it for us alone, waited for at most wait_ms: -EBUSY. */
+MUST_USE int fd_lock(int fd, unsigned int wait_ms);
+
 /*
  * Replace the file at path (relative to dirfd, or AT_FDCWD) by these bytes so that a reader or a
  * crash sees the old or the new file whole: temporary file, fsync, rename, fsync of the folder.

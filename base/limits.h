@@ -80,6 +80,8 @@
 #define LIMIT_OPTIONS 40u
 /* Waiting for what cgroup.kill killed: a process that frees 64 GiB of memory needs some seconds. */
 #define LIMIT_CGROUP_KILL_MS 10000
+/* Waiting for another launch that makes its folder: it may have to kill what a dead one left, twice over. */
+#define LIMIT_CGROUP_LOCK_MS 30000u
 /* A program of another make (sandbox/foreign.h): words of its command line and paths it may read beside
  * its libraries, and the message that says them. */
 #define LIMIT_FOREIGN_ARGS         64u

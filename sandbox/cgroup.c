@@ -140,9 +140,15 @@ static MUST_USE int base_open(const struct cgroup_place *p, int *ret, struct why
 			"the cgroup %s/" CGROUP_FOLDER
 			" is not ours alone: end what runs in it and remove it (rmdir)",
 			p->path);
-	if (flock(fd, LOCK_EX) < 0)
-		return why_set(why, -errno, "cannot lock the cgroup %s/" CGROUP_FOLDER ": %s",
-			p->path, strerrordesc_np(errno));
+	err = fd_lock(fd, LIMIT_CGROUP_LOCK_MS);
+	if (err == -EBUSY)
+		return why_set(why, err,
+			"another supervisor has held the cgroup %s/" CGROUP_FOLDER
+			" for %u seconds; if it hangs, end it and try again",
+			p->path, LIMIT_CGROUP_LOCK_MS / 1000);
+	if (err < 0)
+		return why_set(why, err, "cannot lock the cgroup %s/" CGROUP_FOLDER ": %s", p->path,
+			strerrordesc_np(-err));
 	*ret = fd_take(&fd);
 	return 0;
 }

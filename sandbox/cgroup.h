@@ -59,7 +59,10 @@ struct cgroup {
  */
 MUST_USE int cgroup_probe(uint32_t *ret_controllers, struct why *why);
 
-/* Make the guest's folder. -ENODEV as above; folders that dead supervisors left are removed first. */
+/*
+ * Make the guest's folder. -ENODEV as above; folders that dead supervisors left are removed first.
+ * -EBUSY: another launch does that, and does not come to an end.
+ */
 MUST_USE int cgroup_open(struct cgroup *ret, const char *guest, struct why *why);
 
 /*

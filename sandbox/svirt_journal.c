@@ -8,7 +8,6 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "base/fd.h"
@@ -20,7 +19,6 @@
 
 #define MAGIC       0x314c5343u /* "CSL1" */
 #define SUM_AT      (JOURNAL_RECORD_BYTES - SHA256_BYTES)
-#define LOCK_STEP   5u                         /* ms between two tries */
 #define RECORDS_MAX (LIMIT_SVIRT_OBJECTS + 2u) /* head, objects, end */
 
 enum record_kind {
@@ -239,20 +237,16 @@ int journals_open(const char *path, bool is_made, int *ret_folder, struct why *w
 
 int journals_lock(int folder, struct why *why)
 {
-	const struct timespec step = { .tv_nsec = LOCK_STEP * 1000000l };
+	int err = fd_lock(folder, LIMIT_SVIRT_LOCK_MS);
 
-	for (unsigned int waited = 0; flock(folder, LOCK_EX | LOCK_NB) < 0; waited += LOCK_STEP) {
-		if (errno != EWOULDBLOCK && errno != EINTR)
-			return why_set(why, -errno, "cannot lock the folder of label journals: %s",
-				strerrordesc_np(errno));
-		if (waited >= LIMIT_SVIRT_LOCK_MS)
-			return why_set(why, -EBUSY,
-				"another supervisor has been labelling for %u seconds; if it hangs "
-				"(a dead disk or file server?), end it and try again",
-				LIMIT_SVIRT_LOCK_MS / 1000);
-		(void)nanosleep(&step, NULL);
-	}
-	return 0;
+	if (err == -EBUSY)
+		return why_set(why, err,
+			"another supervisor has been labelling for %u seconds; if it hangs "
+			"(a dead disk or file server?), end it and try again",
+			LIMIT_SVIRT_LOCK_MS / 1000);
+	return err < 0 ? why_set(why, err, "cannot lock the folder of label journals: %s",
+				 strerrordesc_np(-err))
+		       : 0;
 }
 
 void journals_unlock(int folder)

@@ -6,9 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/stat.h>
-#include <time.h>
 
 #include "attest/ledger/ledger_priv.h"
 #include "attest/ledger/tile.h"
@@ -18,7 +16,6 @@
 #define CHECKPOINT_NEW LEDGER_CHECKPOINT ".new"
 #define FILE_MODE      0644
 #define FOLDER_MODE    0755
-#define LOCK_STEP_MS   2u
 
 struct ledger {
 	int dir_fd;
@@ -165,20 +162,15 @@ static MUST_USE int checkpoint_write(const struct ledger_disk *disk, int dir_fd,
 /* Closing the descriptor gives the lock back. */
 static MUST_USE int lock_take(int dir_fd, int *ret_fd, struct why *why)
 {
-	static const struct timespec step = { .tv_nsec = LOCK_STEP_MS * 1000000 };
 	AUTO(fd) int fd = openat(dir_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
 	if (fd < 0)
 		return why_set(why, -errno, "cannot open the ledger's folder");
-	for (unsigned int waited = 0;; waited += LOCK_STEP_MS) {
-		if (flock(fd, LOCK_EX | LOCK_NB) == 0)
-			break;
-		if (errno != EWOULDBLOCK)
-			return why_set(why, -errno, "cannot lock the ledger's folder");
-		if (waited >= LEDGER_LOCK_WAIT_MS)
-			return why_set(why, -EBUSY, "another writer keeps the ledger's lock");
-		(void)clock_nanosleep(CLOCK_MONOTONIC, 0, &step, NULL);
-	}
+	int err = fd_lock(fd, LEDGER_LOCK_WAIT_MS);
+	if (err == -EBUSY)
+		return why_set(why, err, "another writer keeps the ledger's lock");
+	if (err < 0)
+		return why_set(why, err, "cannot lock the ledger's folder");
 	*ret_fd = fd_take(&fd);
 	return 0;
 }

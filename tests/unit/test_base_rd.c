@@ -1,6 +1,11 @@
 #include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
 #include <string.h>
+#include <sys/file.h>
+#include <unistd.h>
 
+#include "base/fd.h"
 #include "base/log.h"
 #include "base/num.h"
 #include "base/opts.h"
@@ -201,6 +206,23 @@ static void lines_that_outsiders_cause_become_rare(void **state)
 	assert_int_equal(n, 17); /* 8, 16 ... 524288 */
 }
 
+static void a_lock_is_waited_for_and_given_up(void **state)
+{
+	AUTO(fd) int holder = open("/tmp", O_RDWR | O_TMPFILE | O_CLOEXEC, 0600);
+	char path[64];
+
+	assert_true(holder >= 0);
+	(void)snprintf(path, sizeof path, "/proc/self/fd/%d", holder);
+	AUTO(fd) int other = open(path, O_RDONLY | O_CLOEXEC);
+	assert_true(other >= 0);
+	assert_int_equal(fd_lock(holder, 0), 0);
+	assert_int_equal(fd_lock(other, 0), -EBUSY);
+	assert_int_equal(fd_lock(other, 20), -EBUSY);
+	assert_int_equal(flock(holder, LOCK_UN), 0);
+	assert_int_equal(fd_lock(other, 0), 0);
+	assert_int_equal(fd_lock(-1, 0), -EBADF);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -218,6 +240,7 @@ int main(void)
 		cmocka_unit_test(options_are_read_by_table),
 		cmocka_unit_test(options_refuse_what_the_table_does_not_know),
 		cmocka_unit_test(hex_wants_the_exact_length),
+		cmocka_unit_test(a_lock_is_waited_for_and_given_up),
 	};
 
 	return cmocka_run_group_tests_name("base", tests, NULL, NULL);
