@@ -122,13 +122,17 @@ static MUST_USE int dynamic_read(struct elf *e, const Elf64_Phdr *p, struct elf_
 	int err = fd_pread_all(e->fd, dyns, n * sizeof dyns[0], p->p_offset);
 	if (err < 0)
 		return err;
+	/* What is behind the end ld.so does not see either. */
+	for (size_t i = 0; i < n; i++)
+		if (dyns[i].d_tag == DT_NULL)
+			n = i;
 	for (size_t i = 0; i < n; i++) {
 		if (dyns[i].d_tag == DT_STRTAB)
 			e->strings = dyns[i].d_un.d_ptr;
 		if (dyns[i].d_tag == DT_STRSZ)
 			e->strings_len = dyns[i].d_un.d_val;
 	}
-	for (size_t i = 0; err == 0 && i < n && dyns[i].d_tag != DT_NULL; i++)
+	for (size_t i = 0; err == 0 && i < n; i++)
 		err = dyn_take(e, &dyns[i], ret, &has_runpath);
 	return err;
 }

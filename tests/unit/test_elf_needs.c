@@ -87,6 +87,25 @@ static void names_interpreter_and_folders_are_found(void **state)
 	assert_string_equal(n.runpath, "/opt/lib:$ORIGIN/x");
 }
 
+/* The loader stops there: another table behind it would have it load what was not found here. */
+static void names_are_those_before_the_end(void **state)
+{
+	static const Elf64_Dyn behind[] = {
+		{ DT_STRTAB, { BASE + offsetof(struct image, strings) + 1 } }, { DT_STRSZ, { 1 } },
+		{ DT_RUNPATH, { AT_OLD } }
+	};
+
+	for (size_t k = 0; k < ARRAY_LEN(behind); k++) {
+		struct image i = image_make();
+		struct elf_needs n;
+		i.dyns[7] = behind[k];
+		assert_int_equal(needs(&i, sizeof i, &n), 0);
+		assert_int_equal(n.n, 2);
+		assert_string_equal(n.names[0], "liba.so.1");
+		assert_string_equal(n.runpath, "/opt/lib:$ORIGIN/x");
+	}
+}
+
 static void the_older_run_path_counts_alone(void **state)
 {
 	struct image i = image_make();
@@ -303,6 +322,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(names_interpreter_and_folders_are_found),
+		cmocka_unit_test(names_are_those_before_the_end),
 		cmocka_unit_test(the_older_run_path_counts_alone),
 		cmocka_unit_test(a_static_program_needs_nothing),
 		cmocka_unit_test(this_program_itself_can_be_read),
