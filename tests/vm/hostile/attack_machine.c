@@ -394,7 +394,10 @@ void fwcfg_commands(const struct attack *a)
 	}
 	command_put(BUFFERS, 0x00110010, 16, BUFFERS);
 	command_give(BUFFERS);
-	if ((*(volatile uint32_t *)BUFFERS & 0x01000000) == 0)
+	uint32_t after = *(volatile uint32_t *)BUFFERS;
+	if (where == TD && after != __builtin_bswap32(0x00110010))
+		fail("a command was taken where memory is the guest's own");
+	if (where != TD && (after & 0x01000000) == 0)
 		fail("an item was written to");
 	port_out(0x518, 4, 0);
 	command_give(RAM_BYTES - 8);

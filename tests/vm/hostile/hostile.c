@@ -30,34 +30,34 @@ static const struct attack attacks[] = {
 	{ "ports: strings of thousands", PLAIN | FIRMWARE, ports_string, NULL, EITHER },
 	{ "serial: every register", PLAIN | FIRMWARE, serial_registers, NULL, EITHER },
 	{ "serial: a flood", PLAIN | FIRMWARE, serial_flood, NULL, EITHER },
-	{ "memory: holes", PLAIN | FIRMWARE, mmio_holes, NULL, EITHER },
-	{ "memory: accesses over the ends of registers", PLAIN | FIRMWARE, mmio_bar_ends, NULL, EITHER },
+	{ "memory: holes", PLAIN | FIRMWARE | TD, mmio_holes, NULL, EITHER },
+	{ "memory: accesses over the ends of registers", PLAIN | FIRMWARE | TD, mmio_bar_ends, NULL, EITHER },
 	{ "memory: strings, exchanges and 16 bytes at registers", PLAIN | FIRMWARE, mmio_wide, NULL, EITHER },
-	{ "I/O APIC: nonsense", PLAIN | FIRMWARE, ioapic_nonsense, NULL, EITHER },
+	{ "I/O APIC: nonsense", PLAIN | FIRMWARE | TD, ioapic_nonsense, NULL, EITHER },
 
-	{ "fw_cfg: every selector", FIRMWARE, fwcfg_selectors, NULL, EITHER },
-	{ "fw_cfg: commands from anywhere to anywhere", FIRMWARE, fwcfg_commands, NULL, EITHER },
-	{ "fw_cfg: skips far behind the end", FIRMWARE, fwcfg_far_skips, NULL, EITHER },
+	{ "fw_cfg: every selector", FIRMWARE | TD, fwcfg_selectors, NULL, EITHER },
+	{ "fw_cfg: commands from anywhere to anywhere", FIRMWARE | TD, fwcfg_commands, NULL, EITHER },
+	{ "fw_cfg: skips far behind the end", FIRMWARE | TD, fwcfg_far_skips, NULL, EITHER },
 	{ "flash: sequences of commands", FIRMWARE, flash_sequences, NULL, EITHER },
 	{ "flash: modes changed by two vCPUs", FIRMWARE, flash_race, NULL, EITHER },
 	{ "debug port: a flood", FIRMWARE, debug_flood, NULL, EITHER },
-	{ "clock: every register, in every width", FIRMWARE, rtc_nonsense, NULL, EITHER },
-	{ "power management: registers and timer", FIRMWARE, pm_nonsense, NULL, EITHER },
+	{ "clock: every register, in every width", FIRMWARE | TD, rtc_nonsense, NULL, EITHER },
+	{ "power management: registers and timer", FIRMWARE | TD, pm_nonsense, NULL, EITHER },
 
-	{ "virtio: every register in every width", VIRTIO | PROTECTED, common_every_register, NULL, EITHER },
+	{ "virtio: every register in every width", VIRTIO | ENCRYPTED, common_every_register, NULL, EITHER },
 	{ "virtio: random registers", VIRTIO, common_random, NULL, EITHER },
-	{ "virtio: features that were not offered", VIRTIO | PROTECTED, common_features, NULL, EITHER },
+	{ "virtio: features that were not offered", VIRTIO | ENCRYPTED, common_features, NULL, EITHER },
 	{ "virtio: every status, in no order", VIRTIO, common_status, NULL, EITHER },
 	{ "virtio: interrupt status and device configuration", VIRTIO, other_registers, NULL, EITHER },
 	{ "virtio: notifications everywhere", VIRTIO, notify_everywhere, NULL, EITHER },
-	{ "virtio: queue sizes", VIRTIO | PROTECTED, queue_sizes, NULL, EITHER },
-	{ "virtio: queue addresses", VIRTIO | PROTECTED, queue_addresses, NULL, EITHER },
+	{ "virtio: queue sizes", VIRTIO | ENCRYPTED, queue_sizes, NULL, EITHER },
+	{ "virtio: queue addresses", VIRTIO | ENCRYPTED, queue_addresses, NULL, EITHER },
 	{ "virtio: rings on one another", VIRTIO, queue_overlaps, NULL, EITHER },
-	{ "virtio: queues changed after DRIVER_OK", VIRTIO | PROTECTED, queue_frozen, NULL, EITHER },
+	{ "virtio: queues changed after DRIVER_OK", VIRTIO | ENCRYPTED, queue_frozen, NULL, EITHER },
 	{ "virtio: queues that are not there", VIRTIO, queue_select_far, NULL, EITHER },
 	{ "virtio: kicks before the start", VIRTIO, kicks_before_start, NULL, EITHER },
 	{ "virtio: kicks at full speed from two vCPUs", VIRTIO, kicks_full_speed, NULL, EITHER },
-	{ "virtio: resets in mid-flight", VIRTIO | PROTECTED, reset_in_flight, NULL, EITHER },
+	{ "virtio: resets in mid-flight", VIRTIO | ENCRYPTED, reset_in_flight, NULL, EITHER },
 	{ "virtio: starts and resets at full speed", VIRTIO, reset_storm, NULL, EITHER },
 	{ "virtio: one vCPU resets what the other starts", VIRTIO, race_reset, NULL, EITHER },
 	{ "virtio: broken again and again", VIRTIO, broken_storm, NULL, EITHER },
@@ -65,14 +65,14 @@ static const struct attack attacks[] = {
 	{ "msi-x: vectors to nowhere while requests are served", PLAIN, msix_storm, NULL, EITHER },
 	{ "msi-x: vectors masked and unmasked by another vCPU", PLAIN, msix_race, NULL, EITHER },
 
-	RING("a descriptor that follows itself", chain_self, VIRTIO | PROTECTED),
+	RING("a descriptor that follows itself", chain_self, VIRTIO | ENCRYPTED),
 	RING("descriptors in a circle", chain_circle, VIRTIO),
 	RING("a next that is far outside", chain_next_far, VIRTIO),
 	RING_MAY("a chain as long as the table", chain_whole_table, VIRTIO),
 	RING("buffers of no length", chain_empty, VIRTIO),
 	RING("buffers of 4 GiB", chain_4gib, VIRTIO),
 	RING("a chain of more than 4 GiB", chain_more_than_4gib, VIRTIO),
-	RING("buffers where no memory is", chain_outside, VIRTIO | PROTECTED),
+	RING("buffers where no memory is", chain_outside, VIRTIO | ENCRYPTED),
 	RING("buffers that wrap the address space", chain_wraps, VIRTIO),
 	RING("buffers over the end of memory", chain_crosses_end, VIRTIO),
 	RING("buffers in registers", chain_in_registers, VIRTIO),
@@ -94,7 +94,7 @@ static const struct attack attacks[] = {
 	{ "ring: heads outside the table", VIRTIO, ring_head_far, NULL, EITHER },
 	{ "ring: used ring written by the driver", PLAIN, ring_used_changed, NULL, EITHER },
 	{ "ring: event indices and flags", PLAIN, ring_events, NULL, EITHER },
-	{ "ring: random descriptors", VIRTIO | PROTECTED, ring_random, NULL, EITHER },
+	{ "ring: random descriptors", VIRTIO | ENCRYPTED, ring_random, NULL, EITHER },
 	{ "ring: random indirect tables", VIRTIO, ring_random_indirect, NULL, EITHER },
 	{ "race: descriptors change while they are read", PLAIN, race_descriptors, NULL, EITHER },
 	{ "race: an indirect table changes while it is read", PLAIN, race_indirect, NULL, EITHER },
@@ -149,7 +149,7 @@ static const struct attack attacks[] = {
 
 uint64_t rounds;
 static const char *why; /* the attack in hand failed */
-static bool is_td;
+uint64_t where;
 
 void fail(const char *what)
 {
@@ -173,7 +173,7 @@ static void works(void)
 	for (unsigned int n = 0; n < n_devices; n++)
 		if (!works_of[devices[n].type](&devices[n]))
 			fail(texts[devices[n].type]);
-	if (is_td && !works_quote())
+	if (where == TD && !works_quote())
 		fail("no quote can be had");
 }
 
@@ -236,12 +236,11 @@ void guest_main(void);
 void guest_main(void)
 {
 	cmdline_fetch();
-	uint64_t where = option("where", PLAIN);
 	uint64_t only = option("only", ~0ull);
 	uint64_t end = option("end", ~0ull);
 	unsigned int n = 0;
 
-	is_td = where == TD;
+	where = option("where", PLAIN);
 	random_state = option("seed", 1);
 	rounds = option("rounds", 1);
 	thin = (uint32_t)option("thin", 1);

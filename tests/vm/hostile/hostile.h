@@ -12,7 +12,8 @@
 
 /* Where an attack is made. */
 enum { PLAIN = 1, CONSOLES = 2, FIRMWARE = 4, PROTECTED = 8, TD = 16 };
-#define VIRTIO (PLAIN | CONSOLES)
+#define VIRTIO    (PLAIN | CONSOLES)
+#define ENCRYPTED (PROTECTED | TD)
 
 /* What the device must make of a chain (ring_try). */
 enum expect { EITHER, MUST_BREAK };
@@ -28,6 +29,7 @@ struct attack {
 /* The attack in hand did not end as it must; the first text is told. */
 void fail(const char *what);
 
+extern uint64_t where;  /* the machine we are in */
 extern uint64_t rounds; /* of each random part */
 
 /* attack_machine.c */
