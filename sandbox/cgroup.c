@@ -111,8 +111,9 @@ static void guest_remove(int base, const char *name, int dir)
 static void leftover_remove(int base, const char *name)
 {
 	AUTO(fd) int dir = -1;
+	bool is_guest = strchr(name, '.') != NULL; /* cgroup_find.h: whatever it begins with */
 
-	if (strncmp(name, CGROUP_SELF, strlen(CGROUP_SELF)) == 0) {
+	if (!is_guest && strncmp(name, CGROUP_SELF, strlen(CGROUP_SELF)) == 0) {
 		leaf_remove(base, name); /* refused while the supervisor lives */
 		return;
 	}

@@ -443,6 +443,21 @@ static void what_a_killed_supervisor_left_is_removed_by_the_next(void **state)
 	(void)close(pipe_fds[1]);
 }
 
+/* Its folder's name begins as that of a supervisor that moved; it is a guest's all the same. */
+static void a_guest_may_be_called_as_a_supervisor_s_folder(void **state)
+{
+	static const char left[] = TOP "/casemate/supervisor-web.1";
+	AUTO(cgroup) struct cgroup g = CGROUP_NONE;
+
+	need_cgroups();
+	open_or_fail(&g, "web");
+	cgroup_close(&g);
+	assert_int_equal(mkdir(left, 0700), 0);
+	assert_int_equal(mkdir(TOP "/casemate/supervisor-web.1/leaf", 0700), 0);
+	open_or_fail(&g, "web");
+	assert_false(exists(left));
+}
+
 /* As the supervisor does it: with few rights, behind its filter; its neighbour's folder is not its own. */
 static void narrowed(const struct cgroup *neighbour)
 {
@@ -663,6 +678,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(a_kill_by_hand_is_not_called_out_of_memory),
 		cmocka_unit_test(wrong_names_and_weights_are_refused),
 		cmocka_unit_test(what_a_killed_supervisor_left_is_removed_by_the_next),
+		cmocka_unit_test(a_guest_may_be_called_as_a_supervisor_s_folder),
 		cmocka_unit_test(the_supervisor_s_filter_lets_the_guest_s_cgroup_end),
 		cmocka_unit_test(folder_that_others_may_open_is_refused),
 		cmocka_unit_test(without_delegation_the_fix_is_told),
