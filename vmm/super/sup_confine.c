@@ -32,7 +32,7 @@ static void gap_add(struct confine_gaps *g, const char *wall, bool is_demanded, 
 	(void)why_set(&gap->fix, 0, "%s", fix);
 }
 
-static void cgroup_look(struct confine_gaps *g, bool is_strict)
+void confine_add_controllers(struct confine_gaps *g, uint32_t has, bool is_strict)
 {
 	static const struct {
 		uint32_t bit;
@@ -48,18 +48,23 @@ static void cgroup_look(struct confine_gaps *g, bool is_strict)
 		{ CGROUP_HAS_IO, "cgroup-io",
 			"no io controller: shares of the disks have no effect" },
 	};
-	uint32_t has = 0;
-	struct why why = { 0 };
 
-	if (cgroup_probe(&has, &why) < 0) {
-		gap_add(g, "cgroup", is_strict, "the guest gets no cgroup", why.text);
-		return;
-	}
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++)
 		if ((has & rows[i].bit) == 0)
 			gap_add(g, rows[i].wall, is_strict, rows[i].what,
 				"enable it in the cgroup.subtree_control of the folders above, or "
 				"delegate it (Delegate=cpu io memory pids)");
+}
+
+static void cgroup_look(struct confine_gaps *g, bool is_strict)
+{
+	uint32_t has = 0;
+	struct why why = { 0 };
+
+	if (cgroup_probe(&has, &why) < 0)
+		gap_add(g, "cgroup", is_strict, "the guest gets no cgroup", why.text);
+	else
+		confine_add_controllers(g, has, is_strict);
 }
 
 static void labels_look(struct confine_gaps *g, uint32_t flags)
@@ -155,18 +160,34 @@ static enum svirt_mode mode_of(uint32_t flags)
 	return (flags & (PLAN_MAC_REQUIRED | PLAN_STRICT)) != 0 ? SVIRT_REQUIRED : SVIRT_AUTO;
 }
 
+/* A controller that is there can be refused when it is switched on: then it was said by nobody yet. */
+static MUST_USE int controllers_check(
+	const struct confine *c, uint32_t promised, bool is_strict, struct why *why)
+{
+	struct confine_gaps lost = { 0 };
+
+	confine_add_controllers(&lost, c->cgroup.controllers | ~promised, is_strict);
+	int err = confine_check(&lost, why);
+	if (err == 0)
+		confine_warn(&lost);
+	return err;
+}
+
 static MUST_USE int guest_cgroup_open(struct confine *c, struct why *why)
 {
 	const struct wire_plan *p = c->plan;
+	bool is_strict = (le32_get(p->flags) & PLAN_STRICT) != 0;
 	uint32_t controllers = 0;
+	struct why gone = { 0 };
 	uint32_t overhead = le32_get(p->overhead_mib);
 	unsigned int n_foreign = 0;
 
 	for (uint32_t i = 0; i < le32_get(p->n_disks); i++)
 		n_foreign += le32_get(p->disks[i].backend) != PLAN_BACKEND_CASEMATE;
 
-	if (cgroup_probe(&controllers, NULL) < 0)
-		return 0; /* said by confine_missing(); demanded, it was refused */
+	if (cgroup_probe(&controllers, &gone) < 0) /* said by confine_missing() */
+		return is_strict ? why_set(why, -ENODEV, "the guest gets no cgroup: %s", gone.text)
+				 : 0;
 	struct cgroup_limits limits = {
 		.memory_bytes = c->guest_bytes +
 				((uint64_t)(overhead != 0 ? overhead : PLAN_OVERHEAD_MIB) << 20),
@@ -176,6 +197,8 @@ static MUST_USE int guest_cgroup_open(struct confine *c, struct why *why)
 		.io_weight = le32_get(p->io_weight),
 	};
 	int err = cgroup_open(&c->cgroup, p->name, why);
+	if (err == 0)
+		err = controllers_check(c, controllers, is_strict, why);
 	if (err == 0)
 		err = cgroup_limit(&c->cgroup, &limits, why);
 	return err;

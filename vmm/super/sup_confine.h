@@ -50,6 +50,9 @@ struct confine_gaps {
 /* Which walls can this host not give to this guest? Looks, and changes nothing. */
 void confine_missing(const struct wire_plan *plan, struct confine_gaps *ret);
 
+/* A gap for each controller that is not among these (CGROUP_HAS_*). */
+void confine_add_controllers(struct confine_gaps *g, uint32_t has, bool is_strict);
+
 /* 0, or -ENODEV with a why that lists the gaps that are demanded, each with its fix. */
 MUST_USE int confine_check(const struct confine_gaps *gaps, struct why *why);
 
