@@ -349,8 +349,8 @@ static void broker_make(void)
 	broker.config.tenants[0].pins[0].may_write = true;
 	(void)snprintf(command, sizeof command, "rm -rf %s", folder); /* its descriptors stay */
 	if (system(command) != 0 ||
-		sqlite3_exec(broker.store.db, "PRAGMA journal_mode=MEMORY", NULL, NULL, NULL) !=
-			SQLITE_OK ||
+		sqlite3_exec(broker.store.db, "PRAGMA journal_mode=MEMORY; PRAGMA synchronous=OFF",
+			NULL, NULL, NULL) != SQLITE_OK ||
 		broker_put_policy(&broker.store, &broker.config, NULL, (const uint8_t *)policy_text,
 			strlen(policy_text), "policy", NULL, 0, NULL, &policy, known_hash,
 			NULL) < 0 ||

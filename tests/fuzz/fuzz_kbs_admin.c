@@ -24,8 +24,9 @@ static struct broker *broker_new(void)
 	if (mkdtemp(folder) == NULL || store_open(folder, NULL, &b.store, NULL) < 0)
 		abort();
 	(void)snprintf(command, sizeof command, "rm -rf %s", folder); /* its descriptors stay */
-	return system(command) == 0 &&
-			       db_script(b.store.db, "PRAGMA journal_mode=MEMORY", NULL) == 0
+	return system(command) == 0 && db_script(b.store.db,
+					       "PRAGMA journal_mode=MEMORY; PRAGMA synchronous=OFF",
+					       NULL) == 0
 		       ? &b
 		       : NULL;
 }
