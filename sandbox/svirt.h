@@ -89,9 +89,10 @@ MUST_USE int svirt_label_pipe(struct svirt *s, int fd, struct why *why);
 
 /*
  * Label what is behind fd. path is for the journal and for messages, made whole by what the kernel says
- * of fd where it is none: at restoration it must still lead to the same device and inode. Objects on file systems without labels are left alone, with a
- * log line. SVIRT_CONTENT that others use too is restored when its last user has gone. -EBUSY: an
- * image that another running guest has labelled. fd is kept open (duplicated) until the end.
+ * of fd where it is none: at restoration it must still lead to the same device and inode. Objects on
+ * file systems without labels are left alone, with a log line. SVIRT_CONTENT that others use too is
+ * restored when its last user has gone. -EBUSY: an image that another running guest has labelled. What
+ * is behind fd is kept open, for reading, until the end.
  */
 MUST_USE int svirt_relabel(
 	struct svirt *s, int fd, const char *path, enum svirt_object object, struct why *why);

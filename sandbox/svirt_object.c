@@ -86,11 +86,14 @@ static int write_judge(
 		why, err, "cannot label %s %s: %s", o->path, o->new_label, strerrordesc_np(-err));
 }
 
+/* Kept for its label alone: who takes the supervisor over later is not to write to the guest's disks. */
 static MUST_USE int object_remember(
 	struct svirt *s, const struct journal_object *o, int fd, struct why *why)
 {
-	AUTO(fd) int kept = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+	char link[64];
 
+	(void)snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
+	AUTO(fd) int kept = open(link, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
 	if (kept < 0)
 		return why_set(why, -errno, "%s: %s", o->path, strerrordesc_np(errno));
 	int err = journal_write_object(s->journal, o);

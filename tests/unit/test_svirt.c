@@ -578,6 +578,17 @@ static void a_label_comes_back_by_the_path_that_the_descriptor_has(void **state)
 	assert_int_equal(count_journals(), 0);
 }
 
+static void nothing_is_kept_that_can_be_written_to(void **state)
+{
+	struct svirt *s = open_as("g", "");
+
+	assert_int_equal(relabel(s, "disk", SVIRT_IMAGE, NULL), 0); /* opened for both */
+	assert_int_equal(s->n_objects, 1);
+	assert_int_equal(fcntl(s->fds[0], F_GETFL) & O_ACCMODE, O_RDONLY);
+	svirt_close(s);
+	assert_label("disk", DEFAULT);
+}
+
 static void an_image_of_a_running_guest_is_busy(void **state)
 {
 	struct svirt *a = open_as("alpha", "");
@@ -1242,6 +1253,7 @@ int main(void)
 		T(a_folder_that_others_can_write_is_refused),
 		T(labels_come_back),
 		T(a_label_comes_back_by_the_path_that_the_descriptor_has),
+		T(nothing_is_kept_that_can_be_written_to),
 		T(an_image_of_a_running_guest_is_busy),
 		T(one_guest_may_name_a_file_twice_for_one_use),
 		T(shared_content_is_restored_by_its_last_user),
