@@ -1,6 +1,7 @@
 /* casemate-owner: the measurement of a SEV launch to its owner's broker, the secret's packet back. Started
  * by the supervisor only. */
 #include <errno.h>
+#include <openssl/crypto.h>
 #include <openssl/evp.h>
 #include <poll.h>
 #include <signal.h>
@@ -16,6 +17,7 @@
 #include "base/fd.h"
 #include "base/log.h"
 #include "base/num.h"
+#include "base/opts.h"
 #include "sandbox/child.h"
 #include "sandbox/sandbox.h"
 
@@ -281,6 +283,9 @@ int main(void)
 
 	o.chan.fd = -1;
 	kbs_json_init();
+	/* The system's OpenSSL configuration is not ours: the same settings everywhere. */
+	if (OPENSSL_init_crypto(OPENSSL_INIT_NO_LOAD_CONFIG, NULL) != 1)
+		return EXIT_OURS;
 	(void)signal(SIGPIPE, SIG_IGN);
 	int err = child_start(ROLE_OWNER, &o.chan, &why);
 	if (err == 0)

@@ -579,7 +579,8 @@ static void the_supervisor_only_watches(void **state)
 	const uint64_t type = SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK;
 	const struct verdict rows[] = {
 		{ SYS_pidfd_send_signal, { 5, SIGKILL }, ALLOW },
-		{ SYS_pidfd_send_signal, { 5, SIGTERM }, DIE },
+		{ SYS_pidfd_send_signal, { 5, SIGTERM }, ALLOW },
+		{ SYS_pidfd_send_signal, { 5, SIGSTOP }, DIE },
 		{ SYS_pidfd_open, { 1 }, DIE },
 		{ SYS_waitid, { 3 /* P_PIDFD */, 5 }, ALLOW },
 		{ SYS_waitid, { 0 /* P_ALL */ }, DIE },
@@ -658,7 +659,8 @@ static void the_kernel_agrees(void **state)
 		{ filter_of(ROLE_DEV_BLK), { SYS_fcntl, { bad, F_GETFL }, ALLOW } },
 		{ filter_of(ROLE_DEV_BLK), { SYS_fcntl, { bad, F_SETFL }, DIE } },
 		{ filter_of(ROLE_SUPER), { SYS_pidfd_send_signal, { bad, SIGKILL }, ALLOW } },
-		{ filter_of(ROLE_SUPER), { SYS_pidfd_send_signal, { bad, SIGTERM }, DIE } },
+		{ filter_of(ROLE_SUPER), { SYS_pidfd_send_signal, { bad, SIGTERM }, ALLOW } },
+		{ filter_of(ROLE_SUPER), { SYS_pidfd_send_signal, { bad, SIGSTOP }, DIE } },
 		{ filter_of(ROLE_SUPER), { SYS_execve, { 0 }, DIE } },
 	};
 
