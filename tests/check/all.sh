@@ -36,15 +36,18 @@ tree_make "$asan" address,undefined
 meson test -C "$asan" --no-rebuild --print-errorlogs --num-processes 2 --timeout-multiplier 4 \
 	--suite unit --suite fuzz --suite sim || failed=1
 
-# Not super, cli-contract, bad-input-run: they ask how a process dies, and a sanitizer changes that; not the
-# sweeps, which start a program thousands of times. A command's leaks at its end are none.
+# Five minutes, of which super needs half: it waits for time-outs. Not here: attest-sweep (thousands of
+# starts; the fuzz corpora have its inputs), seccomp-gen (no program of ours), cgroup (its limits are less
+# than a shadow), and what a build with a sanitizer has not: the filters that ship (seccomp,
+# syscalls-exact) and copies of programs that are taken over (escape).
 step 'processes in their sandboxes under ASan and UBSan'
 cp "$asan/meson-logs/testlog.json" "$build/asan-testlog.json"
-processes=(dev_rng dev_blk dev_console dev_vsock sandbox sandbox-rootless foreign foreign-rootless policy-reader
-	ledger-role ledger-role-rootless ledger-cmd quote-role quote-qgs owner-role agent-broker kbs-client
-	attest-cmd measure attest-vectors-cmd endorsements agent-tpm)
-ASAN_OPTIONS=detect_leaks=0 meson test -C "$asan" --no-rebuild --print-errorlogs --num-processes 2 \
-	--timeout-multiplier 4 --suite proc "${processes[@]}" || failed=1
+processes=(dev_rng dev_blk dev_console dev_vsock sandbox sandbox-rootless narrow foreign foreign-rootless foreign-run
+	policy-reader ledger-role ledger-role-rootless ledger-cmd quote-role quote-qgs owner-role owner-run
+	agent-broker agent-tls agent-foreign agent-tpm kbs-client sim-qgs attest-cmd attest-vectors-cmd endorsements
+	measure measure-launch td-guest super cli-contract bad-input-run seccomp-loaded)
+meson test -C "$asan" --no-rebuild --print-errorlogs --num-processes 2 --timeout-multiplier 4 \
+	--suite proc "${processes[@]}" || failed=1
 
 step 'threads under TSan'
 threads=(mon_vcpu mon_exit mon_launch sev_guest)
