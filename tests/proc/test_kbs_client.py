@@ -845,6 +845,23 @@ def broker_and_reader_are_confined(w):
     assert space[3:5] == [str(1 << 30)] * 2, space
 
 
+@test
+def ledger_writer_that_does_not_start_says_why(w):
+    folder = tempfile.mkdtemp(prefix="casemate-test-")
+    shutil.copy(BROKER, folder + "/casemate-broker")
+    os.chmod(folder, 0o755)
+    w.stop()
+    for writer, text in (("/etc/hostname", "casemate-ledger: cannot execute the program: Exec format error"),
+                         ("/bin/false", "it ended with status 1")):
+        shutil.copy(writer, folder + "/casemate-ledger")
+        os.chmod(folder + "/casemate-ledger", 0o755)
+        p = subprocess.run([folder + "/casemate-broker", "serve", "--config", w.path("config")], capture_output=True,
+                           text=True, check=False, timeout=60)
+        assert p.returncode == 5 and f"the ledger writer did not start: {text}" in p.stderr, (p.returncode, p.stderr)
+    shutil.rmtree(folder)
+    w.start()
+
+
 def main():
     only = sys.argv[5:]
     tests = [f for f in TESTS if not only or f.__name__ in only]

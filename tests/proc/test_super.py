@@ -887,6 +887,14 @@ CHILDREN_LABELS = {"casemate-dev-rng": "dev-rng", "casemate-ledger": "ledger"}
 
 
 @test
+def monitor_that_ends_while_it_is_looked_at_is_told_by_its_end(h):
+    h.script("casemate-monitor", "receipt-threads-quit")
+    r = h.launch()
+    want(r, 5, "casemate: monitor ended with status 3 while")
+    assert "Threads" not in r.err, r.err
+
+
+@test
 def show_prints_how_each_process_is_confined(h):
     h.script("casemate-monitor", "run")
     p = h.start("run", h.path("p.jsonc"))
