@@ -6,6 +6,7 @@
 
 #include "base/limits.h"
 #include "base/num.h"
+#include "base/opts.h"
 
 int secret_init(struct secret *ret, size_t len)
 {
@@ -31,6 +32,24 @@ int secret_init_copy(struct secret *ret, const void *src, size_t len)
 
 	if (err == 0)
 		memcpy(ret->p, src, len);
+	return err;
+}
+
+int secret_parse_key(struct secret *ret, char *text, size_t len)
+{
+	AUTO(secret) struct secret key = { 0 };
+
+	int err = secret_init(&key, SECRET_KEY_BYTES);
+	if (err == 0 && len == SECRET_KEY_BYTES) {
+		memcpy(key.p, text, len);
+	} else if (err == 0) {
+		while (len > 0 && (text[len - 1] == '\n' || text[len - 1] == '\r'))
+			len--;
+		text[len] = '\0';
+		err = opts_parse_hex(text, key.p, SECRET_KEY_BYTES);
+	}
+	if (err == 0)
+		*ret = secret_take(&key);
 	return err;
 }
 

@@ -14,6 +14,8 @@
 
 #include "base/cdefs.h"
 
+#define SECRET_KEY_BYTES 32u
+
 struct secret {
 	uint8_t *p;      /* NULL when empty */
 	size_t len;      /* bytes in use */
@@ -28,6 +30,13 @@ MUST_USE int secret_init(struct secret *ret, size_t len);
 
 /* As secret_init(), then copy src in; src is the caller's to wipe. */
 MUST_USE int secret_init_copy(struct secret *ret, const void *src, size_t len);
+
+/*
+ * A key of SECRET_KEY_BYTES as a file has it: the bytes, or 64 hex digits and the end of a line. text
+ * has room for a zero behind its len bytes, and is the caller's to wipe. -EBADMSG for anything else;
+ * errors of secret_init().
+ */
+MUST_USE int secret_parse_key(struct secret *ret, char *text, size_t len);
 
 /* Wipe and unmap; an empty secret is fine. */
 void secret_done(struct secret *s);

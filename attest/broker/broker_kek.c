@@ -11,7 +11,6 @@
 #include "attest/broker/broker_tpm.h"
 #include "base/fd.h"
 #include "base/limits.h"
-#include "base/opts.h"
 
 #define LOCAL_NAME "key"
 #define TPM_NAME   "key.tpm"
@@ -29,25 +28,6 @@ const char *kek_kind(const struct kek *k)
 
 /* --- a key in a file ----------------------------------------------------------------------------- */
 
-/* 32 bytes as they are, or as hexadecimal digits on a line. */
-static MUST_USE int key_parse(char *text, size_t len, struct secret *ret)
-{
-	AUTO(secret) struct secret key = { 0 };
-	int err = secret_init(&key, KEK_DATA_BYTES);
-
-	if (err == 0 && len == KEK_DATA_BYTES) {
-		memcpy(key.p, text, len);
-	} else if (err == 0) {
-		while (len > 0 && (text[len - 1] == '\n' || text[len - 1] == '\r'))
-			len--;
-		text[len] = '\0';
-		err = opts_parse_hex(text, key.p, KEK_DATA_BYTES);
-	}
-	if (err == 0)
-		*ret = secret_take(&key);
-	return err;
-}
-
 static MUST_USE int key_read(const struct kek *k, int dir_fd, struct secret *ret, struct why *why)
 {
 	const char *path = k->file != NULL ? k->file : LOCAL_NAME;
@@ -59,7 +39,7 @@ static MUST_USE int key_read(const struct kek *k, int dir_fd, struct secret *ret
 
 	if (n < 0)
 		return why_set(why, -EIO, "the store's key %s: %s", path, strerrordesc_np(errno));
-	int err = key_parse(text, (size_t)n, ret);
+	int err = secret_parse_key(ret, text, (size_t)n);
 	explicit_bzero(text, sizeof text);
 	return err < 0 ? why_set(why, err,
 				 "the store's key %s: want 32 bytes, or 64 hexadecimal digits",

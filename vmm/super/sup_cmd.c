@@ -14,12 +14,6 @@
 #include "vmm/super/sup_host.h"
 #include "vmm/super/sup_run.h"
 
-static int later_run(int argc, char **argv)
-{
-	fprintf(stderr, "casemate: %s is not in this version\n", argv[0]);
-	return EXIT_USAGE;
-}
-
 /* A verb is a function of ours, or a program (with its first argument, where it has one). */
 static const struct verb {
 	const char *name;
@@ -39,7 +33,7 @@ static const struct verb {
 	{ "policy", "lint, explain and hash launch policies", NULL, "casemate-policy", NULL },
 	{ "ledger", "verify, list and prove ledger entries", NULL, "casemate-ledger", NULL },
 	{ "broker", "the relying party's server and its store", NULL, "casemate-broker", NULL },
-	{ "vtpm", "a guest's TPM: not in this version", later_run, NULL, NULL },
+	{ "vtpm", "make and show a guest's TPM", NULL, "casemate-vtpm", NULL },
 };
 
 int sup_cmd_usage(int err, const struct why *why)
