@@ -158,6 +158,43 @@ static void sev_terminations_are_put_into_words(void **state)
 	bench_close(b);
 }
 
+/* Whatever is in the register: its numbers are told, and nothing behind the tables is read. */
+static void every_sev_termination_is_told(void **state)
+{
+	struct bench *b = bench_open(false);
+	char numbers[40];
+
+	b->run.exit_reason = KVM_EXIT_SYSTEM_EVENT;
+	b->run.system_event.type = ABI_SYSTEM_EVENT_SEV_TERM;
+	for (uint64_t v = 0; v < 1u << 12; v++) { /* set and code; noise above */
+		b->run.system_event.data[0] = ~0ull << 24 | v << 12 | 0x100;
+		serve(b);
+		(void)snprintf(numbers, sizeof numbers, "(reason set %u, code %u)",
+			(unsigned int)v & 15, (unsigned int)v >> 4);
+		assert_non_null(strstr(b->crash, numbers));
+	}
+	bench_close(b);
+}
+
+/* No byte of a guest's message reaches a terminal as anything but text. */
+static void every_byte_of_a_fatal_error_is_text(void **state)
+{
+	struct bench *b = bench_open(false);
+
+	b->run.exit_reason = KVM_EXIT_SYSTEM_EVENT;
+	b->run.system_event.type = ABI_SYSTEM_EVENT_TDX_FATAL;
+	b->run.system_event.ndata = ABI_TDX_FATAL_NDATA;
+	for (unsigned int v = 1; v < 256; v++) {
+		memset((void *)b->run.system_event.data, (int)v, ABI_TDX_FATAL_NDATA * 8);
+		b->run.system_event.data[1] = UINT64_MAX; /* RCX: all of them are there */
+		serve(b);
+		for (const char *c = b->crash; *c != 0; c++)
+			assert_true(*c >= ' ' && *c <= '~');
+		assert_non_null(strstr(b->crash, "fatal error"));
+	}
+	bench_close(b);
+}
+
 static void fatal_errors_of_a_td_are_readable(void **state)
 {
 	struct bench *b = bench_open(false);
@@ -753,6 +790,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(sev_terminations_are_put_into_words),
+		cmocka_unit_test(every_sev_termination_is_told),
+		cmocka_unit_test(every_byte_of_a_fatal_error_is_text),
 		cmocka_unit_test(fatal_errors_of_a_td_are_readable),
 		cmocka_unit_test(unknown_exits_end_the_guest),
 		cmocka_unit_test(conversions_are_judged),
