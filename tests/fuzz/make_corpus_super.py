@@ -10,11 +10,13 @@ import sys
 # Children of a guest with everything, in the order of their start.
 LEDGER, BLK, CONSOLE, RNG, VSOCK, QUOTE, OWNER, MONITOR = range(8)
 READY, FAILED, LAUNCHED, ENDED, SERIAL, MEASURED, SECRET, CONNECT, DONE = 2, 3, 17, 18, 19, 21, 22, 24, 17
+SIZES = {READY: 856, FAILED: 404, LAUNCHED: 48, ENDED: 408, SERIAL: 200, MEASURED: 56, SECRET: 3332, CONNECT: 8}
 ALL_READY, AND_LAUNCHED, NO_OWNER = 8, 16, 2
 
 
 def msg(child, kind, data=b"", fds=0, length=255, more=0):
-    return bytes([0 | more, child, kind, fds, length]) + data
+    """With as many bytes as its reader takes: what lacks would be taken of the next record."""
+    return bytes([0 | more, child, kind, fds, length]) + data.ljust(SIZES.get(kind, 0) if length == 255 else length, b"\0")
 
 
 def ready(child):
@@ -67,7 +69,7 @@ FILES = {
     "owner": OWNED + msg(MONITOR, MEASURED) + secret() + msg(MONITOR, LAUNCHED) + ready(MONITOR) + done() + ended(0),
     "owner-refuses": OWNED + msg(MONITOR, MEASURED) + secret(13, 0),
     "owner-too-long": OWNED + msg(MONITOR, MEASURED) + secret(0, 1 << 30),
-    "owner-unasked": OWNED + secret(),
+    "owner-unasked": OWNED + secret(), "owner-again": OWNED + msg(MONITOR, MEASURED) + secret() * 2, "owner-too-late": OWNED + msg(MONITOR, MEASURED) + SIGNAL + secret(), "owner-silent": OWNED + msg(MONITOR, MEASURED) + LATE * 3,
     "owner-late": OWNED + msg(MONITOR, MEASURED) + LATE + secret(),
     "owner-dies": OWNED + msg(MONITOR, MEASURED) + end(OWNER, 1),
     "owner-twice": OWNED + msg(MONITOR, MEASURED) * 2,
