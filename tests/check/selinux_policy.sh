@@ -43,6 +43,7 @@ broken() {
 		allow casemate_dev_rng_t self:tcp_socket create;
 		allow casemate_dev_rng_t casemate_dev_blk_t:process sigkill;
 		allow casemate_dev_rng_t shell_exec_t:file entrypoint;
+		allow casemate_monitor_t self:anon_inode create;
 	END
 }
 
