@@ -21,19 +21,27 @@
 #include "vtpm/engine.h"
 #include "vtpm/nvstore.h"
 #include "vtpm/setup.h"
+#include "vtpm/swtpm_state.h"
 #include "vtpm/tpm_build.h"
 
-#define STATE_FOLDER "/var/lib/casemate/vtpm"
+#define STATE_ABOVE  "/var/lib/casemate"
+#define STATE_FOLDER STATE_ABOVE "/vtpm"
 #define STATE_SUFFIX ".tpm"
-#define CA_FOLDER    "/var/lib/casemate/vtpm-ca"
-#define KEY_FILE     "/etc/casemate/vtpm.key"
+#define CA_FOLDER    STATE_ABOVE "/vtpm-ca"
+#define KEY_FOLDER   "/etc/casemate"
+#define KEY_FILE     KEY_FOLDER "/vtpm.key"
 #define KEY_TEXT_MAX 80u /* 64 digits and a line's end */
 
-/* What all verbs take. */
+struct choice;
+/* Fill an empty state file with a TPM. */
+typedef int tpm_maker(const struct choice *c, int fd, const struct secret *key, struct why *why);
+
+/* What the command line says. */
 struct choice {
+	tpm_maker *make; /* of verbs that make a TPM */
 	const char *name;
-	const char *state, *key, *ca;
-	bool is_json, is_sure;
+	const char *state, *key, *ca, *file, *swtpm_key;
+	bool is_json, is_sure, is_plain;
 	char path[LIMIT_PATH_BYTES];
 };
 
@@ -41,6 +49,8 @@ static int err_report(int err, const struct why *why)
 {
 	log_err("%s", why_text(why, err));
 	switch (err) {
+	case -EINVAL:
+		return EXIT_USAGE;
 	case -EEXIST:
 	case -EBUSY:
 		return EXIT_NO;
@@ -113,23 +123,25 @@ static MUST_USE int state_lock(int fd, const char *path, struct why *why)
 		errno == EAGAIN ? "its guest runs" : strerrordesc_np(errno));
 }
 
-static MUST_USE int key_make(const char *path, struct why *why)
+static MUST_USE int key_make(struct why *why)
 {
 	AUTO(secret) struct secret key = { 0 };
 	AUTO(fd) int fd = -1;
 
+	if (mkdir(KEY_FOLDER, 0755) < 0 && errno != EEXIST)
+		return why_set(why, -errno, KEY_FOLDER ": %s", strerrordesc_np(errno));
 	int err = secret_init(&key, NVSTORE_KEY_BYTES);
 	if (err == 0 && RAND_priv_bytes(key.p, (int)key.len) != 1)
 		err = -EIO;
 	if (err == 0)
-		err = file_open(path, O_WRONLY | O_CREAT | O_EXCL, &fd, why);
+		err = file_open(KEY_FILE, O_WRONLY | O_CREAT | O_EXCL, &fd, why);
 	if (err == 0)
 		err = fd_write_all(fd, key.p, key.len);
 	if (err == 0 && fsync(fd) < 0)
 		err = -errno;
 	if (err == 0)
-		log_info("made a key for TPM states: %s", path);
-	return err < 0 ? why_set(why, err, "%s: %s", path, strerrordesc_np(-err)) : 0;
+		log_info("made a key for TPM states: " KEY_FILE);
+	return err < 0 ? why_set(why, err, KEY_FILE ": %s", strerrordesc_np(-err)) : 0;
 }
 
 /* Nobody but its owner may read a key. */
@@ -158,22 +170,28 @@ static void progress_print(void *owner, const char *what)
 	log_info("making %s", what);
 }
 
-static MUST_USE int folder_make(const char *path, struct why *why)
+/* A folder of ours and the one above it, which others use too. */
+static MUST_USE int folder_make(const char *above, const char *path, struct why *why)
 {
+	if (mkdir(above, 0755) < 0 && errno != EEXIST)
+		return why_set(why, -errno, "%s: %s", above, strerrordesc_np(errno));
 	return mkdir(path, 0700) == 0 || errno == EEXIST
 		       ? 0
 		       : why_set(why, -errno, "%s: %s", path, strerrordesc_np(errno));
 }
 
+static MUST_USE int tpm_make(
+	const struct choice *c, int fd, const struct secret *key, struct why *why);
+
 /* What was not named is ours to make. */
 static MUST_USE int places_make(const struct choice *c, struct why *why)
 {
-	int err = c->state == NULL ? folder_make(STATE_FOLDER, why) : 0;
+	int err = c->state == NULL ? folder_make(STATE_ABOVE, STATE_FOLDER, why) : 0;
 
-	if (err == 0 && c->ca == NULL)
-		err = folder_make(CA_FOLDER, why);
+	if (err == 0 && c->make == tpm_make && c->ca == NULL)
+		err = folder_make(STATE_ABOVE, CA_FOLDER, why);
 	if (err == 0 && c->key == NULL && access(KEY_FILE, F_OK) < 0)
-		err = key_make(KEY_FILE, why);
+		err = key_make(why);
 	return err;
 }
 
@@ -220,7 +238,7 @@ static MUST_USE int state_make(
 	int err = file_open(path, O_RDWR | O_CREAT | O_EXCL, &fd, why);
 	if (err < 0)
 		return err;
-	err = tpm_make(c, fd, key, why);
+	err = c->make(c, fd, key, why);
 	if (err == 0 && renameat2(AT_FDCWD, path, AT_FDCWD, c->path, flags) < 0)
 		err = why_set(why, -errno, "%s: %s", c->path, strerrordesc_np(errno));
 	if (err < 0)
@@ -228,6 +246,7 @@ static MUST_USE int state_make(
 	return err < 0 ? err : folder_sync(c->path, why);
 }
 
+/* setup, import: where there is none. */
 static MUST_USE int setup_do(struct choice *c, struct why *why)
 {
 	AUTO(secret) struct secret key = { 0 };
@@ -255,6 +274,106 @@ static MUST_USE int reset_do(struct choice *c, struct why *why)
 	if (err == 0)
 		err = key_read(c->key != NULL ? c->key : KEY_FILE, &key, why);
 	return err < 0 ? err : state_make(c, &key, 0, why);
+}
+
+/* --- from swtpm, and back ------------------------------------------------------------------------- */
+
+static void bytes_auto(uint8_t **p)
+{
+	if (*p != NULL)
+		explicit_bzero(*p, LIMIT_VTPM_STATE_BYTES);
+	free(*p);
+}
+
+static MUST_USE int swtpm_key_read(const struct choice *c, struct secret *ret, struct why *why)
+{
+	return c->swtpm_key != NULL ? key_read(c->swtpm_key, ret, why) : 0;
+}
+
+/* The state in swtpm's file, LIMIT_VTPM_STATE_BYTES of room at ret. */
+static MUST_USE int swtpm_read(
+	const struct choice *c, uint8_t *ret, size_t *ret_len, struct why *why)
+{
+	AUTO(secret) struct secret key = { 0 };
+	uint8_t *file = NULL;
+	AUTO(fd) int fd = -1;
+	size_t len = 0;
+
+	int err = swtpm_key_read(c, &key, why);
+	if (err == 0)
+		err = file_open(c->file, O_RDONLY, &fd, why);
+	if (err == 0) {
+		err = fd_read_file(fd, LIMIT_VTPM_STATE_BYTES + SWTPM_OVERHEAD_BYTES, &file, &len);
+		err = err < 0 ? why_set(why, err, "%s: %s", c->file, strerrordesc_np(-err)) : 0;
+	}
+	if (err == 0) {
+		err = swtpm_state_read(file, len, &key, ret, ret_len, why);
+		err = err < 0 ? why_prefix(why, err, "%s", c->file) : 0;
+		explicit_bzero(file, len);
+	}
+	free(file);
+	return err;
+}
+
+/* The state becomes that of a new instance; libtpms has to take it. */
+static MUST_USE int tpm_import(
+	const struct choice *c, int fd, const struct secret *key, struct why *why)
+{
+	AUTO(nvstore) struct nvstore store = NVSTORE_NONE;
+	AUTO(bytes) uint8_t *state = malloc(LIMIT_VTPM_STATE_BYTES);
+	size_t len = 0;
+
+	int err = state == NULL ? -ENOMEM : swtpm_read(c, state, &len, why);
+	if (err == 0)
+		err = nvstore_create(&store, fd, key, c->name, why);
+	if (err == 0)
+		err = nvstore_save(&store, state, len, false);
+	if (err == 0)
+		err = engine_start(&store, /* may_make= */ false, why);
+	engine_stop();
+	return err;
+}
+
+static MUST_USE int export_write(
+	const struct choice *c, const struct nvstore *store, struct why *why)
+{
+	AUTO(secret) struct secret key = { 0 };
+	AUTO(bytes) uint8_t *file = malloc(LIMIT_VTPM_STATE_BYTES + SWTPM_OVERHEAD_BYTES);
+	AUTO(fd) int fd = -1;
+	size_t len = 0;
+
+	int err = file == NULL ? -ENOMEM : swtpm_key_read(c, &key, why);
+	if (err == 0)
+		err = swtpm_state_print(store->state, store->len, &key, file, &len);
+	if (err == 0)
+		err = file_open(c->file, O_WRONLY | O_CREAT | O_EXCL, &fd, why);
+	if (err < 0)
+		return err;
+	err = fd_write_all(fd, file, len);
+	if (err == 0 && fsync(fd) < 0)
+		err = -errno;
+	if (err < 0)
+		(void)unlink(c->file);
+	return err < 0 ? why_set(why, err, "%s: %s", c->file, strerrordesc_np(-err)) : 0;
+}
+
+static MUST_USE int export_do(struct choice *c, struct why *why)
+{
+	AUTO(secret) struct secret key = { 0 };
+	AUTO(nvstore) struct nvstore store = NVSTORE_NONE;
+	AUTO(fd) int fd = -1;
+
+	if ((c->swtpm_key != NULL) == c->is_plain)
+		return why_set(why, -EINVAL,
+			"a TPM's secrets leave with it: say --swtpm-key FILE, or --unencrypted");
+	int err = file_open(c->path, O_RDWR, &fd, why);
+	if (err == 0)
+		err = state_lock(fd, c->path, why);
+	if (err == 0)
+		err = key_read(c->key != NULL ? c->key : KEY_FILE, &key, why);
+	if (err == 0)
+		err = nvstore_open(&store, fd, &key, c->name, why);
+	return err < 0 ? err : export_write(c, &store, why);
 }
 
 /* --- show ---------------------------------------------------------------------------------------- */
@@ -379,79 +498,110 @@ static MUST_USE int show_do(struct choice *c, struct why *why)
 
 /* --- verbs --------------------------------------------------------------------------------------- */
 
+enum { TAKES_CA = 1, TAKES_JSON = 2, TAKES_YES = 4, TAKES_FROM = 8, TAKES_TO = 16 };
+
 static const struct verb {
 	const char *name;
 	const char *usage, *about;
 	MUST_USE int (*run)(struct choice *c, struct why *why);
-	bool makes;
+	tpm_maker *make;
+	unsigned int takes;
 } verbs[] = {
 	{ "setup", "casemate vtpm setup NAME", "Make a guest's TPM: keys, certificates, banks.",
-		setup_do, true },
+		setup_do, tpm_make, TAKES_CA },
 	{ "show", "casemate vtpm show NAME", "A guest's TPM: its state's history and its keys.",
-		show_do, false },
+		show_do, NULL, TAKES_JSON },
 	{ "reset", "casemate vtpm reset NAME --yes",
 		"Make a guest another TPM; what was sealed to the old one is lost.", reset_do,
-		true },
+		tpm_make, TAKES_CA | TAKES_YES },
+	{ "import", "casemate vtpm import NAME --from FILE", "Make a guest's TPM of swtpm's state.",
+		setup_do, tpm_import, TAKES_FROM },
+	{ "export", "casemate vtpm export NAME --to FILE", "Write a guest's TPM as swtpm's state.",
+		export_do, NULL, TAKES_TO },
 };
+
+#define OPTIONS_MAX 8
+
+/* The options that a verb takes, of all there are; ends with a zero row. */
+static void options_pick(const struct verb *v, struct choice *c, struct opt ret[OPTIONS_MAX])
+{
+	const struct {
+		unsigned int takes; /* any of these; 0: all verbs */
+		struct opt opt;
+	} all[] = {
+		{ 0, { "state", OPT_TEXT, &c->state, "FILE",
+			     "the state (" STATE_FOLDER "/NAME" STATE_SUFFIX ")" } },
+		{ 0, { "key", OPT_TEXT, &c->key, "FILE",
+			     "the key it is encrypted with (" KEY_FILE ")" } },
+		{ TAKES_CA, { "ca", OPT_TEXT, &c->ca, "FOLDER",
+				    "the CA of its certificates (" CA_FOLDER ")" } },
+		{ TAKES_JSON, { "json", OPT_FLAG, &c->is_json, NULL, "print JSON" } },
+		{ TAKES_YES, { "yes", OPT_FLAG, &c->is_sure, NULL, "the old TPM may go" } },
+		{ TAKES_FROM, { "from", OPT_TEXT, &c->file, "FILE", "swtpm's tpm2-00.permall" } },
+		{ TAKES_TO, { "to", OPT_TEXT, &c->file, "FILE", "the file to make" } },
+		{ TAKES_FROM | TAKES_TO, { "swtpm-key", OPT_TEXT, &c->swtpm_key, "FILE",
+						 "the key swtpm uses (aes-256-cbc)" } },
+		{ TAKES_TO, { "unencrypted", OPT_FLAG, &c->is_plain, NULL,
+				    "write the TPM's secrets in the clear" } },
+	};
+	size_t n = 0;
+
+	for (size_t i = 0; i < ARRAY_LEN(all); i++)
+		if (all[i].takes == 0 || (all[i].takes & v->takes) != 0)
+			ret[n++] = all[i].opt;
+}
+
+static MUST_USE int choice_check(const struct verb *v, struct choice *c, struct why *why)
+{
+	if ((v->takes & (TAKES_FROM | TAKES_TO)) != 0 && c->file == NULL)
+		return why_set(why, -EINVAL, "--%s is missing",
+			(v->takes & TAKES_TO) != 0 ? "to" : "from");
+	int err = name_check(c->name, why);
+	return err < 0 ? err : path_make(c, why);
+}
 
 static int verb_run(const struct verb *v, int argc, char **argv)
 {
-	struct choice c = { 0 };
-	const struct opt common[] = {
-		{ "state", OPT_TEXT, &c.state, "FILE",
-			"the state (" STATE_FOLDER "/NAME" STATE_SUFFIX ")" },
-		{ "key", OPT_TEXT, &c.key, "FILE", "the key it is encrypted with (" KEY_FILE ")" },
-		v->makes ? (struct opt){ "ca", OPT_TEXT, &c.ca, "FOLDER",
-				   "the CA of its certificates (" CA_FOLDER ")" }
-			 : (struct opt){ "json", OPT_FLAG, &c.is_json, NULL, "print JSON" },
-		v->run == reset_do
-			? (struct opt){ "yes", OPT_FLAG, &c.is_sure, NULL, "the old TPM may go" }
-			: (struct opt){ 0 },
-		{ 0 },
-	};
-	const struct opt_spec spec = { v->usage, v->about, common, 1, 1 };
+	struct choice c = { .make = v->make };
+	struct opt options[OPTIONS_MAX] = { 0 };
+	const struct opt_spec spec = { v->usage, v->about, options, 1, 1 };
 	struct why why = { 0 };
 	char **args;
 	size_t n;
 
+	options_pick(v, &c, options);
 	int err = opts_parse(&spec, argc, argv, &args, &n, &why);
 	if (err > 0)
 		return EXIT_YES;
 	if (err == 0) {
 		c.name = args[0];
-		err = name_check(c.name, &why);
+		err = choice_check(v, &c, &why);
 	}
 	if (err == 0)
-		err = path_make(&c, &why);
-	if (err < 0) {
-		log_err("%s", why_text(&why, err));
-		return EXIT_USAGE;
-	}
-	err = v->run(&c, &why);
-	if (err == -EINVAL) {
-		log_err("%s", why_text(&why, err));
-		return EXIT_USAGE;
-	}
+		err = v->run(&c, &why);
 	return err < 0 ? err_report(err, &why) : opts_end(EXIT_YES);
+}
+
+static void help_print(void)
+{
+	printf("usage: casemate vtpm VERB NAME ...\n\n"
+	       "A guest's TPM, made and shown while the guest does not run.\n\n");
+	for (size_t i = 0; i < ARRAY_LEN(verbs); i++)
+		printf("  %-38s %s\n", verbs[i].usage, verbs[i].about);
 }
 
 int vtpm_cmd_run(int argc, char **argv)
 {
-	bool is_help = argc > 1 && strcmp(argv[1], "--help") == 0;
-
 	log_set_name("casemate vtpm");
 	for (size_t i = 0; argc > 1 && i < ARRAY_LEN(verbs); i++)
 		if (strcmp(argv[1], verbs[i].name) == 0)
 			return verb_run(&verbs[i], argc - 1, argv + 1);
-	if (is_help) {
-		printf("usage: casemate vtpm VERB NAME ...\n\n"
-		       "A guest's TPM, made and shown while the guest does not run.\n\n");
-		for (size_t i = 0; i < ARRAY_LEN(verbs); i++)
-			printf("  %-32s %s\n", verbs[i].usage, verbs[i].about);
+	if (argc > 1 && strcmp(argv[1], "--help") == 0) {
+		help_print();
 		return opts_end(EXIT_YES);
 	}
-	log_err(argc > 1 ? "unknown verb \"%.40s\"; the verbs are setup, show, reset"
-			 : "a verb is missing%.0s; the verbs are setup, show, reset",
-		argc > 1 ? argv[1] : "");
+	log_err("%s%.40s%s; the verbs are setup, show, reset, import, export",
+		argc > 1 ? "unknown verb \"" : "a verb is missing", argc > 1 ? argv[1] : "",
+		argc > 1 ? "\"" : "");
 	return EXIT_USAGE;
 }

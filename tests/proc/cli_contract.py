@@ -29,7 +29,8 @@ VERBS = [(w.split(), n) for w, n in (
     ("broker secret list", 0), ("broker secret rm", 1), ("broker policy put", 1), ("broker policy list", 0),
     ("broker policy revoke", 1), ("broker sev-session put", 1), ("broker sev-session list", 0),
     ("broker sev-session release", 1), ("broker sev-session rm", 1), ("broker store import", 1), ("broker store rekey", 1),
-    ("vtpm setup", 1), ("vtpm show", 1), ("vtpm reset", 1))]
+    ("vtpm setup", 1), ("vtpm show", 1), ("vtpm reset", 1), ("vtpm import", 1),
+    ("vtpm export", 1))]
 GROUPS = ("attest", "policy", "ledger", "broker", "vtpm")
 
 

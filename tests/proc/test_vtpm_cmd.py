@@ -9,6 +9,7 @@ import struct
 import subprocess
 import sys
 import tempfile
+import time
 
 PROGRAM = os.path.abspath(sys.argv[1])
 TESTS = []
@@ -41,7 +42,7 @@ class House:
 
     def run(self, verb, *args, name="bank/payments", key="key", state="s.tpm"):
         words = [PROGRAM, verb, name, "--state", state, "--key", key, *args]
-        if verb != "show" and "--ca" not in args:
+        if verb in ("setup", "reset") and "--ca" not in args:
             words += ["--ca", "ca"]
         return subprocess.run(words, cwd=self.dir, capture_output=True, text=True, check=False)
 
@@ -195,6 +196,82 @@ def cas_that_are_none(h):
     h.fails(3, "not of its ca.key", "reset", "--yes")
     os.rename(h.path("other.pem"), h.path("ca/ca.pem"))
     h.good("reset", "--yes")
+
+
+def swtpm_make(h, folder, *options):
+    """A TPM of swtpm's own making."""
+    os.mkdir(h.path(folder))
+    subprocess.run(["swtpm_setup", "--tpm2", "--tpmstate", h.path(folder), "--create-ek-cert", "--pcr-banks", "sha256", *options],
+                   check=True, capture_output=True)
+    return f"{folder}/tpm2-00.permall"
+
+
+def swtpm_ek(h, folder, *options):
+    """SHA-256 of the public area of the RSA key, as swtpm and tpm2-tools tell it: the end of its name."""
+    port = 20000 + os.getpid() % 20000
+    server = subprocess.Popen(["swtpm", "socket", "--tpm2", "--tpmstate", "dir=" + h.path(folder), "--server", f"type=tcp,port={port}",
+                               "--ctrl", f"type=tcp,port={port + 1}", "--flags", "not-need-init,startup-clear", *options])
+    try:
+        for _ in range(100):
+            r = subprocess.run(["tpm2_readpublic", "-T", f"swtpm:port={port}", "-c", "0x81010001"], capture_output=True, text=True,
+                               check=False)
+            if r.returncode == 0:
+                return re.search("name: 000b([0-9a-f]{64})", r.stdout)[1]
+            time.sleep(0.05)
+        raise AssertionError(r.stderr)
+    finally:
+        server.kill()
+        server.wait()
+
+
+@test
+def from_swtpm_and_back(h):
+    h.write("hex", os.urandom(32).hex().encode() + b"\n", 0o600)
+    for n, options in enumerate(((), ("--keyfile", h.path("hex"), "--cipher", "aes-256-cbc"))):
+        state = swtpm_make(h, f"from{n}", *options)
+        key = ("--swtpm-key", "hex") if options else ()
+        h.good("import", "--from", state, *key, state=f"{n}.tpm")
+        mine = json.loads(h.good("show", "--json", state=f"{n}.tpm"))["keys"][0]["public_sha256"]
+        swtpm_key = ("--key", f"file={h.path('hex')},format=hex,mode=aes-256-cbc") if options else ()
+        assert mine == swtpm_ek(h, f"from{n}", *swtpm_key)
+        os.mkdir(h.path(f"to{n}"))
+        h.good("export", "--to", f"to{n}/tpm2-00.permall", *(key or ("--unencrypted",)), state=f"{n}.tpm")
+        assert os.stat(h.path(f"to{n}/tpm2-00.permall")).st_mode & 0o777 == 0o600
+        assert mine == swtpm_ek(h, f"to{n}", *swtpm_key)
+        h.fails(1, "exists", "export", "--to", f"to{n}/tpm2-00.permall", *(key or ("--unencrypted",)), state=f"{n}.tpm")
+        h.fails(1, "has a TPM already", "import", "--from", state, *key, state=f"{n}.tpm")
+
+
+@test
+def states_of_swtpm_that_are_none(h):
+    h.write("hex", os.urandom(32).hex().encode(), 0o600)
+    good = h.read(swtpm_make(h, "plain"))
+    h.write("plain/locked", h.read(swtpm_make(h, "locked", "--keyfile", h.path("hex"), "--cipher", "aes-256-cbc")))
+    h.write("hex128", os.urandom(16).hex().encode(), 0o600)
+    h.write("plain/weak", h.read(swtpm_make(h, "weak", "--keyfile", h.path("hex128"))))
+    h.write("plain/blob", good[:4] + b"\0\4" + good[6:])
+    h.write("plain/later", b"\3\3" + good[2:])
+    h.write("plain/state", good[:20] + b"x" * 40 + good[60:])
+    for file, says, key in (("none", "none", ()), ("plain/locked", "its key is needed", ()),
+                            ("plain/locked", "another key", ("--swtpm-key", "key")), ("plain/weak", "128 bits", ("--swtpm-key", "key")),
+                            ("plain/blob", "migration", ()), ("plain/later", "later swtpm", ()), ("plain/state", "does not take", ()),
+                            ("key", "no state of swtpm's", ())):
+        h.fails(3, says, "import", "--from", file, *key)
+    for cut in (0, 5, 9, 10, 15, 16, 100, len(good) - 1):
+        h.write("plain/cut", good[:cut])
+        h.fails(3, "swtpm's", "import", "--from", "plain/cut")
+    h.fails(2, "--from", "import")
+
+
+@test
+def export_says_how(h):
+    h.good("setup")
+    h.fails(2, "--to", "export", "--unencrypted")
+    h.fails(2, "--swtpm-key", "export", "--to", "x")
+    h.fails(2, "--swtpm-key", "export", "--to", "x", "--unencrypted", "--swtpm-key", "key")
+    with open(h.path("s.tpm"), "r+b") as f:
+        fcntl.fcntl(f, F_OFD_SETLK, struct.pack("hhqqi4x", fcntl.F_WRLCK, 0, 0, 0, 0))
+        h.fails(1, "its guest runs", "export", "--to", "x", "--unencrypted")
 
 
 @test
