@@ -16,7 +16,8 @@ mkdir -p /etc/casemate /run/casemate /var/lib/casemate/images /var/lib/casemate/
 	/var/lib/casemate/ledger /var/lib/casemate/vtpm /var/log/casemate
 chmod 700 /run/casemate
 label root_t /
-label etc_t /etc
+label etc_t /etc /etc/passwd
+label shadow_t /etc/shadow
 label var_t /var
 label var_lib_t /var/lib
 label var_log_t /var/log

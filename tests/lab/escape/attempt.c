@@ -351,6 +351,83 @@ VICTIM(victim_session, SYS_getsid, order.victim_pid)
 VICTIM(victim_group, SYS_getpgid, order.victim_pid)
 VICTIM(own_write, SYS_openat, AT_FDCWD, "/proc/self/mem", O_RDWR)
 
+/* What /proc has of the process next door. */
+static long victim_open(const char *name, int flags)
+{
+	char path[64] = "/proc/";
+	char digits[12];
+	unsigned int n = sizeof digits;
+
+	for (int pid = order.victim_pid; n > 0 && pid > 0; pid /= 10)
+		digits[--n] = (char)('0' + pid % 10);
+	(void)strncat(path, digits + n, sizeof digits - n);
+	(void)strcat(path, name);
+	return CALL(SYS_openat, AT_FDCWD, path, flags);
+}
+
+static long victim_mem(void)
+{
+	return victim_open("/mem", O_RDWR);
+}
+
+static long victim_environment(void)
+{
+	return victim_open("/environ", O_RDONLY);
+}
+
+static long victim_map(void)
+{
+	return victim_open("/maps", O_RDONLY);
+}
+
+/* Labels that the next program, file or socket would get; a domain entered without executing one. */
+static long label_write(const char *path)
+{
+	static const char label[] = "unconfined_u:unconfined_r:unconfined_t:s0";
+	long fd = CALL(SYS_openat, AT_FDCWD, path, O_RDWR);
+
+	return fd < 0 ? fd : CALL(SYS_write, fd, label, sizeof label - 1);
+}
+
+static long label_current(void)
+{
+	return label_write("/proc/thread-self/attr/current");
+}
+
+static long label_exec(void)
+{
+	return label_write("/proc/thread-self/attr/exec");
+}
+
+static long label_file(void)
+{
+	return label_write("/proc/thread-self/attr/fscreate");
+}
+
+static long label_socket(void)
+{
+	return label_write("/proc/thread-self/attr/sockcreate");
+}
+
+/* Of its own ids and domain: nothing but the promise that nobody here traces is in the way. */
+static long child_trace(void)
+{
+	long pid = CALL(SYS_fork);
+
+	if (pid == 0) {
+		struct timespec second = { .tv_sec = 1 };
+		(void)syscall(SYS_nanosleep, &second, NULL);
+		(void)syscall(SYS_exit_group, 0);
+	}
+	return pid < 0 ? pid : CALL(SYS_ptrace, PTRACE_SEIZE, pid, 0, 0);
+}
+
+/* Who started it has the ids of the program then: no capability is asked for. */
+static long parent_kill(void)
+{
+	return CALL(SYS_kill, CALL(SYS_getppid), 0);
+}
+
 /* 32-bit calls of a 64-bit program: number 20 is getpid there. */
 static long call_int80(void)
 {
@@ -487,6 +564,8 @@ EACH(disk_reopen_any, disk_reopen)
 #define CWD  ((uintptr_t)AT_FDCWD)
 #define NONE ATTEMPT_FILTER_ONLY
 #define HERE ATTEMPT_NOT_AS_ROOT
+#define MAC  ATTEMPT_LABEL
+#define OURS (ATTEMPT_LABEL | ATTEMPT_LABELLED)
 /* There is no file of that name: the root is empty. */
 #define NO_FILE                                                                                    \
 	{                                                                                          \
@@ -527,42 +606,56 @@ static uint8_t perf[128] = { 1, 0, 0, 0, 128 };
 /* clang-format off */
 const struct attempt attempts[] = {
 	/* Files of the host, of the guest next door, of its own. */
-	{ "files", "open /etc/shadow", 0, SYS_openat, { CWD, P("/etc/shadow"), O_RDONLY }, NULL, NO_FILE },
-	{ "files", "open /etc/shadow with open(2)", 0, SYS_open, { P("/etc/shadow"), O_RDONLY }, NULL, NO_FILE },
-	{ "files", "open /etc/shadow with openat2", 0, SYS_openat2, { CWD, P("/etc/shadow"), P(&how), sizeof how }, NULL, NO_FILE },
+	{ "files", "open /etc/shadow", MAC, SYS_openat, { CWD, P("/etc/shadow"), O_RDONLY }, NULL, NO_FILE },
+	{ "files", "open /etc/shadow with open(2)", MAC, SYS_open, { P("/etc/shadow"), O_RDONLY }, NULL, NO_FILE },
+	{ "files", "open /etc/shadow with openat2", MAC, SYS_openat2, { CWD, P("/etc/shadow"), P(&how), sizeof how }, NULL, NO_FILE },
 	{ "files", "open /etc/shadow from every descriptor", 0, 0, { 0 }, shadow_below_any, { ENOENT, ENOTDIR, EBADF } },
 	{ "files", "open the root folder", NONE, SYS_openat, { CWD, P("/"), O_RDONLY | O_DIRECTORY }, NULL, NO_FILE },
-	{ "files", "open /proc/1/mem", 0, SYS_openat, { CWD, P("/proc/1/mem"), O_RDWR }, NULL, NO_FILE },
+	{ "files", "open /proc/1/mem", MAC, SYS_openat, { CWD, P("/proc/1/mem"), O_RDWR }, NULL, NO_FILE },
 	{ "files", "open /proc/self/mem", 0, 0, { 0 }, own_write, NO_FILE },
 	{ "files", "open /proc/self/exe", 0, SYS_openat, { CWD, P("/proc/self/exe"), O_RDONLY }, NULL, NO_FILE },
 	{ "files", "open /proc/sys/kernel/core_pattern", HERE, SYS_openat, { CWD, P("/proc/sys/kernel/core_pattern"), O_WRONLY }, NULL, NO_FILE },
-	{ "files", "open /dev/kvm", 0, SYS_openat, { CWD, P("/dev/kvm"), O_RDWR }, NULL, NO_FILE },
-	{ "files", "open /dev/sev", 0, SYS_openat, { CWD, P("/dev/sev"), O_RDWR }, NULL, { ENOENT, EROFS, ENOTDIR, ENXIO, ENODEV } },
-	{ "files", "open /dev/mem", 0, SYS_openat, { CWD, P("/dev/mem"), O_RDWR }, NULL, { ENOENT, EROFS, ENOTDIR, ENXIO, ENODEV } },
-	{ "files", "open /dev/net/tun", 0, SYS_openat, { CWD, P("/dev/net/tun"), O_RDWR }, NULL, { ENOENT, EROFS, ENOTDIR, ENXIO, ENODEV } },
+	{ "files", "open /dev/kvm", MAC, SYS_openat, { CWD, P("/dev/kvm"), O_RDWR }, NULL, NO_FILE },
+	{ "files", "open /dev/sev", MAC, SYS_openat, { CWD, P("/dev/sev"), O_RDWR }, NULL, { ENOENT, EROFS, ENOTDIR, ENXIO, ENODEV } },
+	{ "files", "open /dev/mem", MAC, SYS_openat, { CWD, P("/dev/mem"), O_RDWR }, NULL, { ENOENT, EROFS, ENOTDIR, ENXIO, ENODEV } },
+	{ "files", "open /dev/net/tun", MAC, SYS_openat, { CWD, P("/dev/net/tun"), O_RDWR }, NULL, { ENOENT, EROFS, ENOTDIR, ENXIO, ENODEV } },
 	{ "files", "open /sys/kernel/uevent_helper", HERE, SYS_openat, { CWD, P("/sys/kernel/uevent_helper"), O_WRONLY }, NULL, NO_FILE },
-	{ "files", "open the disk of the guest next door", 0, SYS_openat, { CWD, P(&order.victim_disk), O_RDWR }, NULL, NO_FILE },
+	{ "files", "open the disk of the guest next door", MAC, SYS_openat, { CWD, P(&order.victim_disk), O_RDWR }, NULL, NO_FILE },
+	{ "files", "open the memory of a process next door", MAC, 0, { 0 }, victim_mem, NO_FILE },
+	{ "files", "open the variables of a process next door", MAC, 0, { 0 }, victim_environment, NO_FILE },
+	{ "files", "open the map of a process next door", MAC, 0, { 0 }, victim_map, NO_FILE },
+	{ "files", "open its own program to write", MAC, SYS_openat, { CWD, P("/proc/self/exe"), O_RDWR }, NULL, { ENOENT, EROFS, ENOTDIR, ETXTBSY } },
+	{ "files", "open the state of a TPM", OURS, SYS_openat, { CWD, P("/var/lib/casemate/vtpm/escape"), O_RDWR }, NULL, NO_FILE },
+	{ "files", "open a ledger's key", OURS, SYS_openat, { CWD, P("/var/lib/casemate/ledger/escape"), O_RDWR }, NULL, NO_FILE },
+	{ "files", "open a disk of nobody's", OURS, SYS_openat, { CWD, P("/var/lib/casemate/images/escape"), O_RDWR }, NULL, NO_FILE },
+	{ "files", "open a kernel for guests", OURS, SYS_openat, { CWD, P("/var/lib/casemate/boot/escape"), O_RDONLY }, NULL, NO_FILE },
+	{ "files", "open a broker's store", OURS, SYS_openat, { CWD, P("/var/lib/casemate/broker/escape"), O_RDWR }, NULL, NO_FILE },
+	{ "files", "open a journal of labels", OURS, SYS_openat, { CWD, P("/var/lib/casemate/escape"), O_RDWR }, NULL, NO_FILE },
+	{ "files", "open a launch policy to write", OURS, SYS_openat, { CWD, P("/etc/casemate/escape"), O_RDWR }, NULL, NO_FILE },
+	{ "files", "open who runs", OURS, SYS_openat, { CWD, P("/run/casemate/escape"), O_RDWR }, NULL, NO_FILE },
+	{ "files", "open a log", OURS, SYS_openat, { CWD, P("/var/log/casemate/escape"), O_WRONLY }, NULL, NO_FILE },
+	{ "files", "remove the state of a TPM", OURS, SYS_unlinkat, { CWD, P("/var/lib/casemate/vtpm/escape"), 0 }, NULL, NO_FILE },
 	{ "files", "open the disk next door from every descriptor", 0, 0, { 0 }, disk_below_any, { ENOENT, ENOTDIR, EBADF } },
-	{ "files", "make a file", 0, SYS_openat, { CWD, P("/escape"), O_RDWR | O_CREAT, 0600 }, NULL, NO_FILE },
-	{ "files", "make a file without a name", 0, SYS_openat, { CWD, P("/"), O_RDWR | O_TMPFILE, 0600 }, NULL, { EROFS, EOPNOTSUPP } },
-	{ "files", "make a folder", 0, SYS_mkdirat, { CWD, P("/escape"), 0700 }, NULL, NO_FILE },
-	{ "files", "make a device node", 0, SYS_mknodat, { CWD, P("/escape"), S_IFBLK | 0600, 0x800 }, NULL, NO_FILE },
-	{ "files", "make a symbolic link", 0, SYS_symlinkat, { P("/etc/shadow"), CWD, P("/escape") }, NULL, NO_FILE },
-	{ "files", "make a hard link", 0, SYS_linkat, { CWD, P("/etc/shadow"), CWD, P("/escape"), 0 }, NULL, NO_FILE },
-	{ "files", "rename", 0, SYS_renameat2, { CWD, P("/etc"), CWD, P("/escape"), 1 }, NULL, NO_FILE },
+	{ "files", "make a file", MAC, SYS_openat, { CWD, P("/escape"), O_RDWR | O_CREAT, 0600 }, NULL, NO_FILE },
+	{ "files", "make a file without a name", MAC, SYS_openat, { CWD, P("/"), O_RDWR | O_TMPFILE, 0600 }, NULL, { EROFS, EOPNOTSUPP } },
+	{ "files", "make a folder", MAC, SYS_mkdirat, { CWD, P("/escape"), 0700 }, NULL, NO_FILE },
+	{ "files", "make a device node", MAC, SYS_mknodat, { CWD, P("/escape"), S_IFBLK | 0600, 0x800 }, NULL, NO_FILE },
+	{ "files", "make a symbolic link", MAC, SYS_symlinkat, { P("/etc/shadow"), CWD, P("/escape") }, NULL, NO_FILE },
+	{ "files", "make a hard link", MAC, SYS_linkat, { CWD, P("/etc/shadow"), CWD, P("/escape"), 0 }, NULL, NO_FILE },
+	{ "files", "rename", MAC, SYS_renameat2, { CWD, P("/etc"), CWD, P("/escape"), 1 }, NULL, NO_FILE },
 	{ "files", "remove the disk next door", HERE, SYS_unlinkat, { CWD, P(&order.victim_disk), 0 }, NULL, NO_FILE },
-	{ "files", "change the mode of the root folder", 0, SYS_fchmodat, { CWD, P("/"), 0755 }, NULL, NO_FILE },
-	{ "files", "change the owner of the root folder", 0, SYS_fchownat, { CWD, P("/"), 0, 0, 0 }, NULL, { EROFS, EINVAL } },
-	{ "files", "an extended attribute of the root folder", 0, SYS_setxattr, { P("/"), P("trusted.escape"), P("x"), 1, 0 }, NULL, NO_FILE },
-	{ "files", "is there a file /etc/passwd", 0, SYS_newfstatat, { CWD, P("/etc/passwd"), P(data_page), 0 }, NULL, NO_FILE },
-	{ "files", "is there a file /etc/passwd, with statx", 0, SYS_statx, { CWD, P("/etc/passwd"), 0, 0xfff, P(data_page) }, NULL, NO_FILE },
-	{ "files", "may I read /etc/passwd", 0, SYS_faccessat, { CWD, P("/etc/passwd"), R_OK }, NULL, NO_FILE },
+	{ "files", "change the mode of the root folder", MAC, SYS_fchmodat, { CWD, P("/"), 0755 }, NULL, NO_FILE },
+	{ "files", "change the owner of the root folder", MAC, SYS_fchownat, { CWD, P("/"), 0, 0, 0 }, NULL, { EROFS, EINVAL } },
+	{ "files", "an extended attribute of the root folder", MAC, SYS_setxattr, { P("/"), P("trusted.escape"), P("x"), 1, 0 }, NULL, NO_FILE },
+	{ "files", "is there a file /etc/passwd", MAC, SYS_newfstatat, { CWD, P("/etc/passwd"), P(data_page), 0 }, NULL, NO_FILE },
+	{ "files", "is there a file /etc/passwd, with statx", MAC, SYS_statx, { CWD, P("/etc/passwd"), 0, 0xfff, P(data_page) }, NULL, NO_FILE },
+	{ "files", "may I read /etc/passwd", MAC, SYS_faccessat, { CWD, P("/etc/passwd"), R_OK }, NULL, NO_FILE },
 	{ "files", "read a link of /proc", 0, SYS_readlinkat, { CWD, P("/proc/self/exe"), P(data_page), 4096 }, NULL, NO_FILE },
 	{ "files", "list the root folder", NONE, SYS_getdents64, { 0, P(data_page), 4096 }, NULL, { ENOTDIR } },
-	{ "files", "size of the root file system", NONE, SYS_statfs, { P("/"), P(data_page) }, NULL, { 0 } },
+	{ "files", "size of the root file system", NONE | MAC, SYS_statfs, { P("/"), P(data_page) }, NULL, { 0 } },
 	{ "files", "a handle of a file", 0, SYS_name_to_handle_at, { CWD, P("/etc/shadow"), P(&handle), P(pair), 0 }, NULL, NO_FILE },
-	{ "files", "open by handle", 0, SYS_open_by_handle_at, { 3, P(&handle), O_RDONLY }, NULL, { ESTALE, EBADF } },
-	{ "files", "watch files with fanotify", 0, SYS_fanotify_init, { FAN_CLASS_NOTIF, O_RDONLY }, NULL, { 0 } },
+	{ "files", "open by handle", MAC, SYS_open_by_handle_at, { 3, P(&handle), O_RDONLY }, NULL, { ESTALE, EBADF } },
+	{ "files", "watch files with fanotify", MAC, SYS_fanotify_init, { FAN_CLASS_NOTIF, O_RDONLY }, NULL, { 0 } },
 	{ "files", "watch files with inotify", NONE, SYS_inotify_init1, { 0 }, NULL, LIMITED },
 	{ "files", "turn on process accounting", HERE, SYS_acct, { P("/escape") }, NULL, NO_FILE },
 	{ "files", "quotas", 0, SYS_quotactl, { 0x80000300u /* Q_QUOTAOFF of users */, P("/"), 0, 0 }, NULL, { ENOENT, ENOTBLK } },
@@ -570,87 +663,89 @@ const struct attempt attempts[] = {
 	{ "files", "shorten what is open", HERE, 0, { 0 }, shrink_any, { EBADF, EINVAL } },
 
 	/* Where it is. */
-	{ "places", "change the folder to ..", NONE, SYS_chdir, { P("..") }, NULL, { 0 } },
+	{ "places", "change the folder to ..", NONE | MAC, SYS_chdir, { P("..") }, NULL, { 0 } },
 	{ "places", "change the folder to a descriptor", NONE, 0, { 0 }, change_to_any, { ENOTDIR, EBADF } },
-	{ "places", "chroot", 0, SYS_chroot, { P("/") }, NULL, { 0 } },
+	{ "places", "chroot", MAC, SYS_chroot, { P("/") }, NULL, { 0 } },
 	{ "places", "pivot_root", HERE, SYS_pivot_root, { P("/"), P("/") }, NULL, { 0 } },
 	{ "places", "mount", HERE, SYS_mount, { P("none"), P("/"), P("tmpfs"), 0, 0 }, NULL, { 0 } },
 	{ "places", "mount proc", HERE, SYS_mount, { P("proc"), P("/"), P("proc"), 0, 0 }, NULL, { 0 } },
 	{ "places", "make the root writable", HERE, SYS_mount, { 0, P("/"), 0, MS_REMOUNT | MS_BIND, 0 }, NULL, { 0 } },
 	{ "places", "umount", HERE, SYS_umount2, { P("/"), MNT_DETACH }, NULL, { 0 } },
-	{ "places", "fsopen", 0, SYS_fsopen, { P("tmpfs"), 0 }, NULL, { 0 } },
-	{ "places", "open_tree", 0, SYS_open_tree, { CWD, P("/"), OPEN_TREE_CLONE }, NULL, { 0 } },
+	{ "places", "fsopen", MAC, SYS_fsopen, { P("tmpfs"), 0 }, NULL, { 0 } },
+	{ "places", "open_tree", MAC, SYS_open_tree, { CWD, P("/"), OPEN_TREE_CLONE }, NULL, { 0 } },
 	{ "places", "move_mount", HERE, SYS_move_mount, { CWD, P("/"), CWD, P("/"), 0 }, NULL, { 0 } },
 	{ "places", "mount_setattr", HERE, SYS_mount_setattr, { CWD, P("/"), 0, P(data_page), 32 }, NULL, { 0 } },
 	{ "places", "leave its user namespace", 0, SYS_unshare, { CLONE_NEWUSER }, NULL, { ENOSPC, EUSERS, EINVAL /* of a process with threads */ } },
-	{ "places", "leave its mount namespace", 0, SYS_unshare, { CLONE_NEWNS }, NULL, { 0 } },
-	{ "places", "leave its network namespace", 0, SYS_unshare, { CLONE_NEWNET }, NULL, { 0 } },
+	{ "places", "leave its mount namespace", MAC, SYS_unshare, { CLONE_NEWNS }, NULL, { 0 } },
+	{ "places", "leave its network namespace", MAC, SYS_unshare, { CLONE_NEWNET }, NULL, { 0 } },
 	{ "places", "join a namespace by descriptor", 0, 0, { 0 }, join_namespace_any, { EINVAL, EBADF } },
 	{ "places", "leave its cgroup", HERE, SYS_openat, { CWD, P("/sys/fs/cgroup/cgroup.procs"), O_WRONLY }, NULL, NO_FILE },
-	{ "places", "leave its cgroup by namespace", 0, SYS_unshare, { CLONE_NEWCGROUP }, NULL, { 0 } },
+	{ "places", "leave its cgroup by namespace", MAC, SYS_unshare, { CLONE_NEWCGROUP }, NULL, { 0 } },
 
 	/* Other processes. */
-	{ "processes", "ptrace a process next door", 0, 0, { 0 }, victim_attach, NO_PROCESS },
+	{ "processes", "ptrace a process next door", MAC, 0, { 0 }, victim_attach, NO_PROCESS },
+	{ "processes", "ptrace a child of its own", OURS, 0, { 0 }, child_trace, LIMITED },
+	{ "processes", "kill its parent", OURS, 0, { 0 }, parent_kill, NO_PROCESS },
 	{ "processes", "be traced", ATTEMPT_NOT_REST, SYS_ptrace, { PTRACE_TRACEME }, NULL, { 0 } },
-	{ "processes", "read memory next door", 0, 0, { 0 }, victim_read, NO_PROCESS },
-	{ "processes", "write memory next door", 0, 0, { 0 }, victim_write, NO_PROCESS },
-	{ "processes", "kill next door", 0, 0, { 0 }, victim_kill, NO_PROCESS },
-	{ "processes", "tkill next door", 0, 0, { 0 }, victim_tkill, NO_PROCESS },
+	{ "processes", "read memory next door", MAC, 0, { 0 }, victim_read, NO_PROCESS },
+	{ "processes", "write memory next door", MAC, 0, { 0 }, victim_write, NO_PROCESS },
+	{ "processes", "kill next door", MAC, 0, { 0 }, victim_kill, NO_PROCESS },
+	{ "processes", "tkill next door", MAC, 0, { 0 }, victim_tkill, NO_PROCESS },
 	{ "processes", "abort next door", HERE, 0, { 0 }, victim_abort, NO_PROCESS },
-	{ "processes", "kill process 1", NONE, SYS_kill, { 1, 0 }, NULL, NO_PROCESS },
+	{ "processes", "kill process 1", NONE | MAC, SYS_kill, { 1, 0 }, NULL, NO_PROCESS },
 	{ "processes", "kill everybody", HERE, SYS_kill, { P(-1), SIGCONT }, NULL, NO_PROCESS },
 	{ "processes", "queue a signal next door", 0, 0, { 0 }, victim_queue, NO_PROCESS },
 	{ "processes", "a pidfd of a process next door", 0, 0, { 0 }, victim_pidfd, NO_PROCESS },
 	{ "processes", "signal through every descriptor", 0, 0, { 0 }, signal_through_any, { EBADF } },
 	{ "processes", "take a descriptor from every descriptor", 0, 0, { 0 }, steal_from_any, { EBADF } },
 	{ "processes", "signals by the owner of a descriptor", NONE, 0, { 0 }, own_by_signal_any, { EBADF, ESRCH, EINVAL } },
-	{ "processes", "compare descriptors next door", 0, 0, { 0 }, victim_kcmp, NO_PROCESS },
-	{ "processes", "limits next door", 0, 0, { 0 }, victim_limits, NO_PROCESS },
-	{ "processes", "processors next door", 0, 0, { 0 }, victim_affinity, NO_PROCESS },
-	{ "processes", "locks next door", 0, 0, { 0 }, victim_robust, NO_PROCESS },
-	{ "processes", "pages next door", 0, 0, { 0 }, victim_pages, NO_PROCESS },
-	{ "processes", "the session next door", 0, 0, { 0 }, victim_session, NO_PROCESS },
-	{ "processes", "the group next door", 0, 0, { 0 }, victim_group, NO_PROCESS },
+	{ "processes", "compare descriptors next door", MAC, 0, { 0 }, victim_kcmp, NO_PROCESS },
+	{ "processes", "limits next door", MAC, 0, { 0 }, victim_limits, NO_PROCESS },
+	{ "processes", "processors next door", MAC, 0, { 0 }, victim_affinity, NO_PROCESS },
+	{ "processes", "locks next door", MAC, 0, { 0 }, victim_robust, NO_PROCESS },
+	{ "processes", "pages next door", MAC, 0, { 0 }, victim_pages, NO_PROCESS },
+	{ "processes", "the session next door", MAC, 0, { 0 }, victim_session, NO_PROCESS },
+	{ "processes", "the group next door", MAC, 0, { 0 }, victim_group, NO_PROCESS },
 	{ "processes", "fork", NONE, 0, { 0 }, fork_old, LIMITED },
 	{ "processes", "clone", NONE, 0, { 0 }, fork_clone, LIMITED },
 	{ "processes", "clone3", NONE, 0, { 0 }, fork_clone3, LIMITED },
 	{ "processes", "clone into new namespaces", 0, 0, { 0 }, fork_namespaces, { EAGAIN, ENOSPC, EUSERS } },
 	{ "processes", "fork bomb", HERE, 0, { 0 }, fork_bomb, LIMITED },
-	{ "processes", "execute /bin/sh", 0, SYS_execve, { P("/bin/sh"), P(pair), P(pair) }, NULL, { ENOENT, EFAULT } },
+	{ "processes", "execute /bin/sh", MAC, SYS_execve, { P("/bin/sh"), P(pair), P(pair) }, NULL, { ENOENT, EFAULT } },
 	{ "processes", "execute every descriptor", 0, 0, { 0 }, execute_any, { EBADF, ENOEXEC, EFAULT } },
-	{ "processes", "execute a program in memory", 0, 0, { 0 }, memfd_execute, { ENOEXEC, ENOENT } },
+	{ "processes", "execute a program in memory", MAC, 0, { 0 }, memfd_execute, { ENOEXEC, ENOENT } },
 	{ "processes", "not to die with the parent", NONE, SYS_prctl, { PR_SET_PDEATHSIG, 0 }, NULL, { 0 } },
 
 	/* Sockets. */
-	{ "sockets", "an IPv4 socket", NONE, SYS_socket, { AF_INET, SOCK_STREAM, 0 }, NULL, NO_FAMILY },
-	{ "sockets", "an IPv4 datagram socket", NONE, SYS_socket, { AF_INET, SOCK_DGRAM, 0 }, NULL, NO_FAMILY },
-	{ "sockets", "a raw IPv4 socket", 0, SYS_socket, { AF_INET, SOCK_RAW, 1 }, NULL, NO_FAMILY },
-	{ "sockets", "an IPv6 socket", NONE, SYS_socket, { AF_INET6, SOCK_STREAM, 0 }, NULL, NO_FAMILY },
-	{ "sockets", "a netlink socket", NONE, SYS_socket, { AF_NETLINK, SOCK_RAW, 0 }, NULL, NO_FAMILY },
-	{ "sockets", "a packet socket", 0, SYS_socket, { AF_PACKET, SOCK_RAW, 0x300 }, NULL, NO_FAMILY },
-	{ "sockets", "a vsock socket", NONE, SYS_socket, { AF_VSOCK, SOCK_STREAM, 0 }, NULL, NO_FAMILY },
+	{ "sockets", "an IPv4 socket", NONE | MAC, SYS_socket, { AF_INET, SOCK_STREAM, 0 }, NULL, NO_FAMILY },
+	{ "sockets", "an IPv4 datagram socket", NONE | MAC, SYS_socket, { AF_INET, SOCK_DGRAM, 0 }, NULL, NO_FAMILY },
+	{ "sockets", "a raw IPv4 socket", MAC, SYS_socket, { AF_INET, SOCK_RAW, 1 }, NULL, NO_FAMILY },
+	{ "sockets", "an IPv6 socket", NONE | MAC, SYS_socket, { AF_INET6, SOCK_STREAM, 0 }, NULL, NO_FAMILY },
+	{ "sockets", "a netlink socket", NONE | MAC, SYS_socket, { AF_NETLINK, SOCK_RAW, 0 }, NULL, NO_FAMILY },
+	{ "sockets", "a packet socket", MAC, SYS_socket, { AF_PACKET, SOCK_RAW, 0x300 }, NULL, NO_FAMILY },
+	{ "sockets", "a vsock socket", NONE | MAC, SYS_socket, { AF_VSOCK, SOCK_STREAM, 0 }, NULL, NO_FAMILY },
 	{ "sockets", "a UNIX socket", NONE, SYS_socket, { AF_UNIX, SOCK_STREAM, 0 }, NULL, NO_FAMILY },
-	{ "sockets", "a socket of the kernel's ciphers", NONE, SYS_socket, { AF_ALG, SOCK_SEQPACKET, 0 }, NULL, NO_FAMILY },
-	{ "sockets", "a Bluetooth socket", NONE, SYS_socket, { AF_BLUETOOTH, SOCK_RAW, 1 }, NULL, NO_FAMILY },
-	{ "sockets", "an XDP socket", 0, SYS_socket, { AF_XDP, SOCK_RAW, 0 }, NULL, NO_FAMILY },
-	{ "sockets", "a CAN socket", NONE, SYS_socket, { AF_CAN, SOCK_RAW, 1 }, NULL, NO_FAMILY },
-	{ "sockets", "a TIPC socket", NONE, SYS_socket, { AF_TIPC, SOCK_STREAM, 0 }, NULL, NO_FAMILY },
+	{ "sockets", "a socket of the kernel's ciphers", NONE | MAC, SYS_socket, { AF_ALG, SOCK_SEQPACKET, 0 }, NULL, NO_FAMILY },
+	{ "sockets", "a Bluetooth socket", NONE | MAC, SYS_socket, { AF_BLUETOOTH, SOCK_RAW, 1 }, NULL, NO_FAMILY },
+	{ "sockets", "an XDP socket", MAC, SYS_socket, { AF_XDP, SOCK_RAW, 0 }, NULL, NO_FAMILY },
+	{ "sockets", "a CAN socket", NONE | MAC, SYS_socket, { AF_CAN, SOCK_RAW, 1 }, NULL, NO_FAMILY },
+	{ "sockets", "a TIPC socket", NONE | MAC, SYS_socket, { AF_TIPC, SOCK_STREAM, 0 }, NULL, NO_FAMILY },
 	{ "sockets", "a pair of sockets", NONE, SYS_socketpair, { AF_UNIX, SOCK_STREAM, 0, P(pair) }, NULL, LIMITED },
-	{ "sockets", "connect to a socket next door", 0, 0, { 0 }, connect_path, NO_FILE },
-	{ "sockets", "connect to an abstract socket", 0, 0, { 0 }, connect_abstract, { ECONNREFUSED } },
+	{ "sockets", "connect to a socket next door", MAC, 0, { 0 }, connect_path, NO_FILE },
+	{ "sockets", "connect to an abstract socket", MAC, 0, { 0 }, connect_abstract, { ECONNREFUSED } },
 	{ "sockets", "send next door from every descriptor", ATTEMPT_HEARD, 0, { 0 }, send_elsewhere_any, { EBADF, ENOTSOCK, EISCONN, EOPNOTSUPP, EPIPE } },
-	{ "sockets", "listen on its channel", 0, SYS_listen, { 3, 1 }, NULL, { EINVAL, EOPNOTSUPP, EBADF, ENOTSOCK } },
+	{ "sockets", "listen on its channel", MAC, SYS_listen, { 3, 1 }, NULL, { EINVAL, EOPNOTSUPP, EBADF, ENOTSOCK } },
 	{ "sockets", "the peer of its channel", NONE, SYS_getsockopt, { 3, SOL_SOCKET, 77 /* SO_PEERPIDFD */, P(pair), P(&pair[1]) }, NULL, { ENOPROTOOPT, EINVAL, EBADF, ENOTSOCK } },
 
 	/* Doors of the kernel. */
-	{ "kernel", "io_uring", NONE, SYS_io_uring_setup, { 1, P(data_page) }, NULL, { ENOMEM } },
+	{ "kernel", "io_uring", NONE | MAC, SYS_io_uring_setup, { 1, P(data_page) }, NULL, { ENOMEM } },
 	{ "kernel", "asynchronous I/O", NONE, SYS_io_setup, { 1, P(data_page) }, NULL, { ENOMEM, EINVAL } },
-	{ "kernel", "userfaultfd", NONE, SYS_userfaultfd, { 1 }, NULL, { 0 } },
+	{ "kernel", "userfaultfd", NONE | MAC, SYS_userfaultfd, { 1 }, NULL, { 0 } },
 	{ "kernel", "keyctl", NONE, SYS_keyctl, { 0, P(-3), 1 }, NULL, { ENOKEY } },
-	{ "kernel", "add_key", NONE, SYS_add_key, { P("user"), P("escape"), P("x"), 1, P(-2) }, NULL, { EDQUOT } },
+	{ "kernel", "add_key", NONE | MAC, SYS_add_key, { P("user"), P("escape"), P("x"), 1, P(-2) }, NULL, { EDQUOT } },
 	{ "kernel", "request_key", 0, SYS_request_key, { P("user"), P("escape"), 0, 0 }, NULL, { ENOKEY } },
-	{ "kernel", "bpf", NONE, SYS_bpf, { 0, P(bpf_map), sizeof bpf_map }, NULL, { 0 } },
-	{ "kernel", "perf_event_open", 0, SYS_perf_event_open, { P(perf), P(-1), 0, P(-1), 0 }, NULL, { ENOENT } },
+	{ "kernel", "bpf", NONE | MAC, SYS_bpf, { 0, P(bpf_map), sizeof bpf_map }, NULL, { 0 } },
+	{ "kernel", "perf_event_open", MAC, SYS_perf_event_open, { P(perf), P(-1), 0, P(-1), 0 }, NULL, { ENOENT } },
 	{ "kernel", "secret memory", NONE, SYS_memfd_secret, { 0 }, NULL, { 0 } },
 	{ "kernel", "a file in memory", NONE, SYS_memfd_create, { P("escape"), 0 }, NULL, LIMITED },
 	{ "kernel", "landlock rules of its own", NONE, SYS_landlock_create_ruleset, { P(landlock), 8, 0 }, NULL, { ENOMSG, EOPNOTSUPP } },
@@ -664,17 +759,17 @@ const struct attempt attempts[] = {
 	{ "kernel", "terminal input for somebody", 0, 0, { 0 }, terminal_type_any, { ENOTTY, EBADF, EINVAL } },
 	{ "kernel", "a network device", 0, 0, { 0 }, tap_make_any, { ENOTTY, EBADF, EINVAL } },
 	{ "kernel", "a virtual machine of its own", 0, 0, { 0 }, kvm_create_any, { ENOTTY, EBADF, EINVAL } },
-	{ "kernel", "load a module", 0, SYS_init_module, { P(data_page), 16, P("") }, NULL, { 0 } },
-	{ "kernel", "load a module from a descriptor", 0, SYS_finit_module, { 3, P(""), 0 }, NULL, { 0 } },
-	{ "kernel", "unload a module", 0, SYS_delete_module, { P("casemate_escape"), 0 }, NULL, { 0 } },
+	{ "kernel", "load a module", MAC, SYS_init_module, { P(data_page), 16, P("") }, NULL, { 0 } },
+	{ "kernel", "load a module from a descriptor", MAC, SYS_finit_module, { 3, P(""), 0 }, NULL, { 0 } },
+	{ "kernel", "unload a module", MAC, SYS_delete_module, { P("casemate_escape"), 0 }, NULL, { 0 } },
 	{ "kernel", "load another kernel", HERE, SYS_kexec_load, { 0, 0, 0, 0 }, NULL, { 0 } },
 	{ "kernel", "load another kernel from descriptors", HERE, SYS_kexec_file_load, { 3, 3, 0, P(""), 0 }, NULL, { 0 } },
-	{ "kernel", "reboot", 0, SYS_reboot, { 0xfee1dead, 0x28121969, RB_DISABLE_CAD }, NULL, { 0 } },
-	{ "kernel", "swapon", 0, SYS_swapon, { P("/escape"), 0 }, NULL, { 0 } },
-	{ "kernel", "swapoff", 0, SYS_swapoff, { P("/escape") }, NULL, { 0 } },
-	{ "kernel", "the kernel's log", 0, SYS_syslog, { 3, P(data_page), 4096 }, NULL, { 0 } },
-	{ "kernel", "ports of the machine", 0, SYS_iopl, { 3 }, NULL, { 0 } },
-	{ "kernel", "ports of the machine, some", 0, SYS_ioperm, { 0x3f8, 8, 1 }, NULL, { 0 } },
+	{ "kernel", "reboot", MAC, SYS_reboot, { 0xfee1dead, 0x28121969, RB_DISABLE_CAD }, NULL, { 0 } },
+	{ "kernel", "swapon", MAC, SYS_swapon, { P("/escape"), 0 }, NULL, { 0 } },
+	{ "kernel", "swapoff", MAC, SYS_swapoff, { P("/escape") }, NULL, { 0 } },
+	{ "kernel", "the kernel's log", MAC, SYS_syslog, { 3, P(data_page), 4096 }, NULL, { 0 } },
+	{ "kernel", "ports of the machine", MAC, SYS_iopl, { 3 }, NULL, { 0 } },
+	{ "kernel", "ports of the machine, some", MAC, SYS_ioperm, { 0x3f8, 8, 1 }, NULL, { 0 } },
 	{ "kernel", "a local descriptor table", NONE, SYS_modify_ldt, { 0, P(data_page), 16 }, NULL, { 0 } },
 	{ "kernel", "another personality", NONE, SYS_personality, { 0x0400000 /* READ_IMPLIES_EXEC */ }, NULL, { 0 } },
 	{ "kernel", "set the clock", HERE, SYS_settimeofday, { P(&now), 0 }, NULL, { 0 } },
@@ -687,7 +782,7 @@ const struct attempt attempts[] = {
 	{ "walls", "become uid 0", 0, SYS_setuid, { 0 }, NULL, { EINVAL } },
 	{ "walls", "become gid 0", 0, SYS_setgid, { 0 }, NULL, { EINVAL } },
 	{ "walls", "become uid 0 threefold", 0, SYS_setresuid, { 0, 0, 0 }, NULL, { EINVAL } },
-	{ "walls", "supplementary groups", 0, SYS_setgroups, { 1, P(pair) }, NULL, { EINVAL } },
+	{ "walls", "supplementary groups", MAC, SYS_setgroups, { 1, P(pair) }, NULL, { EINVAL } },
 	{ "walls", "take all capabilities", 0, 0, { 0 }, caps_take, { 0 } },
 	{ "walls", "raise an ambient capability", 0, SYS_prctl, { PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, CAP_SYS_ADMIN, 0, 0 }, NULL, { 0 } },
 	{ "walls", "keep capabilities", 0, SYS_prctl, { PR_SET_KEEPCAPS, 1 }, NULL, { 0 } },
@@ -696,33 +791,37 @@ const struct attempt attempts[] = {
 	{ "walls", "dumpable again", NONE, SYS_prctl, { PR_SET_DUMPABLE, 1 }, NULL, { 0 } },
 	{ "walls", "let anybody trace it", NONE, SYS_prctl, { 0x59616d61 /* PR_SET_PTRACER */, P(-1) }, NULL, { EINVAL } },
 	{ "walls", "writable memory that executes again", NONE, SYS_prctl, { 65 /* PR_SET_MDWE */, 0, 0, 0, 0 }, NULL, { EINVAL } },
-	{ "walls", "move its own program", 0, SYS_prctl, { 35 /* PR_SET_MM */, 8, 0, 0, 0 }, NULL, { EINVAL } },
-	{ "walls", "executable memory", NONE, SYS_mmap, { 0, 4096, PROT_READ | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, P(-1), 0 }, NULL, { 0 } },
-	{ "walls", "writable executable memory", NONE, SYS_mmap, { 0, 4096, PROT_READ | PROT_WRITE | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, P(-1), 0 }, NULL, { 0 } },
-	{ "walls", "make data executable", NONE, SYS_mprotect, { P(data_page), 4096, PROT_READ | PROT_EXEC }, NULL, { 0 } },
-	{ "walls", "make data executable with a key", NONE, SYS_pkey_mprotect, { P(data_page), 4096, PROT_READ | PROT_EXEC, P(-1) }, NULL, { 0 } },
-	{ "walls", "execute from a descriptor", NONE, 0, { 0 }, map_executable_any, { EBADF, ENODEV } },
+	{ "walls", "move its own program", MAC, SYS_prctl, { 35 /* PR_SET_MM */, 8, 0, 0, 0 }, NULL, { EINVAL } },
+	{ "walls", "another domain", MAC, 0, { 0 }, label_current, NO_FILE },
+	{ "walls", "another domain for what it executes", MAC, 0, { 0 }, label_exec, NO_FILE },
+	{ "walls", "another label for files", MAC, 0, { 0 }, label_file, NO_FILE },
+	{ "walls", "another label for sockets", MAC, 0, { 0 }, label_socket, NO_FILE },
+	{ "walls", "executable memory", NONE | MAC, SYS_mmap, { 0, 4096, PROT_READ | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, P(-1), 0 }, NULL, { 0 } },
+	{ "walls", "writable executable memory", NONE | MAC, SYS_mmap, { 0, 4096, PROT_READ | PROT_WRITE | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, P(-1), 0 }, NULL, { 0 } },
+	{ "walls", "make data executable", NONE | MAC, SYS_mprotect, { P(data_page), 4096, PROT_READ | PROT_EXEC }, NULL, { 0 } },
+	{ "walls", "make data executable with a key", NONE | MAC, SYS_pkey_mprotect, { P(data_page), 4096, PROT_READ | PROT_EXEC, P(-1) }, NULL, { 0 } },
+	{ "walls", "execute from a descriptor", NONE | MAC, 0, { 0 }, map_executable_any, { EBADF, ENODEV } },
 	{ "walls", "shared memory of System V, executable", NONE, SYS_shmat, { 0, 0, 0100000 /* SHM_EXEC */ }, NULL, { EINVAL } },
 
 	/* Its limits. */
 	{ "limits", "more descriptors", 0, 0, { 0 }, limit_files, { EINVAL } },
-	{ "limits", "more processes", 0, 0, { 0 }, limit_processes, { 0 } },
+	{ "limits", "more processes", MAC, 0, { 0 }, limit_processes, { 0 } },
 	{ "limits", "core dumps", 0, 0, { 0 }, limit_core, { 0 } },
 	{ "limits", "more descriptors with setrlimit", 0, SYS_setrlimit, { RLIMIT_NOFILE, P(&unlimited) }, NULL, { 0 } },
-	{ "limits", "more locked memory with setrlimit", 0, SYS_setrlimit, { RLIMIT_MEMLOCK, P(&unlimited) }, NULL, { 0 } },
+	{ "limits", "more locked memory with setrlimit", MAC, SYS_setrlimit, { RLIMIT_MEMLOCK, P(&unlimited) }, NULL, { 0 } },
 	{ "limits", "descriptors without end", NONE, 0, { 0 }, descriptors_eat, LIMITED },
 	{ "limits", "memory without end", ATTEMPT_MAY_DIE | HERE, 0, { 0 }, memory_bomb, LIMITED },
 	{ "limits", "heap without end", ATTEMPT_MAY_DIE | HERE, 0, { 0 }, heap_bomb, LIMITED },
 	{ "limits", "locked memory without end", ATTEMPT_MAY_DIE | HERE, 0, { 0 }, lock_memory, LIMITED },
 	{ "limits", "all its memory locked", ATTEMPT_MAY_DIE | HERE, SYS_mlockall, { 3 }, NULL, LIMITED },
-	{ "limits", "real-time priority", 0, SYS_sched_setscheduler, { 0, SCHED_FIFO, P(&realtime) }, NULL, { 0 } },
-	{ "limits", "real-time priority with sched_setattr", 0, SYS_sched_setattr, { 0, P(sched_attr), 0 }, NULL, { 0 } },
-	{ "limits", "higher priority", 0, SYS_setpriority, { PRIO_PROCESS, 0, P(-20) }, NULL, { 0 } },
-	{ "limits", "real-time I/O priority", 0, SYS_ioprio_set, { 1, 0, 1 << 13 }, NULL, { 0 } },
-	{ "limits", "other processors", NONE, SYS_sched_setaffinity, { 0, 8, P(data_page) }, NULL, { 0 } },
+	{ "limits", "real-time priority", MAC, SYS_sched_setscheduler, { 0, SCHED_FIFO, P(&realtime) }, NULL, { 0 } },
+	{ "limits", "real-time priority with sched_setattr", MAC, SYS_sched_setattr, { 0, P(sched_attr), 0 }, NULL, { 0 } },
+	{ "limits", "higher priority", MAC, SYS_setpriority, { PRIO_PROCESS, 0, P(-20) }, NULL, { 0 } },
+	{ "limits", "real-time I/O priority", MAC, SYS_ioprio_set, { 1, 0, 1 << 13 }, NULL, { 0 } },
+	{ "limits", "other processors", NONE | MAC, SYS_sched_setaffinity, { 0, 8, P(data_page) }, NULL, { 0 } },
 	{ "limits", "other memory nodes", NONE, SYS_set_mempolicy, { 0, 0, 0 }, NULL, { 0 } },
-	{ "limits", "shared memory of System V", NONE, SYS_shmget, { 0, 4096, 01600 }, NULL, { ENOSPC } },
-	{ "limits", "a message queue", NONE, SYS_mq_open, { P("escape"), O_CREAT | O_RDWR, 0600, 0 }, NULL, { EMFILE, ENOSPC } },
+	{ "limits", "shared memory of System V", NONE | MAC, SYS_shmget, { 0, 4096, 01600 }, NULL, { ENOSPC } },
+	{ "limits", "a message queue", NONE | MAC, SYS_mq_open, { P("escape"), O_CREAT | O_RDWR, 0600, 0 }, NULL, { EMFILE, ENOSPC } },
 	{ "limits", "timers without a descriptor", NONE, SYS_timer_create, { 1, 0, P(pair) }, NULL, LIMITED },
 
 	/* Its own disk, which the policy calls read-only. */

@@ -24,8 +24,10 @@
 #define ATTEMPT_HEARD 0x10u
 /* Without the filter it would bind the harness instead: not tried there. */
 #define ATTEMPT_NOT_REST 0x20u
-/* SELinux refuses it by itself (policy/selinux/casemate.te). */
+/* SELinux refuses it by itself (policy/selinux/casemate.te), and says so in the kernel's log. */
 #define ATTEMPT_LABEL 0x40u
+/* Of what only a host with labels has (suite.py makes the files): not tried elsewhere. */
+#define ATTEMPT_LABELLED 0x80u
 
 struct attempt {
 	const char *kind; /* "files": groups the table that is printed */

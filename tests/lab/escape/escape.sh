@@ -4,8 +4,10 @@
 #
 #   full     the programs as they are: the filter and all other walls (default)
 #   rest     the same without the system call filter: what the other walls hold by themselves
-#   selinux  as full, in the lab, where SELinux enforces: with labels as well
+#   selinux  as full, in the lab, where SELinux enforces: with labels as well, and two guests beside
 #   label    there, without any other wall, as root: what the label holds by itself
+#
+# In the lab only the rows that SELinux refuses by itself, unless --all is among the options.
 #
 # Makes a folder with the programs that have the payload and files for them to hold, and runs
 # suite.py there with these options. TAP. Skipped without root or /dev/kvm.
@@ -32,6 +34,9 @@ command -v objcopy >/dev/null || skip 'no objcopy here to build the guests with'
 work=$(mktemp -d /tmp/casemate-escape.XXXXXX)
 trap 'rm -rf "$work"' EXIT
 chmod 755 "$work"
+# In the lab it is mounted where every domain may look for its program, and a broker listens where its may.
+place=$work listen=broker.sock
+case $mode in selinux | label) place=/srv/casemate-escape listen=/run/casemate/escape.sock ;; esac
 
 find "$programs/$copies" -maxdepth 1 -type f -name "casemate-*" -exec cp -t "$work" {} +
 cp "$programs/escape" "$build/vmm/super/casemate" "$work"
@@ -47,7 +52,7 @@ cp "$build/policy/casemate-policy" "$build/vmm/monitor/casemate-monitor" super
 cat >super/policy.jsonc <<-END
 	{ "schema": "launch-policy/1", "name": "test.escape/super-$$", "serial": 1,
 	  "labels": {"env": "dev", "data_class": "none"}, "tee": {"type": "none"},
-	  "boot": {"kernel": {"file": "kernel"}, "cmdline": "none"},
+	  "boot": {"kernel": {"file": "$place/super/kernel"}, "cmdline": "none"},
 	  "machine": {"vcpus": 1, "memory_mib": 128, "hugepages": "no"}, "devices": {"console": "serial"},
 	  "host": {"seccomp": "strict", "core_dump": "forbid"} }
 END
@@ -61,10 +66,11 @@ for name in ledger broker-ledger; do
 done
 openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -subj /CN=127.0.0.1 \
 	-keyout ca.key -out ca.pem 2>/dev/null
+cp ca.pem owner.pem
 chown -R 1:1 ledger ledger.key # uid 0 has privileges that no role should need
 cp "$root/attest/vendor/amd/ark_milan.der" ark.cert
 cat >broker.jsonc <<-END
-	{ "listen": "broker.sock", "store": "store", "roots": ["ark.cert"],
+	{ "listen": "$listen", "store": "store", "roots": ["ark.cert"],
 	  "tls": {"certificate": "ca.pem", "key": "ca.key"},
 	  "ledger": {"folder": "broker-ledger", "key": "broker-ledger.key", "origin": "test/escape"} }
 END
@@ -72,10 +78,14 @@ echo secret | "$build/attest/broker/casemate-broker" secret put a/b/c --config b
 
 "$here/../../vm/hostile/guests.sh" guests
 status=0
-suite=(python3 "$here/suite.py" "$build" "$work" --mode "$mode" "$@")
+suite=(python3 "$here/suite.py" "$build" "$place" --mode "$mode" "$@")
 case $mode in
 full | rest) "${suite[@]}" || status=$? ;;
-*) "$here/../lab.sh" --selinux enforcing --timeout 1700 --memory 3072 -- "${suite[@]}" || status=$? ;;
+*)
+	# shellcheck disable=SC2016 # the lab's shell expands it
+	"$here/../lab.sh" --selinux enforcing --timeout 2400 --memory 3072 -- \
+		sh -c 'mkdir "$1" && mount --bind "$2" "$1" && shift 2 && exec "$@"' sh "$place" "$work" "${suite[@]}" || status=$?
+	;;
 esac
 [ "$status" -ne 4 ] || skip 'no lab with SELinux can be had here'
 exit "$status"

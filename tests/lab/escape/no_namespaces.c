@@ -1,9 +1,11 @@
 /*
  * A harness whose children get their label and nothing else: spawn_start() as it is, but for the
- * namespaces it asks the kernel for, the maps of ids there are not then, and the change of ids.
+ * namespaces it asks the kernel for, the maps of ids there are not then, the change of ids, and the
+ * capabilities it gives up.
  */
 #include <fcntl.h>
 #include <grp.h>
+#include <linux/capability.h>
 #include <linux/sched.h>
 #include <sched.h>
 #include <stdarg.h>
@@ -24,6 +26,19 @@ __typeof__(setgroups) __wrap_setgroups;
 __typeof__(setresuid) __wrap_setresuid;
 __typeof__(setresgid) __wrap_setresgid;
 
+/* All that it has, and inheritable what was asked for. */
+static long caps_keep(
+	struct __user_cap_header_struct *hdr, const struct __user_cap_data_struct *asked)
+{
+	struct __user_cap_data_struct sets[2];
+
+	if (__real_syscall(SYS_capget, hdr, sets) < 0)
+		return -1;
+	for (unsigned int i = 0; i < 2; i++)
+		sets[i].inheritable = asked[i].inheritable;
+	return __real_syscall(SYS_capset, hdr, sets);
+}
+
 long __wrap_syscall(long nr, ...)
 {
 	va_list ap;
@@ -33,6 +48,9 @@ long __wrap_syscall(long nr, ...)
 	for (int i = 0; i < 6; i++)
 		a[i] = va_arg(ap, long);
 	va_end(ap);
+	if (nr == SYS_capset)
+		return caps_keep((struct __user_cap_header_struct *)a[0],
+			(const struct __user_cap_data_struct *)a[1]);
 	if (nr == SYS_clone3) {
 		struct clone_args *args = (struct clone_args *)a[0];
 		args->flags &= ~(uint64_t)NAMESPACES;

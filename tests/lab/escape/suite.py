@@ -1,10 +1,14 @@
 #!/usr/bin/env python3
-"""suite.py BUILD WORK [--mode MODE] [--only TEXT] [--jobs N] [--table FILE]: the escape suite beside a guest that works.
+"""suite.py BUILD WORK [--mode MODE] [--all] [--only TEXT] [--jobs N] [--table FILE]: the escape suite beside a guest that works.
 
 WORK is the folder escape.sh made, for the mode it says. First `escape` (escape_main.c): every role tries every row of attempts[]. Then, but
 where walls were left out, guests of which one process was taken over tells the others lies (lie.c). All the time the guest next
 door writes and compares its disk (tests/vm/hostile/neighbour.c); one of its processes, its disk and a socket in its
 folder are what the attempts aim at. Prints TAP.
+
+With labels (modes selinux, label; --all: every row and lie, else those SELinux has to do with): a second guest runs, each process has to be in the domain of its role, each guest
+in a pair of its own, and labels of files are to be as before when they have ended. In mode label every refusal must be in the kernel's
+log: nobody else was there to refuse.
 """
 import argparse
 import concurrent.futures
@@ -15,6 +19,7 @@ import select
 import shutil
 import signal
 import socket
+import stat
 import struct
 import subprocess
 import sys
@@ -26,6 +31,7 @@ ARGS = argparse.ArgumentParser()
 ARGS.add_argument("build")
 ARGS.add_argument("work")
 ARGS.add_argument("--mode", choices=("full", "rest", "selinux", "label"), default="full")
+ARGS.add_argument("--all", action="store_true")
 ARGS.add_argument("--only")
 ARGS.add_argument("--jobs", type=int, default=2)
 ARGS.add_argument("--table")
@@ -46,13 +52,33 @@ def label(path, name):
         os.setxattr(path, "security.selinux", f"system_u:object_r:{name}:s0\0".encode())
 
 
+def label_of(path):
+    return os.getxattr(path, "security.selinux").decode().rstrip("\0") if HAS_LABELS else ""
+
+
 def label_program(path):
     name = os.path.basename(path)
     label(path, {"casemate": "casemate_exec_t", "escape": "casemate_exec_t"}.get(name, name.replace("-", "_") + "_exec_t"))
 
 
+def make_escape(folder):
+    """A file with its folder's label that anybody may open, but for that label."""
+    os.makedirs(folder, exist_ok=True)
+    with open(folder + "/escape", "w", encoding="utf-8"):
+        os.chmod(folder + "/escape", 0o666)
+    label(folder + "/escape", label_of(folder).split(":")[2])
+
+
 def label_work():
-    """The files of WORK, as an administrator would have them."""
+    """The files of WORK, and one of each kind of ours, as an administrator would have them."""
+    for folder in ("vtpm", "ledger", "images", "boot", "broker", ""):  # attempt.c
+        make_escape(f"/var/lib/casemate/{folder}")
+    for folder in ("/etc/casemate", "/run/casemate", "/var/log/casemate"):
+        make_escape(folder)
+    label("/var/lib/casemate/broker", "casemate_store_t")
+    label("/var/lib/casemate/broker/escape", "casemate_store_t")
+    os.mknod("/dev/sev", 0o666 | stat.S_IFCHR, os.makedev(10, 200))
+    label("/dev/sev", "casemate_sev_device_t")
     types = {"ledger": "casemate_ledger_data_t", "broker-ledger": "casemate_ledger_data_t", "store": "casemate_store_t"}
     for folder, _, files in os.walk(A.work):
         top = os.path.relpath(folder, A.work).split("/")[0]
@@ -64,10 +90,35 @@ def label_work():
                 label_program(path)
             elif top in types or name.endswith("ledger.key"):
                 label(path, types.get(top, "casemate_ledger_data_t"))
-            elif name in ("kernel", "own.disk", "session"):
+            elif name in ("kernel", "own.disk", "session", "owner.pem"):
                 label(path, "casemate_content_t")
             elif name in ("broker.jsonc", "ca.pem", "ca.key", "ark.cert", "policy.jsonc"):
                 label(path, "casemate_conf_t")
+
+
+class Denials:
+    """What SELinux refused to domains of ours, as the kernel's log says it: {process: ["casemate_dev_blk: file open of shadow_t"]}."""
+
+    LINE = re.compile(r"avc: +denied +{ (.*?) } for +pid=(\d+) .*scontext=\w+:\w+:(casemate\w*)_t:(\S+) tcontext=\w+:\w+:(\w+)\S* tclass=(\w+)")
+
+    def __init__(self):
+        self.of, self.pairs, self.lost = {}, set(), 0
+        self.log = os.open("/dev/kmsg", os.O_RDONLY)
+        os.lseek(self.log, 0, os.SEEK_END)
+        threading.Thread(target=self.read, daemon=True).start()
+
+    def read(self):
+        while True:
+            try:
+                m = self.LINE.search(os.read(self.log, 8192).decode(errors="replace"))
+            except BrokenPipeError:  # overwritten before it was read
+                self.lost += 1
+                continue
+            if m and m.group(4) != "cert_t":  # libcrypto, as it starts, looks for its configuration
+                rights, pid, domain, categories, target, kind = m.groups()
+                if domain not in ("casemate", "casemate_broker"):  # they belong to no guest
+                    self.pairs.add(categories)
+                self.of.setdefault(int(pid), []).append(f"{domain}: {kind} {rights} of {target}")
 
 
 class Tap:
@@ -115,16 +166,29 @@ class Guest:
         with open(self.folder + "/disk.img", "wb") as f:
             f.truncate(256 << 10)
         os.chmod(self.folder + "/disk.img", 0o666)  # its file mode is not to be what protects it
-        disk = {"id": "disk", "file": "disk.img", "mode": "rw", "integrity": "none"}
+        label(self.folder + "/kernel", "usr_t")  # where it comes from: given back at the end
+        label(self.folder + "/disk.img", "virt_image_t")
+        disk = {"id": "disk", "file": self.folder + "/disk.img", "mode": "rw", "integrity": "none"}
         policy = {"schema": "launch-policy/1", "name": f"test.escape/{os.path.basename(self.folder)}-{os.getpid()}",
                   "serial": 1, "labels": {"env": "dev", "data_class": "none"}, "tee": {"type": "none"},
-                  "boot": {"kernel": {"file": "kernel"}, "cmdline": "none"},
+                  "boot": {"kernel": {"file": self.folder + "/kernel"}, "cmdline": "none"},
                   "machine": {"vcpus": 1, "memory_mib": 128, "hugepages": "no"},
                   "devices": {"console": "serial", "disk": [disk], **devices},
                   "host": {"seccomp": "strict", "core_dump": "forbid"}}
         with open(self.folder + "/policy.jsonc", "w", encoding="utf-8") as f:
             json.dump(policy, f)
         self.service = Service(self.folder + "/service") if "vsock" in devices else None
+
+    def labels(self):
+        return {x: label_of(f"{self.folder}/{x}") for x in ("kernel", "disk.img")}
+
+    def domains(self):
+        """[[program, domain, range]] of what runs."""
+        found = []
+        for pid, program in self.processes().items():
+            with open(f"/proc/{pid}/attr/current", encoding="ascii") as f:
+                found.append([program, *f.read().rstrip("\0").split(":", 3)[2:]])
+        return found
 
     def start(self, nice=0):
         """With nice, what is tested has the processors first: it works on all the same."""
@@ -346,7 +410,8 @@ def lie_try(lie, number):
 
 def lies_run():
     names = subprocess.run([A.work + "/escape", "--lies"], check=True, capture_output=True, text=True).stdout.splitlines()
-    wanted = [x for x in LIES if A.only is None or A.only in x.title()]
+    is_chosen = lambda x: A.all or not HAS_LABELS or re.search("receipt|descriptor", x.name)  # what SELinux has to do with
+    wanted = [x for x in LIES if is_chosen(x) and (A.only is None or A.only in x.title())]
     rows = []
     with concurrent.futures.ThreadPoolExecutor(A.jobs) as pool:
         for lie, bad, err, came in pool.map(lambda x: lie_try(x, names.index(x.name)), wanted):
@@ -360,24 +425,33 @@ def lies_run():
 
 # ---- attempts -------------------------------------------------------------------------------------
 
-def attempts_run(victim):
+def attempts_run(victim, denials):
     """escape_main.c, its rows renumbered."""
     pid = next((p for p, name in victim.processes().items() if name == "casemate-dev-blk"), 0)
     Tap.check(pid > 0, "the guest next door runs, and there is somebody to aim at", victim.err())
-    # casemate_t makes no sockets in folders: there, nobody hears.
-    aim = [str(pid), victim.folder + "/disk.img", "" if HAS_LABELS else A.work + "/heard"]
+    # casemate_t makes no sockets in folders: there, an administrator listens.
+    heard = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    if HAS_LABELS:
+        heard.bind(A.work + "/heard")
+        os.chmod(A.work + "/heard", 0o666)
+    aim = [str(pid), victim.folder + "/disk.img", A.work + "/heard"]
     command = [A.work + "/escape", A.work, "--jobs", str(A.jobs), "--victim", *aim]
     command += {"full": [], "rest": ["--rest"], "selinux": ["--labels", "--ask"], "label": ["--labels", "--label", "--ask"]}[A.mode]
+    command += ["--all"] if A.all and HAS_LABELS else []
     command += ["--only", A.only] if A.only else []
     command += ["--table", A.table] if A.table else []
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as p:
         n = 0
         for line in p.stdout:
-            m = re.match(r"(ok|not ok) \d+ - (.*)", line)
+            m = re.match(r"(ok|not ok) \d+ - (.*?)(?: \[(\d+)\])?$", line)
             o = re.match(r"order (\S+) (\d+) (\d+) (\S+)", line)
             if m:
                 n += 1
-                Tap.check(m.group(1) == "ok", m.group(2))
+                refused = denials.of.get(int(m.group(3)), []) if m.group(3) else []
+                if m.group(3):
+                    Tap.check(m.group(1) == "ok" and refused, m.group(2) + ": " + (refused[-1] if refused else "nothing in the kernel's log"))
+                else:
+                    Tap.check(m.group(1) == "ok", m.group(2))
             elif o:
                 path = f"{A.work}/{o.group(1)}"
                 order_write(path, path, struct.pack("<5Ii256s108s32s", int(o.group(2)), int(o.group(3)), 0, 0, 0, pid, aim[1].encode(),
@@ -387,34 +461,136 @@ def attempts_run(victim):
             elif not line.startswith("1.."):
                 print(line, end="", flush=True)
     Tap.check(p.returncode == 0 and n > 0 or A.only is not None, "every attempt was made, none got what it wanted")
+    if HAS_LABELS:
+        Tap.check(not select.select([heard], [], [], 0)[0], "who listens next door heard nothing")
+
+
+# ---- labels ---------------------------------------------------------------------------------------
+
+def domains_check(guests):
+    """Their pairs; the `ps -eZ` of it. Every process of a guest in its role's domain, with the guest's pair."""
+    pairs = []
+    for guest in guests:
+        found = guest.domains()
+        for program, domain, categories in sorted(found):
+            print(f"# {domain}:{categories} {program}")
+        Tap.check(len(found) > 2 and all(d == x.replace("-", "_") + "_t" for x, d, _ in found), "every process is in the domain of its role")
+        of = {c for x, _, c in found if x != "casemate"}
+        Tap.check(len(of) == 1 and re.fullmatch(r"s0:c\d+,c\d+", min(of, default="")), "those of a guest have one pair of categories", of)
+        pairs += of
+    Tap.check(len(set(pairs)) == len(guests), "each guest has a pair of its own", pairs)
+    return pairs
+
+
+def denials_check(denials, pairs):
+    for domain in sorted({x.split(":")[0] for refused in denials.of.values() for x in refused}):
+        print(f"# denied to {domain}: {sum(x.startswith(domain + ':') for r in denials.of.values() for x in r)}")
+    Tap.check(denials.lost == 0, "the kernel's log was read whole")
+    if A.mode == "label":
+        Tap.check(len(denials.pairs) == 1 and not denials.pairs & set(pairs), "who was refused had one pair, which neither guest had", denials.pairs)
+
+
+# What the policy promises of every role (its neverallow rules): "OBJECT CLASS RIGHTS"; an object ending in ! has the pair of another guest.
+PROMISES = ("casemate_image_t! file open", "casemate_content_t file map", "casemate_conf_t file open", "casemate_log_t file open",
+            "casemate_runtime_t file open", "casemate_state_t file open", "casemate_store_t file open", "casemate_vtpm_state_t file open unlink",
+            "shadow_t file open read", "etc_t file open", "casemate_image_t! file read write", "casemate_ram_t! file read write",
+            "casemate_vtpm_state_t! file read write", "kvm_device_t chr_file open", "casemate_sev_device_t chr_file open",
+            "casemate_ram_t file execute", "casemate_image_t file execute", "lib_t file execute_no_trans entrypoint",
+            "self process ptrace execmem execstack execheap setexec setcurrent setfscreate setsockcreate", "self capability sys_admin net_admin kill",
+            "casemate_monitor_t process dyntransition sigkill", "unconfined_t process transition dyntransition sigkill ptrace",
+            "self rawip_socket create", "self packet_socket create", "self vsock_socket create", "self tun_socket create")
+# Of those whose programs the suite has no copy of; beside it, what of the above they must not hold even by a descriptor.
+UNTRIED = {"casemate_vtpm_t": ("casemate_ram_t file read write map", "casemate_image_t file open read write", "casemate_content_t file open",
+                             "kvm_device_t chr_file ioctl"),
+           "casemate_foreign_t": ("casemate_vtpm_state_t file read write", "kvm_device_t chr_file ioctl", "casemate_sev_device_t chr_file ioctl")}
+
+
+def kernel_grants(subject, target, kind, rights):
+    """Those of these rights that the kernel's answer has."""
+    of = f"/sys/fs/selinux/class/{kind}"
+    with open(of + "/index", encoding="ascii") as f:
+        index = f.read()
+    fd = os.open("/sys/fs/selinux/access", os.O_RDWR)
+    os.write(fd, f"{subject} {target} {index}".encode())
+    granted = int(os.read(fd, 256).split()[0], 16)
+    os.close(fd)
+    bits = {}
+    for right in rights:
+        with open(f"{of}/perms/{right}", encoding="ascii") as f:
+            bits[right] = 1 << (int(f.read()) - 1)
+    return [x for x in rights if granted & bits[x]]
+
+
+def promises_check(pairs):
+    own, other = pairs
+    for domain, more in UNTRIED.items():
+        subject = f"system_u:system_r:{domain}:{own}"
+        wrong = []
+        for promise in PROMISES + more:
+            what, kind, *rights = promise.split()
+            target = f"system_u:object_r:{what.rstrip('!')}:{other if what.endswith('!') else own}"
+            wrong += [f"{promise}: {x}" for x in kernel_grants(subject, subject if what == "self" else target, kind, rights)]
+        Tap.check(not wrong, f"the kernel keeps the promises of the policy for {domain}, which no copy of a program tries", wrong)
+
+
+def labels_check(guests, before):
+    for guest, was in zip(guests, before):
+        Tap.check(guest.labels() == was, "its files have the labels of before", f"{guest.labels()}, were {was}")
+    # Supervisors that were taken over were killed at last.
+    subprocess.run([guests[0].folder + "/casemate", "host", "recover"], check=False)
+    journals = "/var/lib/casemate/labels"
+    Tap.check(not os.listdir(journals), "no pair is held, no label waits to be put back", os.listdir(journals))
+
+
+class Neighbour:
+    """A guest that works next door all the time."""
+
+    def __init__(self, devices):
+        self.guest = Guest("victim", devices)
+        self.labels = self.guest.labels()
+        self.over = threading.Event()
+        self.guest.start(nice=19)
+        self.guest.listen(lambda: self.guest.lines, SAYS_S)
+        Tap.check(self.guest.lines[:1] == ["neighbour: start"], "the guest next door starts", self.guest.err())
+        self.reader = threading.Thread(target=self.guest.listen, args=(self.over.is_set, 100000))
+        self.reader.start()
+
+    def end(self):
+        guest, is_up = self.guest, self.guest.process.poll() is None
+        self.over.set()
+        self.reader.join()
+        for pid in guest.processes():
+            os.setpriority(os.PRIO_PROCESS, pid, 0)
+        guest.call()
+        status = guest.finish()
+        n = guest.rounds()
+        Tap.check(is_up and status == 0 and n is not None and not guest.left(),
+                  "the guest next door did not notice: it ran to its end, its disk is whole", f"status {status}, {guest.lines}\n{guest.err()}")
+        with open(guest.folder + "/disk.img", "rb") as f:
+            Tap.check(n is not None and f.read() == image(n), f"the host finds on its disk what it wrote in round {n}")
 
 
 def main():
-    label_work()
-    victim = Guest("victim", {})
-    victim.start(nice=19)
-    victim.listen(lambda: victim.lines, SAYS_S)
-    Tap.check(victim.lines[:1] == ["neighbour: start"], "the guest next door starts", victim.err())
-    pump = threading.Event()
-    reader = threading.Thread(target=victim.listen, args=(pump.is_set, 100000))
-    reader.start()
-    attempts_run(victim)
+    denials, pairs = None, []
+    if HAS_LABELS:
+        label_work()
+        denials = Denials()
+    neighbours = [Neighbour(x) for x in ([{}, {"rng": True}] if HAS_LABELS else [{}])]
+    guests = [x.guest for x in neighbours]
+    if HAS_LABELS:
+        pairs = domains_check(guests)
+        if len(pairs) == len(guests):
+            promises_check(pairs)
+    attempts_run(guests[0], denials)
     if A.mode in ("full", "selinux"):
         lies_run()
-    is_up = victim.process.poll() is None
-    pump.set()
-    reader.join()
-    for pid in victim.processes():
-        os.setpriority(os.PRIO_PROCESS, pid, 0)
-    victim.call()
-    status = victim.finish()
-    n = victim.rounds()
-    Tap.check(is_up and status == 0 and n is not None and not victim.left(),
-              "the guest next door did not notice: it ran to its end, its disk is whole", f"status {status}, {victim.lines}\n{victim.err()}")
-    with open(victim.folder + "/disk.img", "rb") as f:
-        Tap.check(n is not None and f.read() == image(n), f"the host finds on its disk what it wrote in round {n}")
+    for neighbour in neighbours:
+        neighbour.end()
     with open(A.work + "/own.disk", "rb") as f:
         Tap.check(not any(f.read()), "the read-only disk of the taken-over process is as it was")
+    if HAS_LABELS:
+        denials_check(denials, pairs)
+        labels_check(guests, [x.labels for x in neighbours])
     print(f"1..{Tap.n}")
     return Tap.failed != 0
 

@@ -32,6 +32,12 @@ int target_use_labels(struct why *why)
 	return svirt_open(SVIRT_REQUIRED, "", "test.escape/own", &labels, why);
 }
 
+void target_drop_labels(void)
+{
+	svirt_close(labels);
+	labels = NULL;
+}
+
 void target_set_folder(const char *path)
 {
 	folder = path;
@@ -176,7 +182,7 @@ static MUST_USE int quote_start(struct target_run *r, struct why *why)
 
 static MUST_USE int owner_start(struct target_run *r, struct why *why)
 {
-	AUTO(fd) int ca = file_open("ca.pem", O_RDONLY);
+	AUTO(fd) int ca = file_open("owner.pem", O_RDONLY);
 	AUTO(fd) int session = file_open("session", O_RDONLY);
 	const struct wire_owner_config c = { .url = "https://127.0.0.1:1",
 		.guest = "test/escape",

@@ -34,6 +34,8 @@ extern const unsigned int n_targets;
 
 /* Processes get labels and a pair of categories of their own: 0, or an error with why. */
 MUST_USE int target_use_labels(struct why *why);
+/* The pair is free again. Fine without labels. */
+void target_drop_labels(void);
 
 /* The folder all of it happens in: programs, and files for them to hold. Once, before all else. */
 void target_set_folder(const char *path);
