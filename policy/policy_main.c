@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <jansson.h>
+#include <openssl/crypto.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -463,6 +464,9 @@ static int verb_run(int argc, char **argv)
 
 int main(int argc, char **argv)
 {
+	/* The system's OpenSSL configuration is not ours: the same settings everywhere. */
+	if (OPENSSL_init_crypto(OPENSSL_INIT_NO_LOAD_CONFIG, NULL) != 1)
+		return EXIT_OURS;
 	if (spawn_is_child(argc))
 		return reader_main();
 	log_set_name("casemate-policy");

@@ -69,13 +69,13 @@ where() {
 # initramfs: the lab's, built once for each set of inputs.
 initramfs() { # KERNEL
 	local sum image
-	sum=$(cat "$here/init.sh" "$here/initramfs.sh" "$1/version" "$(command -v busybox)" | sha256sum)
+	sum=$(cat "$here/init.sh" "$here/initramfs.sh" "$here/lab.sh" "$1/version" "$(command -v busybox)" | sha256sum)
 	image=$cache/lab/initramfs-${sum:0:16}
 	if [ ! -e "$image" ]; then
 		mkdir -p "$cache/lab"
 		find "$cache/lab" -name 'initramfs-*' -mtime +1 -delete
 		"$here/initramfs.sh" "$image" "$1" --init "$here/init.sh" --module virtio_pci \
-			--module 9pnet_virtio --module 9p --module overlay --module kvm_amd
+			--module 9pnet_virtio --module 9p --module overlay --module loop --module kvm_amd
 	fi
 	echo "$image"
 }

@@ -9,13 +9,13 @@
 	echo 'usage: selinux_label.sh BUILD' >&2
 	exit 2
 }
-for path in "$1"/vmm/*/casemate* "$1"/policy/casemate* "$1"/attest/*/casemate*; do
+for path in "$1"/vmm/*/casemate* "$1"/policy/casemate* "$1"/attest/*/casemate* "$1"/sandbox/casemate-foreign; do
 	name=$(basename "$path")
 	case $name in
 	*.*) continue ;;
 	casemate) type=casemate_exec_t ;;
 	casemate-monitor | casemate-monitor-sim) type=casemate_monitor_exec_t ;;
-	casemate-dev-* | casemate-policy | casemate-ledger | casemate-vtpm | casemate-quote | casemate-owner | casemate-broker)
+	casemate-dev-* | casemate-policy | casemate-ledger | casemate-vtpm | casemate-quote | casemate-owner | casemate-broker | casemate-foreign)
 		type=$(echo "$name" | tr - _)_exec_t
 		;;
 	*) continue ;;

@@ -26,6 +26,11 @@ label tmp_t /tmp /var/tmp
 label user_home_dir_t /root
 label usr_t /usr /usr/share
 label bin_t /usr/bin /usr/sbin /usr/libexec
+label casemate_backend_exec_t /usr/bin/qemu-storage-daemon
+label etc_t /etc/nsswitch.conf /etc/host.conf /etc/services /etc/gai.conf /etc/group
+label net_conf_t /etc/hosts /etc/resolv.conf
+label locale_t /etc/localtime
+label cert_t /etc/ssl /etc/ssl/openssl.cnf
 label casemate_conf_t /etc/casemate
 label casemate_runtime_t /run/casemate
 label casemate_state_t /var/lib/casemate

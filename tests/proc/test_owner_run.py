@@ -69,8 +69,8 @@ def policy(port, digest, name="bank/cards", serial=1, wait_s=20, keys=True):
 
 
 class World:
-    def __init__(self):
-        self.dir = tempfile.mkdtemp(prefix="casemate-test-")
+    def __init__(self, folder=None):
+        self.dir = folder or tempfile.mkdtemp(prefix="casemate-test-")
         self.n = 0
         self.broker = None
 
@@ -100,8 +100,8 @@ class World:
         raise AssertionError("no SEV certificates in the platform file")
 
     def make(self):
-        self.run(PLATFORM, "create", "platform", "--ark-dir", "pki", "--product", "Milan",
-                 "--memlock", "1048576")
+        if not os.path.exists(self.path("platform")):
+            self.run(PLATFORM, "create", "platform", "--ark-dir", "pki", "--product", "Milan", "--memlock", "1048576")
         self.write("pdh.cert", self.platform_certs())
         self.write("fw.bin", firmware())
         self.write("disk.img", bytes(4096))
@@ -119,9 +119,9 @@ class World:
 "ledger": {{"folder": "owners", "key": "owners.pem", "origin": "test/owner"}}}}""")
         self.run(BROKER, "secret", "put", "bank/disk/data", "--store", "store", data=SECRET)
 
-    def serve(self):
-        self.log = open(self.path("broker.log"), "wb")
-        self.broker = subprocess.Popen([BROKER, "serve", "--config", self.path("broker.json")], stderr=self.log)
+    def serve(self, *broker):
+        self.log = open(self.path("broker.log"), "ab")
+        self.broker = subprocess.Popen([*(broker or [BROKER]), "serve", "--config", self.path("broker.json")], stderr=self.log)
         for _ in range(200):
             if b"serving on" in open(self.path("broker.log"), "rb").read():
                 return
@@ -224,4 +224,5 @@ def main():
     sys.exit(1 if w.failed else 0)
 
 
-main()
+if __name__ == "__main__":
+    main()

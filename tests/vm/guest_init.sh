@@ -60,6 +60,10 @@ rng)
 	say "rng $($busybox cat /sys/class/misc/hw_random/rng_current) $($busybox head -c 64 /dev/hwrng | $busybox wc -c)"
 	end 0
 	;;
+vsock)
+	say "answer $(/bin/guest_vsock "from the guest")"
+	end 0
+	;;
 hvc)
 	echo "casemate-test: through hvc0" >/dev/hvc0
 	$busybox sleep 1
