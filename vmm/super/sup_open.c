@@ -143,7 +143,7 @@ static MUST_USE int file_lock(
 
 	if (fcntl(fd, F_OFD_SETLK, &lock) == 0)
 		return 0;
-	if (errno == EAGAIN || errno == EACCES)
+	if (errno == EAGAIN) /* EACCES is SELinux's */
 		return why_set(why, -EBUSY,
 			"%s: %s is in use by another guest, or named twice and written", what,
 			path);
