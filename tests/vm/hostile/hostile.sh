@@ -21,7 +21,7 @@ dir=$(mktemp -d)
 trap 'rm -rf "$dir"' EXIT
 for _ in 1 2; do
 	status=0
-	CASEMATE_LAB=lab "$lab/lab.sh" --timeout 780 --console "$dir/console" -- "${run[@]}" >"$dir/tap" || status=$?
+	CASEMATE_LAB=lab "$lab/lab.sh" --timeout 1200 --console "$dir/console" -- "${run[@]}" >"$dir/tap" || status=$?
 	if [ "$status" -ne 124 ] || ! grep -q 'detected stalls' "$dir/console"; then break; fi
 	echo "# the lab stood still, after: $(tail -n 1 "$dir/tap")"
 done
