@@ -1,11 +1,11 @@
 #include "vtpm/engine.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <libtpms/tpm_error.h>
 #include <libtpms/tpm_library.h>
 #include <libtpms/tpm_memory.h>
 #include <libtpms/tpm_nvfilename.h>
-#include <limits.h>
 #include <string.h>
 
 #include "vtpm/tpm_cmd.h"
@@ -89,6 +89,16 @@ static struct libtpms_callbacks callbacks = {
 	.tpm_io_getphysicalpresence = presence_get,
 };
 
+int engine_open(void)
+{
+	int fd = open("/dev/null", O_WRONLY | O_CLOEXEC);
+
+	if (fd < 0)
+		return -errno;
+	TPMLIB_SetDebugFD(fd); /* for good */
+	return 0;
+}
+
 int engine_start(struct nvstore *store, bool may_make, struct why *why)
 {
 	uint32_t least, most;
@@ -99,8 +109,6 @@ int engine_start(struct nvstore *store, bool may_make, struct why *why)
 	engine.is_counted = false;
 	engine.has_failed = false;
 	engine.locality = 0;
-	/* It prints the command that made it fail, secrets and all: to nowhere. */
-	TPMLIB_SetDebugFD(INT_MAX);
 	if (TPMLIB_ChooseTPMVersion(TPMLIB_TPM_VERSION_2) != TPM_SUCCESS ||
 		TPMLIB_RegisterCallbacks(&callbacks) != TPM_SUCCESS ||
 		TPMLIB_SetBufferSize(TPM_BUFFER_BYTES, &least, &most) != TPM_BUFFER_BYTES)

@@ -1,5 +1,5 @@
 /*
- * engine: libtpms behind five calls: one TPM 2.0 in this process, its permanent state in an nvstore.
+ * engine: libtpms behind six calls: one TPM 2.0 in this process, its permanent state in an nvstore.
  *
  *   libtpms stores from within the command that changes its state; the command is answered only when
  *   the state is on the disk. When it cannot be stored, the TPM is in failure mode until the next
@@ -19,6 +19,12 @@
 #include "base/cdefs.h"
 #include "base/why.h"
 #include "vtpm/nvstore.h"
+
+/*
+ * Before the sandbox, once: a descriptor for what libtpms prints when it fails, the command that made it
+ * fail with all its secrets: /dev/null. Errors of open(2).
+ */
+MUST_USE int engine_open(void);
 
 /*
  * Power on; the new run is stored at once. may_make: a store without a state gets a new TPM; otherwise

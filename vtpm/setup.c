@@ -11,7 +11,6 @@
 #define ALG_SHA256      0x000bu
 #define ALG_SHA384      0x000cu
 #define ALG_SHA512      0x000du
-#define SU_CLEAR        0u
 #define CAP_HANDLES     1u
 #define CAP_PROPERTIES  6u
 #define PT_REVISION     0x102u
@@ -22,25 +21,15 @@
 
 /* --- commands ------------------------------------------------------------------------------------ */
 
-static MUST_USE int clear_run(enum tpm_cc code, struct why *why)
-{
-	struct tpm_build b;
-	struct rd r;
-
-	tpm_build_begin(&b, code, NULL, 0);
-	wr_be16(&b.w, SU_CLEAR);
-	return tpm_build_run(&b, NULL, &r, NULL, why);
-}
-
 /* Off and on again, in the same run: what was allocated counts from then on. */
 static MUST_USE int power_cycle(struct nvstore *store, struct why *why)
 {
-	int err = clear_run(TPM_CC_SHUTDOWN, why);
+	int err = tpm_build_run_clear(TPM_CC_SHUTDOWN, NULL, why);
 
 	engine_stop();
 	if (err == 0)
 		err = engine_start(store, /* may_make= */ false, why);
-	return err < 0 ? err : clear_run(TPM_CC_STARTUP, why);
+	return err < 0 ? err : tpm_build_run_clear(TPM_CC_STARTUP, NULL, why);
 }
 
 static MUST_USE int banks_allocate(struct why *why)
@@ -97,7 +86,17 @@ static MUST_USE int flush(uint32_t handle, struct why *why)
 	return tpm_build_run(&b, NULL, &r, NULL, why);
 }
 
-/* Make a key of the template and keep it at its handle. ret: its TPMT_PUBLIC, the engine's. */
+static MUST_USE int public_read(struct rd *r, struct setup_key *ret)
+{
+	ret->public_len = rd_be16(r);
+	if (ret->public_len > sizeof ret->public)
+		rd_fail(r);
+	else
+		rd_copy(r, ret->public, ret->public_len);
+	return rd_check(r);
+}
+
+/* Make a key of the template and keep it at its handle; ret gets its public area. */
 static MUST_USE int key_make(const struct ek_row *row, struct setup_key *ret, struct why *why)
 {
 	uint32_t handle;
@@ -116,12 +115,7 @@ static MUST_USE int key_make(const struct ek_row *row, struct setup_key *ret, st
 	int err = tpm_build_run(&b, &handle, &r, NULL, why);
 	if (err < 0)
 		return err;
-	ret->public_len = rd_be16(&r);
-	if (ret->public_len > sizeof ret->public)
-		rd_fail(&r);
-	else
-		rd_copy(&r, ret->public, ret->public_len);
-	if (rd_check(&r) < 0)
+	if (public_read(&r, ret) < 0)
 		return why_set(why, -EBADMSG, "CreatePrimary: the answer makes no sense");
 	tpm_build_begin(&b, TPM_CC_EVICT_CONTROL, (uint32_t[]){ TPM_RH_OWNER, handle }, 1);
 	wr_be32(&b.w, row->handle);
@@ -210,7 +204,7 @@ int setup_run(struct nvstore *store, const struct ek_ca *ca, const char *guest,
 	progress(owner, "a new TPM");
 	int err = engine_start(store, /* may_make= */ true, why);
 	if (err == 0)
-		err = clear_run(TPM_CC_STARTUP, why);
+		err = tpm_build_run_clear(TPM_CC_STARTUP, NULL, why);
 	if (err == 0)
 		err = banks_allocate(why);
 	if (err == 0)
@@ -220,7 +214,7 @@ int setup_run(struct nvstore *store, const struct ek_ca *ca, const char *guest,
 	if (err == 0)
 		err = keys_make(ca, &subject, progress, owner, why);
 	if (err == 0)
-		err = clear_run(TPM_CC_SHUTDOWN, why);
+		err = tpm_build_run_clear(TPM_CC_SHUTDOWN, NULL, why);
 	engine_stop();
 	return err;
 }
@@ -289,12 +283,7 @@ int setup_read_key(enum ek_kind kind, struct setup_key *ret, struct why *why)
 	}
 	if (err < 0)
 		return err;
-	ret->public_len = rd_be16(&r);
-	if (ret->public_len > sizeof ret->public)
-		rd_fail(&r);
-	else
-		rd_copy(&r, ret->public, ret->public_len);
-	if (rd_check(&r) < 0)
+	if (public_read(&r, ret) < 0)
 		return why_set(why, -EBADMSG, "ReadPublic: the answer makes no sense");
 	ret->is_there = true;
 	err = nv_size(row->nv_index, &ret->cert_len, why);

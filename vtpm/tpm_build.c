@@ -6,6 +6,7 @@
 
 #include "vtpm/engine.h"
 
+#define SU_CLEAR       0u /* TPM_SU. Part 2, 6.10 */
 #define PASSWORD_BYTES 9u /* a session without nonce and HMAC: handle, two lengths, attributes */
 
 void tpm_build_begin(
@@ -88,4 +89,14 @@ int tpm_build_run(struct tpm_build *b, uint32_t *ret_handle, struct rd *ret, uin
 	struct rd r = rd_of(rsp, len);
 	err = response_read(b, &r, ret_handle, ret);
 	return err < 0 ? why_set(why, err, "%s: the answer makes no sense", b->row->name) : 0;
+}
+
+int tpm_build_run_clear(enum tpm_cc code, uint32_t *ret_rc, struct why *why)
+{
+	struct tpm_build b;
+	struct rd r;
+
+	tpm_build_begin(&b, code, NULL, 0);
+	wr_be16(&b.w, SU_CLEAR);
+	return tpm_build_run(&b, NULL, &r, ret_rc, why);
 }

@@ -51,3 +51,6 @@ void tpm_build_close_2b(struct tpm_build *b, size_t at);
  */
 MUST_USE int tpm_build_run(struct tpm_build *b, uint32_t *ret_handle, struct rd *ret,
 	uint32_t *ret_rc, struct why *why);
+
+/* TPM2_Startup(CLEAR) or TPM2_Shutdown(CLEAR); as tpm_build_run(). */
+MUST_USE int tpm_build_run_clear(enum tpm_cc code, uint32_t *ret_rc, struct why *why);

@@ -20,22 +20,17 @@ _Static_assert(VTPM_BUFFER_BYTES == TPM_BUFFER_BYTES, "the monitor's buffer is t
 #define PCRS          24u
 #define ALG_SHA256    0x000bu
 #define ALG_SHA384    0x000cu
-#define SU_CLEAR      0u
 #define COMMAND_BYTES sizeof(struct wire_vtpm_command)
 #define MEASURE_BYTES sizeof(struct wire_vtpm_measure)
 
 /* ---- the engine ------------------------------------------------------------------------------- */
 
-/* Startup or Shutdown, of kind CLEAR; the TPM's response code. */
+/* Startup or Shutdown; the TPM's response code. */
 static uint32_t clear_run(enum tpm_cc code)
 {
-	struct tpm_build b;
-	struct rd r;
 	uint32_t rc = TPM_RC_FAILURE;
+	int err = tpm_build_run_clear(code, &rc, NULL);
 
-	tpm_build_begin(&b, code, NULL, 0);
-	wr_be16(&b.w, SU_CLEAR);
-	int err = tpm_build_run(&b, NULL, &r, &rc, NULL);
 	return err == 0 || err == -EREMOTEIO ? rc : TPM_RC_FAILURE;
 }
 
@@ -189,6 +184,8 @@ int vtpm_open(struct vtpm *v, struct loop *loop, struct chan *super, int monitor
 	int err = chan_open(&v->monitor, monitor_fd);
 	if (err == 0)
 		err = signals_ask(monitor_fd);
+	if (err == 0)
+		err = engine_open();
 	if (err < 0)
 		return err;
 	v->monitor_src = (struct src){ .fd = v->monitor.fd, .fire = monitor_fire };

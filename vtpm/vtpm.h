@@ -39,7 +39,7 @@ struct vtpm {
 
 /*
  * Take the channel at monitor_fd and have its messages cancel what runs. Before sandbox_enter():
- * it asks for signals. v must stay where it is until vtpm_close().
+ * it asks for signals, and opens /dev/null for libtpms. v must stay where it is until vtpm_close().
  */
 MUST_USE int vtpm_open(struct vtpm *v, struct loop *loop, struct chan *super, int monitor_fd);
 

@@ -458,16 +458,6 @@ static MUST_USE int tpm_print(const struct choice *c, const struct nvstore_mark 
 	return err < 0 ? err : wr_check(w);
 }
 
-static MUST_USE int started_up(struct why *why)
-{
-	struct tpm_build b;
-	struct rd r;
-
-	tpm_build_begin(&b, TPM_CC_STARTUP, NULL, 0);
-	wr_be16(&b.w, 0);
-	return tpm_build_run(&b, NULL, &r, NULL, why);
-}
-
 static MUST_USE int show_do(struct choice *c, struct why *why)
 {
 	AUTO(secret) struct secret key = { 0 };
@@ -487,7 +477,7 @@ static MUST_USE int show_do(struct choice *c, struct why *why)
 	bool has_torn = store.has_torn;
 	err = engine_start(&store, /* may_make= */ false, why);
 	if (err == 0)
-		err = started_up(why);
+		err = tpm_build_run_clear(TPM_CC_STARTUP, NULL, why);
 	if (err == 0)
 		err = tpm_print(c, &mark, has_torn, &w, why);
 	engine_stop();
@@ -577,6 +567,8 @@ static int verb_run(const struct verb *v, int argc, char **argv)
 		c.name = args[0];
 		err = choice_check(v, &c, &why);
 	}
+	if (err == 0)
+		err = engine_open();
 	if (err == 0)
 		err = v->run(&c, &why);
 	return err < 0 ? err_report(err, &why) : opts_end(EXIT_YES);

@@ -19,6 +19,7 @@
 #include "base/wr.h"
 #include "sandbox/child.h"
 #include "tests/unit/cm.h"
+#include "tests/unit/disk_fault.h"
 #include "vtpm/engine.h"
 #include "vtpm/tpm_cmd.h"
 #include "vtpm/vtpm.h"
@@ -26,18 +27,6 @@
 
 #define NV_INDEX 0x01800001u
 #define KILLS    500u
-
-static int sync_error;
-int __real_fdatasync(int fd);
-int __wrap_fdatasync(int fd);
-
-int __wrap_fdatasync(int fd)
-{
-	if (sync_error == 0)
-		return __real_fdatasync(fd);
-	errno = sync_error;
-	return -1;
-}
 
 /* --- casemate-vtpm without its sandbox, in this process or in a child ----------------------------- */
 
@@ -112,7 +101,7 @@ static int setup(void **state)
 {
 	static struct bench b;
 
-	sync_error = 0;
+	disk_sync_error = 0;
 	b.fd = memfd_create("state", MFD_CLOEXEC);
 	assert_int_equal(secret_init(&b.key, NVSTORE_KEY_BYTES), 0);
 	state_make(b.fd, &b.key);
@@ -125,7 +114,7 @@ static int teardown(void **state)
 {
 	struct bench *b = *state;
 
-	sync_error = 0;
+	disk_sync_error = 0;
 	bench_close(b);
 	secret_done(&b->key);
 	fd_drop(&b->fd);
@@ -368,10 +357,10 @@ static void test_full_disk(void **state)
 	assert_int_equal(startup(b), TPM_RC_SUCCESS);
 	define_fill(&c);
 	assert_int_equal(run(b, &c), TPM_RC_SUCCESS);
-	sync_error = ENOSPC;
+	disk_sync_error = ENOSPC;
 	write_fill(&c, 1);
 	assert_int_equal(run(b, &c), TPM_RC_FAILURE);
-	sync_error = 0;
+	disk_sync_error = 0;
 	write_fill(&c, 1);
 	assert_int_equal(run(b, &c), TPM_RC_FAILURE);
 	assert_int_equal(startup(b), TPM_RC_FAILURE);

@@ -11,24 +11,13 @@
 #include "base/fd.h"
 #include "base/limits.h"
 #include "tests/unit/cm.h"
+#include "tests/unit/disk_fault.h"
 #include "vtpm/engine.h"
 #include "vtpm/tpm_build.h"
 
 #define NV_INDEX 0x01800001u
 /* AUTHREAD, AUTHWRITE, OWNERREAD, OWNERWRITE, NO_DA. TPM part 2, 13.4. */
 #define NV_ATTRIBUTES 0x02060006u
-
-static int sync_error;
-int __real_fdatasync(int fd);
-int __wrap_fdatasync(int fd);
-
-int __wrap_fdatasync(int fd)
-{
-	if (sync_error == 0)
-		return __real_fdatasync(fd);
-	errno = sync_error;
-	return -1;
-}
 
 struct bench {
 	int fd;
@@ -61,7 +50,7 @@ static int setup(void **state)
 {
 	static struct bench b;
 
-	sync_error = 0;
+	disk_sync_error = 0;
 	b.fd = memfd_create("state", MFD_CLOEXEC);
 	assert_int_equal(secret_init(&b.key, NVSTORE_KEY_BYTES), 0);
 	bench_on(&b, true);
@@ -73,7 +62,7 @@ static int teardown(void **state)
 {
 	struct bench *b = *state;
 
-	sync_error = 0;
+	disk_sync_error = 0;
 	bench_off(b);
 	secret_done(&b->key);
 	fd_drop(&b->fd);
@@ -255,13 +244,13 @@ static void test_failed_store(void **state)
 	assert_int_equal(nv_define(8), TPM_RC_SUCCESS);
 	assert_int_equal(nv_write("acked   "), TPM_RC_SUCCESS);
 	assert_false(engine_has_failed());
-	sync_error = EIO;
+	disk_sync_error = EIO;
 	assert_true(dup2(log, STDERR_FILENO) >= 0);
 	assert_int_equal(nv_write("lost    "), TPM_RC_FAILURE);
 	assert_true(dup2(stderr_fd, STDERR_FILENO) >= 0);
 	assert_int_equal(lseek(log, 0, SEEK_END), 0);
 	assert_true(engine_has_failed());
-	sync_error = 0;
+	disk_sync_error = 0;
 	assert_int_equal(nv_read(text, 8), TPM_RC_FAILURE);
 	assert_int_equal(startup(0), TPM_RC_FAILURE);
 	bench_off(b);
@@ -276,7 +265,7 @@ static void test_start_that_cannot_store(void **state)
 	struct why why = { 0 };
 
 	engine_stop();
-	sync_error = ENOSPC;
+	disk_sync_error = ENOSPC;
 	assert_int_equal(engine_start(&b->store, false, &why), -EIO);
 	assert_non_null(strstr(why.text, "cannot be written"));
 }
@@ -426,5 +415,5 @@ int main(void)
 		TEST(test_noise),
 	};
 
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	return engine_open() < 0 ? 1 : cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -241,7 +241,7 @@ static uint32_t crb_read(const struct tpm *t, unsigned int l, uint32_t at)
 
 	if (at >= R_BUFFER) {
 		le32 v;
-		memcpy(&v, t->command.buf + at - R_BUFFER, sizeof v);
+		memcpy(&v, &t->command.buf[at - R_BUFFER], sizeof v);
 		return t->state == TPM_COMPLETION || t->state == TPM_READY ? le32_get(v)
 									   : UINT32_MAX;
 	}
