@@ -169,19 +169,6 @@ static const struct {
 	{ "super", "a message queue", "guest memory" },
 	{ "super", "listen on its channel", "it has none, and what it has last is no file" },
 	{ "super", "execute from a descriptor", "it has none, and what it has last is no file" },
-	{ "broker", "open a broker's store", "its own files" },
-	{ "broker", "is there a file /etc/passwd", "names of users and hosts" },
-	{ "broker", "is there a file /etc/passwd, with statx", "names of users and hosts" },
-	{ "broker", "may I read /etc/passwd", "names of users and hosts" },
-	{ "broker", "an IPv4 socket", "names of users and hosts" },
-	{ "broker", "an IPv4 datagram socket", "names of users and hosts" },
-	{ "broker", "an IPv6 socket", "names of users and hosts" },
-	{ "broker", "a netlink socket", "names of users and hosts" },
-	{ "broker", "add_key", "names of users and hosts" },
-	{ "broker", "supplementary groups", "its own start, as root" },
-	{ "broker", "open by handle", "its own start, as root" },
-	{ "broker", "listen on its channel", "it has none, and what it has last is no file" },
-	{ "broker", "execute from a descriptor", "it has none, and what it has last is no file" },
 };
 
 static bool is_filter_alone(const struct target *t, const struct attempt *a)
@@ -478,6 +465,8 @@ static void target_try(unsigned int t)
 {
 	/* It stays a process of the host, in its namespaces: the filter is what it has. */
 	bool is_whole = targets[t].role == ROLE_SUPER && opts.is_rest;
+	/* It looks at its own receipt, and does not go on without its walls. */
+	is_whole |= targets[t].role == ROLE_BROKER && opts.is_label;
 
 	for (uint32_t i = 0; i < n_attempts; i++) {
 		struct result *r = &results[t][i];
