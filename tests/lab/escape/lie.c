@@ -132,6 +132,7 @@ static void other_namespace(struct wire_receipt *r)
 
 static void other_label(struct wire_receipt *r)
 {
+	memset(r->label, 0, sizeof r->label); /* where SELinux is, there is a longer one */
 	memcpy(r->label, "root:root:root_t:s0", sizeof "root:root:root_t:s0");
 }
 
