@@ -40,11 +40,11 @@
 
 /* --- templates ----------------------------------------------------------------------------------- */
 
-/* PolicyA: PolicySecret(TPM_RH_ENDORSEMENT), in SHA-256. Profile, B.6.2. */
+/* PolicyA: PolicySecret(TPM_RH_ENDORSEMENT), in SHA-256. Profile, annex B. */
 static const uint8_t policy_a[32] = { 0x83, 0x71, 0x97, 0x67, 0x44, 0x84, 0xb3, 0xf8, 0x1a, 0x90,
 	0xcc, 0x8d, 0x46, 0xa5, 0xd7, 0x24, 0xfd, 0x52, 0xd7, 0x6e, 0x06, 0x52, 0x0b, 0x64, 0xf2,
 	0xa1, 0xda, 0x1b, 0x33, 0x14, 0x69, 0xaa };
-/* PolicyB, in SHA-384. Profile, B.6.4. */
+/* PolicyB, in SHA-384. Profile, annex B. */
 static const uint8_t policy_b[48] = { 0xb2, 0x6e, 0x7d, 0x28, 0xd1, 0x1a, 0x50, 0xbc, 0x53, 0xd8,
 	0x82, 0xbc, 0xf5, 0xfd, 0x3a, 0x1a, 0x07, 0x41, 0x48, 0xbb, 0x35, 0xd3, 0xb4, 0xe4, 0xcb,
 	0x1c, 0x0a, 0xd9, 0xbd, 0xe4, 0x19, 0xca, 0xcb, 0x47, 0xba, 0x09, 0x69, 0x96, 0x46, 0x15,
@@ -365,7 +365,7 @@ int ek_ca_open(struct ek_ca *ret, int dir_fd, struct why *why)
 /* --- certificates -------------------------------------------------------------------------------- */
 
 /*
- * Extensions of a certificate. Profile, 3.2: the TPM's maker, model and version in the alternative
+ * Extensions of a certificate, as the profile has them: the TPM's maker, model and version in the alternative
  * name (2.23.133.2.1 to 3), the specification it follows in the directory attributes (2.23.133.2.16).
  * "0." in front of a number keeps it: libcrypto drops what stands before the first full stop.
  */
@@ -391,7 +391,7 @@ static const char key_extensions[] = "[x]\n"
 				     "a=UTF8:2.0\n"
 				     "b=INTEGER:0\n"
 				     "c=INTEGER:%u\n";
-/* Platform Certificate Profile 1.1, 3.1.2: maker, model, version (2.23.133.5.1.1, 4, 5). */
+/* TCG Platform Certificate Profile: maker, model, version (2.23.133.5.1.1, 4, 5). */
 static const char platform_extensions[] = "[x]\n"
 					  "basicConstraints=critical,CA:FALSE\n"
 					  "keyUsage=critical,digitalSignature\n"

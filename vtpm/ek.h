@@ -1,6 +1,6 @@
 /*
  * ek: a TPM's endorsement keys: the templates of the TCG EK Credential Profile, and the certificates
- *     that a local CA gives them (TCG EK Credential Profile 2.5, 3.2 and B; sandbox specification 4.3).
+ *     that a local CA gives them (TCG EK Credential Profile; sandbox specification 4.3).
  *
  * Trust:   public areas are our own engine's, read with bounds all the same; the CA's files are the
  *          operator's.

@@ -16,7 +16,8 @@
  *   many guests.
  *
  * Trust:   the file is hostile: a torn, changed, foreign or older one is told apart and refused. What
- *          no file can tell, that it is an older copy of itself, is for the anchor (anchor.h).
+ *          no file can tell, that it is an older copy of itself, is for an anchor outside the host:
+ *          there is none yet.
  * Owns:    its key and the newest state; not the descriptor.
  * Threads: one.
  */

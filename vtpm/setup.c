@@ -221,20 +221,30 @@ int setup_run(struct nvstore *store, const struct ek_ca *ca, const char *guest,
 
 /* --- reading ------------------------------------------------------------------------------------- */
 
-static MUST_USE int nv_size(uint32_t index, uint16_t *ret, struct why *why)
+/* A command about one handle, behind which there may be nothing. */
+static MUST_USE int run_if_there(
+	struct tpm_build *b, bool *ret_is_there, struct rd *ret, struct why *why)
 {
 	uint32_t rc = 0;
+
+	int err = tpm_build_run(b, NULL, ret, &rc, why);
+	*ret_is_there = err == 0;
+	if (err != -EREMOTEIO || rc != RC_HANDLE_1)
+		return err;
+	why_clear(why);
+	return 0;
+}
+
+static MUST_USE int nv_size(uint32_t index, uint16_t *ret, struct why *why)
+{
+	bool is_there = false;
 	struct tpm_build b;
 	struct rd r;
 
 	*ret = 0;
 	tpm_build_begin(&b, TPM_CC_NV_READ_PUBLIC, &index, 0);
-	int err = tpm_build_run(&b, NULL, &r, &rc, why);
-	if (err == -EREMOTEIO && rc == RC_HANDLE_1) {
-		why_clear(why);
-		return 0;
-	}
-	if (err < 0)
+	int err = run_if_there(&b, &is_there, &r, why);
+	if (err < 0 || !is_there)
 		return err;
 	struct rd public = rd_sub(&r, rd_be16(&r));
 	rd_skip(&public, 4 + 2 + 4); /* index, algorithm, attributes */
@@ -270,18 +280,14 @@ static MUST_USE int nv_read(uint32_t index, uint8_t *ret, uint16_t len, struct w
 int setup_read_key(enum ek_kind kind, struct setup_key *ret, struct why *why)
 {
 	const struct ek_row *row = ek_row(kind);
-	uint32_t rc = 0;
+	bool is_there = false;
 	struct tpm_build b;
 	struct rd r;
 
 	*ret = (struct setup_key){ 0 };
 	tpm_build_begin(&b, TPM_CC_READ_PUBLIC, &row->handle, 0);
-	int err = tpm_build_run(&b, NULL, &r, &rc, why);
-	if (err == -EREMOTEIO && rc == RC_HANDLE_1) {
-		why_clear(why);
-		return 0;
-	}
-	if (err < 0)
+	int err = run_if_there(&b, &is_there, &r, why);
+	if (err < 0 || !is_there)
 		return err;
 	if (public_read(&r, ret) < 0)
 		return why_set(why, -EBADMSG, "ReadPublic: the answer makes no sense");

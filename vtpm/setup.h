@@ -36,5 +36,5 @@ struct setup_key {
 	uint8_t cert[EK_CERT_MAX];
 };
 
-/* Power on, read the key of a kind and its certificate, power off. Errors as above. */
+/* Read the key of a kind and its certificate; is_there false: it has none. Errors of tpm_build_run(). */
 MUST_USE int setup_read_key(enum ek_kind kind, struct setup_key *ret, struct why *why);

@@ -39,6 +39,7 @@ typedef int tpm_maker(const struct choice *c, int fd, const struct secret *key, 
 /* What the command line says. */
 struct choice {
 	tpm_maker *make; /* of verbs that make a TPM */
+	bool needs_ca;
 	const char *name;
 	const char *state, *key, *ca, *file, *swtpm_key;
 	bool is_json, is_sure, is_plain;
@@ -162,6 +163,22 @@ static MUST_USE int key_read(const char *path, struct secret *ret, struct why *w
 	return err < 0 ? why_set(why, err, "%s: want 32 bytes, or 64 hexadecimal digits", path) : 0;
 }
 
+static MUST_USE int host_key_read(const struct choice *c, struct secret *ret, struct why *why)
+{
+	return key_read(c->key != NULL ? c->key : KEY_FILE, ret, why);
+}
+
+/* The state of a guest that does not run, which then cannot start before *ret_fd is closed; the key. */
+static MUST_USE int state_open(
+	const struct choice *c, int *ret_fd, struct secret *ret_key, struct why *why)
+{
+	int err = file_open(c->path, O_RDWR, ret_fd, why);
+
+	if (err == 0)
+		err = state_lock(*ret_fd, c->path, why);
+	return err < 0 ? err : host_key_read(c, ret_key, why);
+}
+
 /* --- setup, reset -------------------------------------------------------------------------------- */
 
 static void progress_print(void *owner, const char *what)
@@ -180,15 +197,12 @@ static MUST_USE int folder_make(const char *above, const char *path, struct why 
 		       : why_set(why, -errno, "%s: %s", path, strerrordesc_np(errno));
 }
 
-static MUST_USE int tpm_make(
-	const struct choice *c, int fd, const struct secret *key, struct why *why);
-
 /* What was not named is ours to make. */
 static MUST_USE int places_make(const struct choice *c, struct why *why)
 {
 	int err = c->state == NULL ? folder_make(STATE_ABOVE, STATE_FOLDER, why) : 0;
 
-	if (err == 0 && c->make == tpm_make && c->ca == NULL)
+	if (err == 0 && c->needs_ca && c->ca == NULL)
 		err = folder_make(STATE_ABOVE, CA_FOLDER, why);
 	if (err == 0 && c->key == NULL && access(KEY_FILE, F_OK) < 0)
 		err = key_make(why);
@@ -256,7 +270,7 @@ static MUST_USE int setup_do(struct choice *c, struct why *why)
 			c->name, c->path);
 	int err = places_make(c, why);
 	if (err == 0)
-		err = key_read(c->key != NULL ? c->key : KEY_FILE, &key, why);
+		err = host_key_read(c, &key, why);
 	return err < 0 ? err : state_make(c, &key, RENAME_NOREPLACE, why);
 }
 
@@ -268,11 +282,7 @@ static MUST_USE int reset_do(struct choice *c, struct why *why)
 	if (!c->is_sure)
 		return why_set(why, -EINVAL,
 			"a new TPM opens nothing that was sealed to the old one: say --yes");
-	int err = file_open(c->path, O_RDWR, &old, why);
-	if (err == 0)
-		err = state_lock(old, c->path, why);
-	if (err == 0)
-		err = key_read(c->key != NULL ? c->key : KEY_FILE, &key, why);
+	int err = state_open(c, &old, &key, why);
 	return err < 0 ? err : state_make(c, &key, 0, why);
 }
 
@@ -366,11 +376,7 @@ static MUST_USE int export_do(struct choice *c, struct why *why)
 	if ((c->swtpm_key != NULL) == c->is_plain)
 		return why_set(why, -EINVAL,
 			"a TPM's secrets leave with it: say --swtpm-key FILE, or --unencrypted");
-	int err = file_open(c->path, O_RDWR, &fd, why);
-	if (err == 0)
-		err = state_lock(fd, c->path, why);
-	if (err == 0)
-		err = key_read(c->key != NULL ? c->key : KEY_FILE, &key, why);
+	int err = state_open(c, &fd, &key, why);
 	if (err == 0)
 		err = nvstore_open(&store, fd, &key, c->name, why);
 	return err < 0 ? err : export_write(c, &store, why);
@@ -468,7 +474,7 @@ static MUST_USE int show_do(struct choice *c, struct why *why)
 
 	int err = state_copy(c->path, &fd, why);
 	if (err == 0)
-		err = key_read(c->key != NULL ? c->key : KEY_FILE, &key, why);
+		err = host_key_read(c, &key, why);
 	if (err == 0)
 		err = nvstore_open(&store, fd, &key, c->name, why);
 	if (err < 0)
@@ -552,7 +558,7 @@ static MUST_USE int choice_check(const struct verb *v, struct choice *c, struct 
 
 static int verb_run(const struct verb *v, int argc, char **argv)
 {
-	struct choice c = { .make = v->make };
+	struct choice c = { .make = v->make, .needs_ca = (v->takes & TAKES_CA) != 0 };
 	struct opt options[OPTIONS_MAX] = { 0 };
 	const struct opt_spec spec = { v->usage, v->about, options, 1, 1 };
 	struct why why = { 0 };
