@@ -27,6 +27,7 @@
 #include "base/rd.h"
 #include "tests/fuzz/fuzz.h"
 #include "tests/fuzz/guard.h"
+#include "tests/fuzz/tokens_key.h"
 
 #define RECORDS_MAX 100
 #define TEXT_MAX    4096u
@@ -295,23 +296,6 @@ static void record_run(struct rd *r)
 
 /* ---- all inputs --------------------------------------------------------------------------------- */
 
-/* Ed25519 (RFC 8037, A.1), for speed; by way of a file, as an operator gives it. */
-static void tokens_make(void)
-{
-	static const char pem[] =
-		"-----BEGIN PRIVATE KEY-----\n"
-		"MC4CAQAwBQYDK2VwBCIEIJ1hsZ3v/VpguoRK9JLsLMREScVpezJpGXA7rAMcrn9g\n"
-		"-----END PRIVATE KEY-----\n";
-	char path[32];
-	int fd = memfd_create("key", MFD_CLOEXEC);
-
-	(void)snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
-	if (fd < 0 || write(fd, pem, strlen(pem)) != (ssize_t)strlen(pem) ||
-		tokens_open(&broker.tokens, path, NULL, 0, NULL) < 0)
-		finding("no broker to test");
-	(void)close(fd);
-}
-
 static void secret_put(const char *text)
 {
 	AUTO(secret) struct secret s = { 0 };
@@ -358,7 +342,8 @@ static void broker_make(void)
 		finding("no broker to test");
 	secret_put("a/b/c");
 	secret_put("a/b/once");
-	tokens_make();
+	if (tokens_key_open(&broker.tokens) < 0)
+		finding("no broker to test");
 	store_copy(fresh, broker.store.db);
 }
 
